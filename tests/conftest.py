@@ -1,12 +1,16 @@
 """A real Kedro project in an empty folder, run by real sessions."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from restem.policy import Policy
 
 os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
@@ -88,3 +92,31 @@ def real_data() -> Callable[[str], Path]:
         return folder / name
 
     return find
+
+
+@pytest.fixture(scope="module")
+def imports_are_not_collected() -> Iterator[None]:
+    """For modules that train: each training collects garbage, which takes a second over all that torch and TRL hold."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For what must be the same to the bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> "Policy":
+    """The tiny base policy."""
+    from restem.base_models import prepare_base_model
+    from restem.journal import Journal
+
+    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))

@@ -1,6 +1,5 @@
 """Trainings that stop by reward, and trainings that are killed and go on."""
 
-import gc
 import json
 import os
 import resource
@@ -13,9 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 
-from restem.base_models import prepare_base_model
 from restem.errors import PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import Journal
@@ -35,25 +32,7 @@ N_VALIDATION = 4
 N_STEPS_PER_EPOCH = 3  # six rows in batches of two
 PASSED = pd.DataFrame({"check": ["all"], "verdict": ["passed"], "found": [""]})
 
-
-@pytest.fixture(scope="module", autouse=True)
-def imports_are_not_collected() -> Any:
-    gc.freeze()  # see test_trainer.py
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))
+pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
 
 def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Validation:

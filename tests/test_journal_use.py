@@ -99,14 +99,17 @@ def test_deleting_leaves_the_catalog_whole(tmp_path: Path, make_entry: MakeEntry
     assert (tmp_path / "catalog" / "0").read_text() == "x" * 500
 
 
-@pytest.mark.slow
-def test_pruning_shows_first_and_then_deletes_what_no_version_needs(
-    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def journal(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """Return the journal of a copy of the finished project; the current folder is in it."""
     folder = tmp_path / "project"
     shutil.copytree(finished.folder, folder)
     monkeypatch.chdir(folder)
-    journal = Journal(folder / "data/02_intermediate/journal")
+    return Journal(folder / "data/02_intermediate/journal")
+
+
+@pytest.mark.slow
+def test_pruning_shows_first_and_then_deletes_what_no_version_needs(journal: Journal) -> None:
     stale = journal.open("samples-train-1-sampled", seed=99).write_text("00000.parquet", "never asked for again")
     (stale.parent / ".00001.parquet.123.partial").write_text("killed")
     before = {path.name for path in journal.root.glob("[!.]*")}
@@ -123,13 +126,7 @@ def test_pruning_shows_first_and_then_deletes_what_no_version_needs(
 
 
 @pytest.mark.slow
-def test_pruning_waits_for_nobody_and_takes_nothing_from_a_running_experiment(
-    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder)
-    monkeypatch.chdir(folder)
-    journal = Journal(folder / "data/02_intermediate/journal")
+def test_pruning_waits_for_nobody_and_takes_nothing_from_a_running_experiment(journal: Journal) -> None:
     stale = journal.open("scores", seed=99).write_text("00000.parquet", "x")
 
     with journal.lock("another"), pytest.raises(ExperimentError, match="'another' is being run"):

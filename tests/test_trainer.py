@@ -1,4 +1,3 @@
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +20,7 @@ from restem.weighted_sft import WeightedSFTTrainer, learning_rate_share
 EXEMPLAR = "q: 2 + 5\na: 7\n\n"
 SUMS = [(1, 2), (3, 4), (2, 2), (1, 6), (5, 3), (4, 5)]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def imports_are_not_collected() -> Any:
-    gc.freeze()  # each training collects garbage, which takes a second over all that torch and TRL have imported
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))
+pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
 
 @pytest.fixture(scope="module")

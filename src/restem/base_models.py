@@ -48,6 +48,17 @@ def prepare_base_model(model: str, *, store: Journal) -> Policy:
     return Policy(path=folder.as_posix(), fingerprint=name, iteration=0, name=model, base=name)
 
 
+def prepare_teacher(teacher: str | None, base: Policy, *, store: Journal) -> Policy:
+    """Return the policy that samples in place of the current one; without a teacher, the base policy as it is.
+
+    Args:
+        teacher: `policy.teacher`.
+        base: policy_0.
+        store: As for the base model.
+    """
+    return base if teacher is None else prepare_base_model(teacher, store=store)
+
+
 def is_hub_id(model: str) -> bool:
     """Return whether preparing this model would ask the Hugging Face hub."""
     is_builtin = model.startswith(_BUILTIN)

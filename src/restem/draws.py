@@ -72,6 +72,11 @@ def evaluation_decoding(sampling: SamplingParameters, evaluation: EvaluationPara
     )
 
 
+def greedy_decoding(sampling: SamplingParameters) -> Decoding:
+    """Return how the one greedy completion is drawn that policies are compared by; lengths and stops as above."""
+    return Decoding("greedy", 1, 0.0, 0, 1.0, sampling.max_new_tokens, tuple(sampling.stop))
+
+
 def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measured
     questions: Table,
     prompts: Table,
@@ -102,9 +107,8 @@ def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measure
         [prompts[prompts["question_id"].isin(members)].assign(suite=suite) for suite, members in suites.items()],
         ignore_index=True,
     )
-    sampled = evaluation_decoding(sampling, evaluation)
-    greedy = sampled._replace(name="greedy", n=1, temperature=0.0, top_k=0, top_p=1.0)
-    return [Draw(asked, decoding, purpose="evaluation", iteration=iteration) for decoding in (greedy, sampled)]
+    decodings = (greedy_decoding(sampling), evaluation_decoding(sampling, evaluation))
+    return [Draw(asked, decoding, purpose="evaluation", iteration=iteration) for decoding in decodings]
 
 
 def _transferred(questions: Table) -> list[tuple[str, str]]:

@@ -11,26 +11,16 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from restem.errors import EmptyTrainingSetError
-from restem.fingerprints import file_fingerprint, question_seed
+from restem.fingerprints import file_fingerprints, question_seed
 from restem.journal import Journal
 from restem.parameters import FilteringParameters
-from restem.schemas import check
+from restem.schemas import TRAINING_COLUMNS, check
 from restem.solutions import HUMAN
 from restem.tables import ShardedTable, Table, write_shard
 
 _BELOW = "reward below filtering.min_reward"
 _REPEATED = "repeated completion"
 _OVER_CAP = "more than filtering.max_per_question"
-_TRAINING_COLUMNS = [
-    "policy_id",
-    "question_id",
-    "sample_index",
-    "prompt",
-    "completion",
-    "finish_reason",
-    "weight",
-    "rank",
-]
 _ARITHMETIC = frozenset("0123456789.,$% +-*/^x()\u00d7\u00f7")  # and the signs for times and divided by
 _EQUALS_NUMBER = re.compile(r"=\s*\$?(-?\d[\d.,]*)")
 
@@ -70,9 +60,9 @@ def select_training_set(  # noqa: PLR0913 - everything that decides what is lear
     parameters = at_iteration(parameters, iteration)
     entry = journal.open(
         "training-set",
-        scored=_names(scored),
-        follow_up=_names(sources.follow_up),
-        kept_before=_names(sources.kept_before),
+        scored=file_fingerprints(scored.files),
+        follow_up=file_fingerprints(sources.follow_up.files),
+        kept_before=file_fingerprints(sources.kept_before.files),
         prompts=sorted(prompts["prompt_id"]),
         parameters=asdict(parameters),
         seed=seed,
@@ -113,7 +103,7 @@ def _own_rows(
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
-        yield rows.loc[rows["weight"] > 0, _TRAINING_COLUMNS]
+        yield rows.loc[rows["weight"] > 0, TRAINING_COLUMNS]
 
 
 def _rows_from_before(kept_before: ShardedTable, parameters: FilteringParameters) -> Iterator[Table]:
@@ -121,15 +111,11 @@ def _rows_from_before(kept_before: ShardedTable, parameters: FilteringParameters
     if any(wanted.values()):
         for shard in kept_before:
             is_human = shard["policy_id"] == HUMAN
-            yield shard.loc[is_human.map({True: wanted["human"], False: wanted["earlier"]}), _TRAINING_COLUMNS]
+            yield shard.loc[is_human.map({True: wanted["human"], False: wanted["earlier"]}), TRAINING_COLUMNS]
 
 
 def _pairs(rows: Table) -> list[tuple[str, str]]:
     return list(zip(rows["question_id"], rows["completion"], strict=True))
-
-
-def _names(table: ShardedTable) -> list[str]:
-    return [file_fingerprint(file) for file in table.files]
 
 
 def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:

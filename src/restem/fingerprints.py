@@ -5,13 +5,14 @@ Every id in restem that is not (question_id, sample_index) is one of these.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 DIGEST_CHARACTERS = 16  # 64 bits: a clash among a billion names has a chance of about 3 %
 
 # Files that say something about a policy without being part of it.
-_NOT_WEIGHTS = {"policy.json", "restem.json", "README.md", ".gitattributes"}
+NOT_THE_MODEL = {"policy.json", "restem.json", "README.md", ".gitattributes"}
 
 
 def fingerprint(value: Any) -> str:
@@ -41,6 +42,11 @@ def question_seed(experiment_seed: int, *parts: object) -> int:
     return int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big") >> 1
 
 
+def file_fingerprints(files: Iterable[Path]) -> list[str]:
+    """Return the fingerprints of files, in order."""
+    return [file_fingerprint(file) for file in files]
+
+
 def file_fingerprint(file: Path) -> str:
     """Return the name of a file's content."""
     with file.open("rb") as stream:
@@ -54,7 +60,7 @@ def folder_fingerprint(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if file.name in _NOT_WEIGHTS:
+        if file.name in NOT_THE_MODEL:
             continue
         digest.update(f"{file.relative_to(folder).as_posix()}\0{file_fingerprint(file)}\n".encode())
     return digest.hexdigest()[:DIGEST_CHARACTERS]

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from typing import NamedTuple
 
-from restem.draws import training_decoding
+from restem.draws import TRAIN_SUITE, training_decoding
 from restem.journal import Journal
 from restem.parameters import PromptParameters, SamplingParameters, ScoringParameters
 from restem.policy import Policy
@@ -21,7 +21,6 @@ from restem.scoring import score_samples
 from restem.tables import ShardedTable, Table
 
 _CORRECT = 1.0
-_SUITE = "train"
 
 
 class Judging(NamedTuple):
@@ -64,7 +63,7 @@ def follow_up_samples(  # noqa: PLR0913 - everything that decides what is drawn
     found = ShardedTable([])
     for number in range(1, sampling.follow_up.rounds + 1):
         short = {name for name, n in n_correct.items() if n < sampling.follow_up.until_correct}
-        asked = asked_in[asked_in["question_id"].isin(short)].assign(suite=_SUITE)
+        asked = asked_in[asked_in["question_id"].isin(short)].assign(suite=TRAIN_SUITE)
         if asked.empty:
             break
         draw = Draw(

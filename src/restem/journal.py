@@ -123,3 +123,11 @@ def _flush(path: Path, *, deep: bool = True) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a finished file a second name, so that a journal and what is made from it share their bytes."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from restem.errors import PolicyError
-from restem.fingerprints import folder_fingerprint
+from restem.fingerprints import NOT_THE_MODEL, folder_fingerprint
 from restem.policy import Policy
 from restem.policy_files import saving
 
 MANIFEST = "restem.json"
 _CARD = "README.md"
-_NOT_THE_MODEL = {"policy.json", MANIFEST, _CARD, ".gitattributes"}
 
 
 def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str, output: Path) -> Path:
@@ -36,7 +35,7 @@ def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str,
             f"{policy.folder} does not hold the policy {record['policy']} of iteration {record['iteration']} any more; "
             "run that iteration again"
         )
-    files = [file for file in policy.folder.rglob("*") if file.is_file() and file.name not in _NOT_THE_MODEL]
+    files = [file for file in policy.folder.rglob("*") if file.is_file() and file.name not in NOT_THE_MODEL]
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with saving(output, n_bytes=sum(file.stat().st_size for file in files)):

@@ -222,6 +222,16 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
     return parameters
 
 
+def uneven_batches(training: TrainingParameters) -> str:
+    """Return what is wrong if batches cannot be cut into micro batches; nothing if they can."""
+    if training.batch_size % (training.micro_batch_size or training.batch_size) == 0:
+        return ""
+    return (
+        f"training.batch_size must be a multiple of training.micro_batch_size = {training.micro_batch_size}, "
+        f"got {training.batch_size}"
+    )
+
+
 def _contradictions(parameters: Parameters) -> list[str]:
     evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
     rules = [
@@ -229,11 +239,7 @@ def _contradictions(parameters: Parameters) -> list[str]:
             max(evaluation.k, default=1) <= evaluation.n,
             f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
         ),
-        (
-            training.batch_size % (training.micro_batch_size or training.batch_size) == 0,
-            f"training.batch_size must be a multiple of training.micro_batch_size = {training.micro_batch_size}, "
-            f"got {training.batch_size}",
-        ),
+        (not uneven_batches(training), uneven_batches(training)),
         (
             ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
             f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "

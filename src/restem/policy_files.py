@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.errors import TrainingError
+from restem.fingerprints import NOT_THE_MODEL
 
 if TYPE_CHECKING:
     import torch
 
 _WEIGHTS = (".safetensors", ".bin", ".index.json")
-_NOT_COPIED = {"policy.json", "restem.json", "README.md", ".gitattributes"}  # they speak of another policy
 
 
 def save_policy(model: Any, weights: "Mapping[str, torch.Tensor]", base: Path, output: Path) -> None:
@@ -39,7 +39,7 @@ def save_policy(model: Any, weights: "Mapping[str, torch.Tensor]", base: Path, o
     others = [
         file
         for file in base.iterdir()
-        if file.is_file() and file.name not in _NOT_COPIED and not file.name.endswith(_WEIGHTS)
+        if file.is_file() and file.name not in NOT_THE_MODEL and not file.name.endswith(_WEIGHTS)
     ]
     n_bytes = sum(tensor.numel() for tensor in weights.values()) * dtype.itemsize
     with saving(output, n_bytes=n_bytes):

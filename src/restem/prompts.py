@@ -121,16 +121,17 @@ def _asked(text: str, parameters: PromptParameters) -> str:
     return parameters.template.replace("{question}", text) + parameters.answer_prefix
 
 
-def _followed(asked: str, solution: str) -> str:
-    """Return the solution behind its question; a space between them belongs to the solution, as policies write it."""
-    return asked + solution if asked[-1:].isspace() else f"{asked} {solution}"
+def as_completion(prompt: str, solution: str) -> str:
+    """Return a solution as a policy would write it behind a prompt: after a space, if the prompt ends in none."""
+    return solution if prompt[-1:].isspace() else f" {solution}"
 
 
 class _Plain:
     """Renders text; with exemplars few-shot, without zero-shot."""
 
     def __init__(self, exemplars: Sequence[Exemplar], _policy: Policy, parameters: PromptParameters) -> None:
-        shown = [_followed(_asked(exemplar.text, parameters), exemplar.solution) for exemplar in exemplars]
+        asked = [_asked(exemplar.text, parameters) for exemplar in exemplars]
+        shown = [text + as_completion(text, exemplar.solution) for text, exemplar in zip(asked, exemplars, strict=True)]
         before = [parameters.instruction] if parameters.instruction else []
         self._before = "".join(part + parameters.separator for part in [*before, *shown])
         self._parameters = parameters

@@ -11,6 +11,16 @@ from restem.tables import ShardedTable, Table
 if TYPE_CHECKING:
     from pandera.pandas import Column, DataFrameSchema
 
+TRAINING_COLUMNS = [  # of the table `training_set`, in order
+    "policy_id",
+    "question_id",
+    "sample_index",
+    "prompt",
+    "completion",
+    "finish_reason",
+    "weight",
+    "rank",
+]
 SPLITS = ("train", "validation", "test", "transfer", "exemplar")
 REASONS = (
     "correct",

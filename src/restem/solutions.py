@@ -1,10 +1,10 @@
 """Rows of training sets from elsewhere than this iteration's samples: people's solutions, and earlier iterations'."""
 
 import json
-from pathlib import Path
 
-from restem.fingerprints import file_fingerprint, fingerprint
+from restem.fingerprints import file_fingerprints, fingerprint
 from restem.journal import Journal
+from restem.prompts import as_completion
 from restem.schemas import check
 from restem.tables import ShardedTable, Table, write_shard
 
@@ -22,7 +22,7 @@ def human_solutions(questions: Table, prompts: Table, *, journal: Journal) -> Sh
             "question_id": row.question_id,
             "sample_index": 0,
             "prompt": row.prompt,
-            "completion": _followed(str(row.prompt), solution),
+            "completion": as_completion(str(row.prompt), solution),
             "finish_reason": "stop",
             "weight": 1.0,
             "rank": 1,
@@ -43,7 +43,7 @@ def accumulate(kept_before: ShardedTable, training_set: ShardedTable, *, journal
     key = ["policy_id", "question_id", "sample_index"]
     held = set(kept_before[key].itertuples(index=False, name=None)) if len(kept_before) else set()
     entry = journal.open(
-        "kept", before=_fingerprints(kept_before.files), training_set=_fingerprints(training_set.files)
+        "kept", before=file_fingerprints(kept_before.files), training_set=file_fingerprints(training_set.files)
     )
     files = list(kept_before.files)
     for number, shard in enumerate(training_set):
@@ -54,12 +54,3 @@ def accumulate(kept_before: ShardedTable, training_set: ShardedTable, *, journal
                 write_shard(new, path)
             files.append(path)
     return ShardedTable(files)
-
-
-def _followed(prompt: str, solution: str) -> str:
-    """Return the solution as it would stand behind the prompt: behind a space if the prompt does not end in one."""
-    return solution if prompt[-1:].isspace() else f" {solution}"
-
-
-def _fingerprints(files: tuple[Path, ...]) -> list[str]:
-    return [file_fingerprint(file) for file in files]

@@ -8,7 +8,6 @@ size, optimizer, number of epochs or patience: those are our choice.
 
 import gc
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,9 +15,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem.engines.loading import without_progress_bars
 from restem.errors import EmptyTrainingSetError, ParameterError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
-from restem.parameters import TrainingParameters
+from restem.journal import link_or_copy
+from restem.parameters import TrainingParameters, uneven_batches
 from restem.policy import Policy
 from restem.schemas import check
 from restem.tables import Table
@@ -81,7 +82,7 @@ def train(  # noqa: PLR0913 - everything that decides the weights
         )
     _check_request(parameters, base_policy, output)
     rows = check("training_set", training_set)
-    with _quiet(), ExitStack() as held:
+    with without_progress_bars(), ExitStack() as held:
         folder = unfinished or Path(held.enter_context(tempfile.TemporaryDirectory()))
         workplace = Workplace(folder, checkpoint_every_s=parameters.checkpoint_every_s if unfinished else math.inf)
         workplace.clear_unfinished()
@@ -103,18 +104,16 @@ def _finish(trainer: "WeightedSFTTrainer", output: Path, dtype: str) -> Training
     best_step = watch.progress.best_step or trainer.state.global_step
     if watch.progress.best_step:
         # Links, because a kill may come before the caller has the policy: the workplace must still be whole then.
-        shutil.copytree(watch.workplace.weights(best_step), output, copy_function=_link, dirs_exist_ok=True)
+        shutil.copytree(watch.workplace.weights(best_step), output, copy_function=link_or_copy, dirs_exist_ok=True)
     else:
         watch.save(trainer, output)
     return TrainingResult(output, watch.progress.log, best_step, dtype, trainer.args.device.type)
 
 
 def _check_request(parameters: TrainingParameters, base_policy: Policy, output: Path) -> None:
-    if parameters.batch_size % (parameters.micro_batch_size or parameters.batch_size):
-        raise ParameterError(
-            f"training.batch_size must be a multiple of training.micro_batch_size = {parameters.micro_batch_size}, "
-            f"got {parameters.batch_size}"
-        )
+    problem = uneven_batches(parameters)
+    if problem:
+        raise ParameterError(problem)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise TrainingError(f"the policy was to be saved to {output}, which holds something already; give a new folder")
     check_unchanged(base_policy)
@@ -134,13 +133,6 @@ def check_unchanged(policy: Policy) -> None:
             f"the base policy {policy.name} at {policy.path} has changed since the experiment began: its "
             f"fingerprint was {policy.fingerprint} and is {found}; put it back, or begin another experiment"
         )
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)
 
 
 def _free_memory() -> None:
@@ -163,17 +155,3 @@ def _threads_for(model: Any) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the progress bars of loading and saving weights, which take a second."""
-    from transformers.utils import logging as transformers_logging
-
-    were_shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if were_shown:
-            transformers_logging.enable_progress_bar()

@@ -44,7 +44,7 @@ class Workplace:
     """The folder of an unfinished training."""
 
     def __init__(self, folder: Path, *, checkpoint_every_s: float) -> None:
-        """Use the folder; what an interrupted save left in it is removed.
+        """Use the folder.
 
         Args:
             folder: Made if it does not exist.

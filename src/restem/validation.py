@@ -8,19 +8,19 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restem.draws import greedy_decoding
 from restem.errors import TrainingError
 from restem.filters import best_distinct
 from restem.fingerprints import fingerprint
 from restem.journal import Journal
 from restem.parameters import FilteringParameters, SamplingParameters, ScoringParameters
 from restem.policy import Policy
-from restem.sampling import Decoding, Draw, EngineChoice, draw_samples
-from restem.schemas import check
+from restem.sampling import Draw, EngineChoice, draw_samples
+from restem.schemas import TRAINING_COLUMNS, check
 from restem.scoring import open_reward, score_samples
 from restem.tables import ShardedTable, Table
 
 _SPLIT = "validation"
-_COLUMNS = ["policy_id", "question_id", "sample_index", "prompt", "completion", "finish_reason", "weight", "rank"]
 
 
 class Validation(NamedTuple):
@@ -66,9 +66,8 @@ def plan_validation(  # noqa: PLR0913 - everything that decides what is measured
             "questions.n_validation (or give questions of your own the split 'validation'), "
             "or train all epochs with training.eval_every=null"
         )
-    greedy = Decoding("greedy", 1, 0.0, 0, 1.0, sampling.max_new_tokens, tuple(sampling.stop))
     prompted = prompts[prompts["question_id"].isin(asked["question_id"])].assign(suite=_SPLIT)
-    return Validation(asked, Draw(prompted, greedy, "validation", 0), choice, scoring, solutions)
+    return Validation(asked, Draw(prompted, greedy_decoding(sampling), "validation", 0), choice, scoring, solutions)
 
 
 def greedy_reward(folder: Path, validation: Validation) -> float:
@@ -112,4 +111,4 @@ def select_validation_set(scored: ShardedTable, prompts: Table, *, parameters: F
     rows = rows.assign(
         prompt=rows["question_id"].map(text_of), weight=rows["reward"].astype(float), rank=rows["rank"].astype("int64")
     )
-    return check("training_set", rows[_COLUMNS])
+    return check("training_set", rows[TRAINING_COLUMNS])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from restem.journal import link_or_copy
+
 
 def publish(folder: Path, files: dict[str, Path], manifest: str, content: dict[str, Any]) -> None:
     """Make the folder from existing files, in one rename.
@@ -25,7 +27,7 @@ def publish(folder: Path, files: dict[str, Path], manifest: str, content: dict[s
     for name, source in files.items():
         target = partial / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        _link(source.resolve(), target)
+        link_or_copy(source.resolve(), target)
     with (partial / manifest).open("w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1, sort_keys=True)
         stream.flush()
@@ -36,10 +38,3 @@ def publish(folder: Path, files: dict[str, Path], manifest: str, content: dict[s
 def whole_when(manifest: str) -> Callable[[str], bool]:
     """Return the test for a published folder: its manifest is there."""
     return lambda folder: (Path(folder) / manifest).is_file()
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)

@@ -66,16 +66,11 @@ class Engine(Protocol):
         ...
 
 
-class _BuiltIn(NamedTuple):
-    target: str  # module:callable
-    extra: str  # of restem, which installs what the module needs
-
-
 _ENGINES = {
-    "transformers": _BuiltIn("restem.engines.transformers:open_transformers", ""),
-    "vllm": _BuiltIn("restem.engines.vllm:open_vllm", ""),
-    "openai": _BuiltIn("restem.engines.openai:open_openai", ""),
-    "scripted": _BuiltIn("restem.engines.scripted:open_scripted", ""),
+    "transformers": "restem.engines.transformers:open_transformers",
+    "vllm": "restem.engines.vllm:open_vllm",
+    "openai": "restem.engines.openai:open_openai",
+    "scripted": "restem.engines.scripted:open_scripted",
 }
 
 
@@ -114,21 +109,21 @@ def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _load(name: str) -> Callable[..., AbstractContextManager[Engine]]:
-    target, extra = _ENGINES.get(name, _BuiltIn(name, ""))
-    module_name, _, attribute = target.partition(":")
+    module_name, _, attribute = _ENGINES.get(name, name).partition(":")
     if not module_name or not attribute:
         raise EngineError(
-            f"there is no engine {name!r}; restem has {', '.join(sorted(_ENGINES))}, "
+            f"there is no engine {name!r}; restem has {', '.join(known_engines())}, "
             "and takes a dotted path like my_pkg.my_module:my_engine"
         )
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
+        factory: Callable[..., AbstractContextManager[Engine]] = getattr(
+            importlib.import_module(module_name), attribute
+        )
     except ImportError as error:
-        hint = f"; install it with: pip install 'restem[{extra}]'" if extra else ""
-        raise EngineError(f"the engine {name!r} cannot be imported: {error}{hint}") from error
+        raise EngineError(f"the engine {name!r} cannot be imported: {error}") from error
     except AttributeError as error:
         raise EngineError(f"the engine {name!r} cannot be had: {module_name} has no {attribute}") from error
-    return factory  # type: ignore[no-any-return]
+    return factory
 
 
 def _check_options(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:

@@ -112,7 +112,8 @@ class SharedForward:
                 use_cache=True,
                 logits_to_keep=logits_to_keep,
             )
-        return output.logits  # type: ignore[no-any-return]
+        logits: Tensor = output.logits
+        return logits
 
     def _row_pass(self, rows: Sequence[RowState]) -> RowPass:
         import numpy as np

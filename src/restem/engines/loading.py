@@ -129,12 +129,24 @@ def quiet() -> Iterator[None]:
     """Hold back transformers' progress bars and load reports, which are no news to a user of restem."""
     from transformers.utils import logging
 
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
+    try:
+        with without_progress_bars():
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Hold back transformers' progress bars of loading and saving weights, which take a second."""
+    from transformers.utils import logging
+
+    were_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
-        if bars:
+        if were_shown:
             logging.enable_progress_bar()

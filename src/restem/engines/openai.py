@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -162,7 +163,7 @@ class OpenAIEngine:
         said = f"the server at {server} refuses the request ({refusal})"
         if needed:
             return f"{said}; it does not take {', '.join(needed)}, without which it would draw something else"
-        if refusal.status == 404 or "model" in refusal.said.lower():  # noqa: PLR2004
+        if refusal.status == HTTPStatus.NOT_FOUND or "model" in refusal.said.lower():
             known = ", ".join(self._server.find()) or "none"
             return f"{said}. Asked for the model {target.model!r} at {target.endpoint.path}; models it lists: {known}"
         return said

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from restem.engines import Completion
 from restem.engines.arguments import Request
+from restem.engines.texts import stop_place
 from restem.errors import EngineError
 from restem.fingerprints import question_seed
 
@@ -99,8 +100,9 @@ def read_answer(answer: Mapping[str, Any], request: Request, endpoint: Endpoint)
         raise EngineError("the server returns no log-probabilities; sample without logprobs")
     known = [_known_tokens(choice, found) for choice, found in zip(choices, logprobs, strict=True)]
     counts = _token_counts(texts, ends, known, total=total, limit=request.max_new_tokens)
+    # Some servers leave the stop string in.
     return [
-        Completion(_before_stop(text, request.stop), count, end, sum(found) if request.logprobs else None)
+        Completion(text[: stop_place(text, request.stop)], count, end, sum(found) if request.logprobs else None)
         for text, count, end, found in zip(texts, counts, ends, logprobs, strict=True)
     ]
 
@@ -144,9 +146,3 @@ def _token_counts(
     for place, weight in zip(open_places, weights, strict=True):
         counts[place] = max(1, min(limit, round(left * weight / sum(weights))))
     return [count or 0 for count in counts]
-
-
-def _before_stop(text: str, stop: Sequence[str]) -> str:
-    """Return the text up to the first stop string, which some servers leave in."""
-    ends = [text.find(end) for end in stop if end in text]
-    return text[: min(ends)] if ends else text

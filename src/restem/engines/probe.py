@@ -80,7 +80,8 @@ def _by_itself(model: "PreTrainedModel", tokens: Sequence[int]) -> "Tensor":
 
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([list(tokens)], device=model.device), use_cache=False).logits
-    return logits[0, -3:].float()  # type: ignore[no-any-return]
+    last: Tensor = logits[0, -3:].float()
+    return last
 
 
 def _shared(forward: SharedForward, tokens: Sequence[int]) -> "Tensor":

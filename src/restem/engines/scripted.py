@@ -8,6 +8,7 @@ from typing import Any
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.randomness import uniforms
+from restem.engines.texts import stop_place
 from restem.errors import EngineError
 
 
@@ -40,8 +41,7 @@ class ScriptedEngine:
         words = text.split(" ")
         if len(words) + 1 > request.max_new_tokens:
             return Completion(" ".join(words[: request.max_new_tokens]), request.max_new_tokens, "length")
-        ends = [text.find(stop) for stop in request.stop if stop in text]
-        return Completion(text[: min(ends)] if ends else text, len(words) + 1, "stop")
+        return Completion(text[: stop_place(text, request.stop)], len(words) + 1, "stop")
 
 
 @contextmanager

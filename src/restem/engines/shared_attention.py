@@ -66,7 +66,8 @@ def _attention(  # noqa: PLR0913 - the signature is transformers'
             raise CannotExpressError(f"its attention has {name}")
     if attention_mask is not None:
         raise CannotExpressError("its attention has a mask of its own")
-    layer = _cache.get().layers[int(module.layer_idx)]  # type: ignore[arg-type]
+    index: Any = module.layer_idx  # a module's attributes have no type
+    layer = _cache.get().layers[int(index)]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     with part(ATTENTION_PART):
         if isinstance(layer.current, RowPass):

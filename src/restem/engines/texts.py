@@ -54,12 +54,12 @@ class Reader:
         recent = self._decode(tokens[-self._stop_tokens :])
         if not any(text in recent for text in self._stop):
             return False
-        return self._end(self.text(prompt_tail, tokens)) is not None
+        return stop_place(self.text(prompt_tail, tokens), self._stop) is not None
 
     def completion(self, prompt_tail: Sequence[int], draft: Draft, *, logprob: bool) -> Completion:
         """Return the finished completion."""
         text = self.text(prompt_tail, draft.tokens)
-        end = self._end(text)
+        end = stop_place(text, self._stop)
         stopped = end is not None or draft.tokens[-1] in self.eos
         return Completion(
             text if end is None else text[:end],
@@ -74,10 +74,11 @@ class Reader:
         before, together = self._decode(tail), self._decode([*tail, *tokens])
         return together[len(before) :] if together.startswith(before) else self._decode(tokens)
 
-    def _end(self, text: str) -> int | None:
-        ends = [text.find(stop) for stop in self._stop if stop in text]
-        return min(ends) if ends else None
-
     def _decode(self, tokens: Sequence[int]) -> str:
         decoded = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(decoded)
+
+
+def stop_place(text: str, stop: Sequence[str]) -> int | None:
+    """Return where the first stop string in the text begins, or None if it holds none."""
+    return min((text.find(end) for end in stop if end in text), default=None)

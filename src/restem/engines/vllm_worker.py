@@ -54,7 +54,7 @@ def _tried(work: Any, *arguments: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _open(asked: dict[str, Any]) -> Any:
-    from vllm import LLM  # type: ignore[import-not-found,unused-ignore]
+    from vllm import LLM  # type: ignore[import-not-found,unused-ignore] # of another environment
 
     return LLM(asked["policy"], dtype=asked["dtype"], enable_prefix_caching=True, **asked["args"])
 

@@ -28,7 +28,7 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
     max_constant_share = options.pop("max_constant_share", _DEFAULT_MAX_CONSTANT_SHARE)
     if options:
         raise QuestionsError(f"questions.options.{next(iter(options))} is not an option of reasoning_gym")
-    if not isinstance(tasks, Mapping) or not tasks:
+    if not isinstance(tasks, Mapping):
         raise QuestionsError("questions.options.tasks must map task names to configurations, as {chain_sum: {}}")
     if None in {parameters.n_train, parameters.n_validation, parameters.n_test}:
         raise QuestionsError("questions.n_train, n_validation and n_test must be numbers: reasoning_gym is endless")

@@ -39,7 +39,7 @@ def prepare_teacher(
     base_models_store: Journal, policy_0: Policy, parameters: PolicyParameters, prompt: PromptParameters
 ) -> Policy:
     """Return the policy that samples in place of the current one; the base policy itself if there is no teacher."""
-    teacher = base_models.prepare_base_model(parameters.teacher or parameters.model, store=base_models_store)
+    teacher = base_models.prepare_teacher(parameters.teacher, policy_0, store=base_models_store)
     prompts.check_teacher(teacher, policy_0, prompt)
     return teacher
 

@@ -92,7 +92,7 @@ def run_script(keeper: Keeper, program: dict[str, Any], standard_input: str) -> 
 def _sealed(content: bytes) -> int:
     """Return the descriptor of a file in memory that can be read and not be changed."""
     descriptor = os.memfd_create("stdin", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    with open(os.dup(descriptor), "wb") as stream:  # noqa: PTH123
+    with open(os.dup(descriptor), "wb") as stream:  # noqa: PTH123 - a descriptor has no path
         stream.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
