@@ -51,6 +51,7 @@ class QuestionsParameters:
     n_exemplars: NonNegative = 2  # kept aside for few-shot prompts
     exemplars: str | None = None  # a file with columns text and solution, instead of training questions
     options: dict[str, Any] = Field(default_factory=dict)  # of the source; see restem.questions
+    reward: str | None = None  # that judges them, transfer suites apart; None is what the source names for each
     # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.
     transfer: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     near_duplicates: Literal["remove", "keep", "fail"] = "remove"  # training questions that are evaluated too; ours

@@ -8,7 +8,7 @@ from restem.rewards.exact import ExactJudge
 def reason(gold: str, completion: str, **options: Any) -> str:
     judge = ExactJudge(**options)
     answer = judge.answer_of({"answer": gold}, completion)
-    return "no_answer" if answer is None else judge.judge({"answer": gold}, answer).reason
+    return "no_answer" if answer is None else judge.judge({"answer": gold}, answer.text).reason
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ DISPUTED: dict[str, str] = {}
 def verdict(gold: str, completion: str, **policies: Any) -> Verdict:
     judge = MathJudge(**policies)
     answer = judge.answer_of({"answer": gold}, completion)
-    return Verdict(0.0, "no_answer", None) if answer is None else judge.judge({"answer": gold}, answer)
+    return Verdict(0.0, "no_answer", None) if answer is None else judge.judge({"answer": gold}, answer.text)
 
 
 SAME = [

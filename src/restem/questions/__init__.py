@@ -66,7 +66,9 @@ def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
     options = {name: value for name, value in parameters.options.items() if value is not None}
     parameters = replace(parameters, options=options)
     from_file = parameters.exemplars is not None
-    yield from _source(parameters.source)(replace(parameters, n_exemplars=0) if from_file else parameters)
+    judged_by = {"reward": parameters.reward} if parameters.reward else {}
+    for row in _source(parameters.source)(replace(parameters, n_exemplars=0) if from_file else parameters):
+        yield {**row, **judged_by}
     yield from read_exemplars(parameters)
 
 

@@ -18,8 +18,9 @@ def audit_golds(
 ) -> Table:
     """Return the questions that must not be scored: columns question_id, reward (its name) and reason, why.
 
-    Every question's gold, rendered as a completion, must earn 1, and a corrupted answer must earn 0. A reward
-    that cannot render its gold, as a pattern or a function of the user's own, is not audited.
+    Every question's gold, rendered as a completion, must earn 1, and a corrupted answer must earn 0. Of a reward that
+    is made of others this holds for every part, and the gold must earn 1 from all together. A reward that cannot render
+    its gold, as a pattern or a function of the user's own, is not audited.
 
     Args:
         questions: A table, or dicts, with the columns of `questions`.
@@ -32,18 +33,20 @@ def audit_golds(
     for name in dict.fromkeys(str(row["reward"]) for row in rows):
         of_reward = [row for row in rows if row["reward"] == name]
         found.extend(_audit(open_reward(name), of_reward))
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(found, columns=COLUMNS).drop_duplicates("question_id", ignore_index=True)
 
 
 def _audit(reward: Reward, questions: Sequence[Question]) -> Iterable[tuple[str, str, str]]:
-    golds = [gold_of(question) for question in questions]
-    right = [None if gold is None else reward.judge.gold_completion(gold) for gold in golds]
-    wrong = [None if gold is None else reward.judge.wrong_completion(gold) for gold in golds]
+    for label, part in reward.parts.items():
+        for question_id, _, of_part in _audit(part, questions):
+            yield question_id, reward.name, f"{label}: {of_part}"
+    right = [reward.gold_completion(question) for question in questions]
+    wrong = [reward.wrong_completion(question) for question in questions]
     of_gold = _scored(reward, questions, right)
     of_wrong = _scored(reward, questions, wrong)
     for index, question in enumerate(questions):
-        fault = None
-        if golds[index] is None and not reward.judge.sees_question:
+        fault: str | None = None
+        if reward.needs_gold and gold_of(question) is None:
             fault = "its gold is not a JSON object"
         elif (verdict := of_gold.get(index)) is not None and verdict.reward != 1.0:
             fault = f"its own gold earns {verdict.reward:g}: {verdict.reason}"

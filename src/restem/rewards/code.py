@@ -36,7 +36,7 @@ from restem.rewards.sandbox.box import Box
 from restem.rewards.sandbox.launch import SandboxError
 from restem.rewards.sandbox.limits import Limits
 from restem.rewards.sandbox.runs import Outcome
-from restem.rewards.verdicts import Doubtful, Gold, Verdict, correct, refused
+from restem.rewards.verdicts import Answer, Doubtful, Gold, Verdict, correct, refused
 
 IN_PROCESS = "# judged in its own process, at its word (in_process)\n"
 _START_S, _RUN_S, _RUNS_PER_LIMIT = 180.0, 80.0, 22.0  # a worker that takes longer is broken
@@ -105,7 +105,7 @@ class CodeJudge:
         n_runs = 1 + (len(cases) if isinstance(cases, list) else 0)
         return _START_S + n_runs * (_RUN_S + _RUNS_PER_LIMIT * self._limits.timeout_s)
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the text that holds the program."""
         return extract_program(completion, entry_point=str(gold.get("entry_point") or ""))
 

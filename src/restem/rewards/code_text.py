@@ -7,6 +7,8 @@ import re
 import textwrap
 from typing import NamedTuple
 
+from restem.rewards.verdicts import Answer
+
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 _PYTHON = re.compile(r"(?:python|py|python3|ipython|ipython3|py3)\b|\{\.?python", re.IGNORECASE)
 _CODE_START = re.compile(r"[ \t]+\S|(?:def|class|import|from|async|return|for|if|while|try|with)\b|[@#]")
@@ -20,7 +22,7 @@ class _Block(NamedTuple):
     text: str
 
 
-def extract_program(completion: str, *, entry_point: str) -> str | None:
+def extract_program(completion: str, *, entry_point: str) -> Answer | None:
     """Return the text that holds the program, or None if the completion holds nothing.
 
     Of several Markdown blocks it is the last that defines the entry point; without one, the last marked as Python
@@ -35,7 +37,7 @@ def extract_program(completion: str, *, entry_point: str) -> str | None:
     if blocks and _ends_with_fence(blocks, before):
         text, blocks = before, []  # the prompt opened the block that the completion closes
     program = _chosen(blocks, entry_point).text if blocks else text
-    return program if program.strip() else None
+    return Answer(program, "block" if blocks else "whole") if program.strip() else None
 
 
 def _blocks(text: str) -> tuple[list[_Block], str]:

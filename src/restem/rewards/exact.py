@@ -12,10 +12,11 @@ Options (gold may override `kind` for its question: {"answer": "B", "kind": "cho
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from restem.rewards.extraction import checked_ways, extract
-from restem.rewards.verdicts import Gold, Verdict, correct, refused
+from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _KINDS = ("string", "number", "regex", "choice")
 _NUMBER = re.compile(r"([-+]?)\$?((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)(?:[eE]([-+]?\d{1,4}))?(?:\s*/\s*(\d+))?\s*%?")
@@ -29,6 +30,7 @@ class ExactJudge:
     libraries: tuple[str, ...] = ()
     memory_bytes: int | None = 4 << 30
     sees_question = False
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction"))
 
     def __init__(
         self, *, kind: str = "string", extract: str = "whole", case: str = "fold", tolerance: float = 0.0
@@ -47,7 +49,7 @@ class ExactJudge:
     def prepare(self) -> None:
         """Nothing to import."""
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer where `extract` finds it."""
         return extract(completion, self._ways)
 

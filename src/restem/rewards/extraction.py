@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from restem.rewards.verdicts import Answer
+
 _ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*:|\s+is\s*:)\s*", re.IGNORECASE)
 _WRAPPERS = ("**", "__", "`", '"', "'", "$")  # Markdown, quotes and dollars around an answer
 
@@ -45,9 +47,10 @@ EXTRACTIONS: dict[str, Callable[[str], str | None]] = {
 }
 
 
-def extract(text: str, ways: tuple[str, ...]) -> str | None:
+def extract(text: str, ways: tuple[str, ...]) -> Answer | None:
     """Return what the first way that finds anything finds."""
-    return next((found for way in ways if (found := EXTRACTIONS[way](text)) is not None), None)
+    found = ((EXTRACTIONS[way](text), way) for way in ways)
+    return next((Answer(answer, way.replace("_", " ")) for answer, way in found if answer is not None), None)
 
 
 def checked_ways(option: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from restem.errors import RewardError
+from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
 from restem.rewards.pool import WorkerPool
-from restem.rewards.scoring import Reward, version_of
+from restem.rewards.scoring import Reward, SingleReward, version_of
 from restem.rewards.verdicts import Judge
 
 
@@ -20,19 +21,21 @@ class _BuiltIn(NamedTuple):
 _BUILT_IN = {
     "code": _BuiltIn("restem.rewards.code:CodeJudge", (), "", holds_limit=True),
     "exact": _BuiltIn("restem.rewards.exact:ExactJudge", (), ""),
+    "format": _BuiltIn("restem.rewards.format:FormatJudge", (), ""),
     "math": _BuiltIn("restem.rewards.math:MathJudge", ("math_verify",), "pip install math-verify"),
     "reasoning_gym": _BuiltIn(
         "restem.rewards.reasoning_gym:ReasoningGymJudge", ("reasoning_gym",), "pip install reasoning-gym"
     ),
 }
+_COMPOSED = {"all_of": {"rewards"}, "weighted": {"rewards", "weights"}}  # the options that each needs
 
 
 def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **options: Any) -> Reward:
     """Return a reward. Its worker processes start with the first batch and end with `close()`, or the program.
 
     Args:
-        name: A built-in reward, or "my_pkg.my_module:my_reward", a function (question, completion) that
-            returns a number in [0, 1] or a Verdict.
+        name: A built-in reward, "all_of" or "weighted" others, or "my_pkg.my_module:my_reward", a function
+            (question, completion) that returns a number in [0, 1] or a Verdict.
         timeout_s: Wall clock limit of one verdict, in seconds; for "code", what restem.rewards.code says.
         workers: Processes that judge at the same time.
         options: Of the reward; its module documents them.
@@ -44,6 +47,8 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
         raise RewardError(
             f"timeout_s must be greater than 0 and workers at least 1, got timeout_s={timeout_s!r}, workers={workers!r}"
         )
+    if name in _COMPOSED:
+        return _composed(name, options, timeout_s=timeout_s, workers=workers)
     if ":" in name:
         options = {"path": name, **options}
         judge_path = "restem.rewards.own:OwnJudge"
@@ -57,13 +62,27 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
             options = {**options, "timeout_s": timeout_s}
     else:
         raise RewardError(
-            f"there is no reward {name!r}; known are {', '.join(sorted(_BUILT_IN))}, "
+            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *_COMPOSED]))}, "
             "or 'my_pkg.my_module:my_reward' for a function of your own"
         )
     judge = _build(name, judge_path, options)
     patience_s = getattr(judge, "patience_s", None)
     pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s)
-    return Reward(name, judge, pool, version=version_of(name, judge, options, timeout_s))
+    return SingleReward(name, judge, pool, version=version_of(name, judge, options, timeout_s))
+
+
+def _composed(name: str, options: dict[str, Any], *, timeout_s: float, workers: int) -> Reward:
+    if set(options) - _COMPOSED[name]:
+        raise RewardError(f"the reward {name!r} takes {' and '.join(sorted(_COMPOSED[name]))}, got {sorted(options)}")
+    of_parts = checked_parts(name, options.get("rewards"))
+    weights = checked_weights(name, options.get("weights"), of_parts) if "weights" in _COMPOSED[name] else None
+    parts = {}
+    for part, part_options in of_parts.items():
+        try:
+            parts[part] = load_reward(part, timeout_s=timeout_s, workers=workers, **part_options)
+        except RewardError as error:
+            raise RewardError(f"{name}.rewards.{part}: {error}") from error
+    return ComposedReward(name, parts, weights)
 
 
 def _build(name: str, judge_path: str, options: dict[str, Any]) -> Judge:

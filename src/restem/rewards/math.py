@@ -30,7 +30,7 @@ from restem.rewards.math_algebra import UnparseableError, constant_value, expres
 from restem.rewards.math_forms import Form, form_of, identity, tidy
 from restem.rewards.math_numbers import Number, numbers_equal, read_number
 from restem.rewards.math_text import LONGEST_ANSWER, extract_gold, extract_math
-from restem.rewards.verdicts import Gold, Verdict, correct, refused
+from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _OTHER_BASE = re.compile(r"\d_\{?\d")
 _PAIR = 2  # an interval has two ends, and ab may be a product where abc is a word
@@ -85,7 +85,7 @@ class MathJudge:
         logging.getLogger("math_verify").setLevel(logging.ERROR)
         parse(r"\frac{x}{2}+1")
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer as it stands in the completion."""
         return extract_math(completion, box=self._policies.box, bare=self._policies.bare)
 

@@ -8,6 +8,8 @@ What stands before the last </think> and after an end-of-turn mark does not coun
 
 import re
 
+from restem.rewards.verdicts import Answer
+
 LONGEST_ANSWER = 1000  # characters; anything longer is no answer
 _LONGEST_BARE = 120  # characters of a text that is taken as an answer as it stands
 _LONGEST_GOLD_OF_BOXES = 200  # characters of a gold all of whose boxes count
@@ -70,7 +72,7 @@ _ONE_OF_SEVERAL = re.compile(
 )
 
 
-def extract_math(text: str, *, box: str = "last", bare: str = "last") -> str | None:
+def extract_math(text: str, *, box: str = "last", bare: str = "last") -> Answer | None:
     """Return the answer as it stands in the completion, or None.
 
     Args:
@@ -84,12 +86,13 @@ def extract_math(text: str, *, box: str = "last", bare: str = "last") -> str | N
     boxes = _boxes(text)
     if boxes is not None:
         found = _chosen_boxes(text, boxes, box) if boxes else None
-        return found.strip() or None if found else None
+        return Answer(found.strip(), "box") if found and found.strip() else None
     anchors = list(_ANCHOR.finditer(text))
     for anchor in reversed(anchors):
         if found := _stated(text[anchor.end() :]):
-            return found
-    return None if bare == "none" else _bare(text, whole_only=bare == "whole")
+            return Answer(found, "hashes" if anchor[0].startswith("####") else "answer is")
+    found = None if bare == "none" else _bare(text, whole_only=bare == "whole")
+    return None if found is None else Answer(found, "whole" if found == text else "bare")
 
 
 def extract_gold(gold: str) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from inspect import getsourcefile
+from pathlib import Path
 from typing import Any
 
 from restem.errors import RewardError
-from restem.rewards.verdicts import Gold, Verdict, gold_of
+from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.schemas import REASONS
 
 
@@ -30,7 +31,7 @@ class OwnJudge:
         """Find the function; options are given to it as keyword arguments."""
         self._path = path
         self._options = options
-        self.sources = [source] if (source := getsourcefile(self._function)) else []
+        self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self._function)]))]
 
     @cached_property
     def _function(self) -> Any:
@@ -46,9 +47,9 @@ class OwnJudge:
     def prepare(self) -> None:
         """Nothing: the function was imported when the judge was built."""
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the completion: what counts as an answer is the function's business."""
-        return completion
+        return Answer(completion)
 
     def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict:
         """Return what the function says."""

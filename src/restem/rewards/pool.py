@@ -240,7 +240,7 @@ class _Batch:
         elif reply["is_doubtful"] and index not in self._again:
             self._retry_or(index, lambda task: refused("infrastructure", task.answer))
         else:
-            self._verdicts[index] = Verdict(reply["reward"], reply["reason"], reply["answer"], reply["seconds"])
+            self._verdicts[index] = Verdict(**{name: reply[name] for name in Verdict._fields})
 
     def _retry_or(self, index: int, give_up: Any) -> None:
         if index in self._again:

@@ -13,10 +13,11 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from restem.rewards.extraction import checked_ways, extract
-from restem.rewards.verdicts import Gold, Verdict, correct, refused
+from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _PADDED = ("{} and then some more text", "maybe {}", "{0}\n{0}", "{} or something else 77", "{0} {0}")
 _WORD = re.compile(r"[A-Za-z]{2,}")
@@ -29,6 +30,7 @@ class ReasoningGymJudge:
     libraries = ("reasoning-gym",)
     memory_bytes: int | None = 8 << 30
     sees_question = False
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("reasoning_gym", "extraction"))
 
     def __init__(self, *, extract: str = "tag,whole") -> None:
         """Check the options; the module's docstring explains them."""
@@ -38,7 +40,7 @@ class ReasoningGymJudge:
         """Import reasoning-gym."""
         import_module("reasoning_gym")
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer where `extract` finds it."""
         return extract(completion, self._ways)
 

@@ -3,31 +3,31 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from inspect import getsourcefile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from restem.errors import RewardError
 from restem.fingerprints import fingerprint
-from restem.rewards.pool import Task, WorkerPool
-from restem.rewards.verdicts import Judge, Question, Verdict, gold_of, refused
+from restem.rewards.pool import Task
+from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
+
+_COMMON = ("verdicts", "scoring", "pool", "worker")  # modules that take part in every verdict
 
 
-class Reward:
-    """A kind of reward with its options and its worker processes."""
+class Reward(Protocol):
+    """What `load_reward` returns: one kind of reward, or several that count together."""
 
-    def __init__(self, name: str, judge: Judge, pool: WorkerPool, *, version: str) -> None:
-        """Describe the reward; load_reward is the way to get one."""
-        self.name = name  # as load_reward was given it
-        self.version = version  # of everything that decides over verdicts
-        self.judge = judge
-        self._pool = pool
+    name: str  # as load_reward was given it
+    version: str  # of everything that decides over verdicts
+    parts: Mapping[str, "Reward"]  # by name; empty for a single reward
+    needs_gold: bool  # a question without one cannot be judged
 
     def score(self, questions: Sequence[Question], completions: Sequence[str]) -> list[Verdict]:
-        """Return one verdict per completion, in order. The same answer to the same question is judged once.
+        """Return one verdict per completion, in order.
 
         Args:
             questions: Dicts with the columns of the table `questions`; gold as a dict or as JSON.
@@ -36,32 +36,86 @@ class Reward:
         Raises:
             RewardError: If the lists differ in length, or the reward itself is broken.
         """
+
+    def gold_completion(self, question: Question) -> str | None:
+        """Return a completion that must earn 1, or None if there is no such thing."""
+
+    def wrong_completion(self, question: Question) -> str | None:
+        """Return a completion that must earn 0, or None if there is no such thing."""
+
+    def close(self) -> None:
+        """End all processes and connections. Scoring again starts new ones."""
+
+    def __enter__(self) -> Self:
+        """Return the reward."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+
+
+class Pool(Protocol):
+    """Where verdicts are made."""
+
+    def run(self, tasks: Sequence[Task]) -> list[Verdict]:
+        """Return one verdict per task, in order."""
+
+    def close(self) -> None:
+        """End all processes and connections."""
+
+
+class SingleReward:
+    """A judge with its options, and the processes in which it works."""
+
+    def __init__(self, name: str, judge: Judge, pool: Pool, *, version: str) -> None:
+        """Describe the reward; load_reward is the way to get one."""
+        self.name = name
+        self.version = version
+        self.parts: Mapping[str, Reward] = {}
+        self.judge = judge
+        self.needs_gold = not judge.sees_question
+        self._pool = pool
+
+    def score(self, questions: Sequence[Question], completions: Sequence[str]) -> list[Verdict]:
+        """Return one verdict per completion, in order. The same answer to the same question is judged once."""
         if len(questions) != len(completions):
             raise RewardError(f"as many questions as completions, got {len(questions)} and {len(completions)}")
         tasks: dict[tuple[str, str], Task] = {}
         entries = [self._enter(tasks, *pair) for pair in zip(questions, completions, strict=True)]
         judged = dict(zip(tasks, self._pool.run(list(tasks.values())), strict=True))
-        return [entry if isinstance(entry, Verdict) else self._shown(judged[entry]) for entry in entries]
+        return [
+            self._shown(judged[entry.key], entry.found_by) if isinstance(entry, _Entry) else entry for entry in entries
+        ]
 
-    def _enter(
-        self, tasks: dict[tuple[str, str], Task], question: Question, completion: str
-    ) -> Verdict | tuple[str, str]:
+    def _enter(self, tasks: dict[tuple[str, str], Task], question: Question, completion: str) -> "Verdict | _Entry":
         gold = gold_of(question)
         if gold is None and not self.judge.sees_question:
             return refused("unparseable_gold", None)
-        answer = self.judge.answer_of(gold or {}, completion)
+        answer: Answer | None = self.judge.answer_of(gold or {}, completion)
         if answer is None:
             return refused("no_answer", None)
         subject = question if self.judge.sees_question else gold
-        key = (json.dumps(subject, sort_keys=True, default=repr), answer)
+        key = (json.dumps(subject, sort_keys=True, default=repr), answer.text)
         if key not in tasks:
-            tasks[key] = Task(dict(subject or {}), answer, str(question.get("question_id", question.get("text", "?"))))
-        return key
+            name = str(question.get("question_id", question.get("text", "?")))
+            tasks[key] = Task(dict(subject or {}), answer.text, name)
+        return _Entry(key, answer.found_by)
 
-    def _shown(self, verdict: Verdict) -> Verdict:
+    def _shown(self, verdict: Verdict, found_by: str | None) -> Verdict:
         if self.judge.sees_question and verdict.reason in {"timeout", "crashed"}:
             return verdict._replace(answer=None)  # a whole completion is not an extracted answer
-        return verdict
+        return verdict._replace(found_by=found_by)
+
+    def gold_completion(self, question: Question) -> str | None:
+        """Return what the judge makes of the gold."""
+        gold = gold_of(question)
+        return None if gold is None else self.judge.gold_completion(gold)
+
+    def wrong_completion(self, question: Question) -> str | None:
+        """Return what the judge makes of the gold, spoilt."""
+        gold = gold_of(question)
+        return None if gold is None else self.judge.wrong_completion(gold)
 
     def close(self) -> None:
         """End the worker processes. Scoring again starts new ones."""
@@ -78,6 +132,13 @@ class Reward:
         self.close()
 
 
+class _Entry(NamedTuple):
+    """A completion whose answer must be judged."""
+
+    key: tuple[str, str]  # of the task: the subject, and the answer
+    found_by: str | None
+
+
 def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float) -> str:
     """Return the name of everything that decides over verdicts: options, libraries, and our own code."""
     decides = {
@@ -85,14 +146,20 @@ def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: f
         "timeout_s": timeout_s,
         "libraries": {library: version(library) for library in judge.libraries},
         "python": platform.python_version(),
-        "code": _code_digest(judge),
+        "code": code_digest(sources_of(judge)),
     }
     return f"{name}-{fingerprint(decides)}"
 
 
-def _code_digest(judge: Judge) -> str:
-    sources = getattr(judge, "sources", None) or [getsourcefile(type(judge))]
+def sources_of(judge: Judge) -> list[Path]:
+    """Return the files of our own code that decide over a judge's verdicts."""
+    own = getattr(judge, "sources", None) or [getsourcefile(type(judge))]
+    return [Path(__file__).with_name(f"{name}.py") for name in _COMMON] + [Path(source) for source in own]
+
+
+def code_digest(sources: Iterable[Path]) -> str:
+    """Return the name of what files hold."""
     digest = hashlib.sha256()
     for source in sources:
-        digest.update(Path(source).read_bytes())
+        digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -15,6 +15,14 @@ class Verdict(NamedTuple):
     reason: str  # one of restem.schemas.REASONS
     answer: str | None  # as extracted from the completion
     seconds: float = 0.0  # wall clock, rounded down to whole seconds: the same in a rerun
+    found_by: str | None = None  # how the answer was found, as "box" or "last line"
+
+
+class Answer(NamedTuple):
+    """What a completion answers."""
+
+    text: str
+    found_by: str | None = None  # where it stood
 
 
 class Doubtful(NamedTuple):
@@ -37,7 +45,7 @@ class Judge(Protocol):
     memory_bytes: int | None  # most that a worker may allocate; None is no limit
     sees_question: bool  # judge is given the whole question instead of its gold
 
-    def answer_of(self, gold: Gold, completion: str) -> str | None:
+    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return what the completion answers, or None."""
 
     def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict | Doubtful:

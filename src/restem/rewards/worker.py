@@ -134,6 +134,7 @@ def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> dict[str, A
             return {"error": f"{type(error).__name__}: {error}"}
         return {"error": type(error).__name__}
     is_doubtful = isinstance(judged, Doubtful)
-    reward, reason, found, _ = judged.verdict if isinstance(judged, Doubtful) else judged
+    verdict = judged.verdict if isinstance(judged, Doubtful) else judged
     seconds = float(int(time.monotonic() - start))
-    return {"reward": reward, "reason": reason, "answer": found, "seconds": seconds, "is_doubtful": is_doubtful}
+    shown = verdict._asdict() | {"seconds": seconds}
+    return {**shown, "is_doubtful": is_doubtful}

@@ -82,10 +82,10 @@ def test_an_empty_completion_is_no_answer(judge: Callable[..., Verdict], complet
 
 
 def test_the_answer_is_the_program_that_was_found() -> None:
-    assert extract_program("So:\n```python\nx = 1\n```\nEnd", entry_point="") == "x = 1\n"
+    assert extract_program("So:\n```python\nx = 1\n```\nEnd", entry_point="") == ("x = 1\n", "block")
 
 
 def test_of_blocks_in_a_scripts_answer_the_last_python_one_counts() -> None:
     text = "```python\nprint(1)\n```\nthen\n```python\nprint(2)\n```\nInput:\n```\n3\n```\n"
 
-    assert extract_program(text, entry_point="") == "print(2)\n"
+    assert extract_program(text, entry_point="") == ("print(2)\n", "block")
