@@ -12,6 +12,7 @@ from restem.metrics import (
     majority_correct,
     majority_vote,
     pass_at_k,
+    pass_at_k_curve,
     share_interval,
     summarise_evaluation,
     wilson_interval,
@@ -66,9 +67,11 @@ def evaluation(n_correct: list[int], *, n: int | list[int] = 8, suite: str = "te
         "n": n,
         "n_correct": n_correct,
         "n_distinct": n,
+        "n_distinct_correct": [float(min(c, 2)) for c in n_correct],
         "n_truncated": 0,
         "greedy_correct": [int(c > 4) for c in n_correct],
         "majority_correct": [float(c > 4) for c in n_correct],
+        "mean_reward": [c / 8 for c in n_correct],
         "mean_tokens": 20.0,
     }
     return pd.DataFrame({**rows, **columns})
@@ -150,9 +153,11 @@ def test_evaluation_of_a_small_table_is_as_computed_by_hand() -> None:
         "n": [4, 4],
         "n_correct": [2, 2],
         "n_distinct": [2, 3],
+        "n_distinct_correct": [1.0, 1.0],
         "n_truncated": [0, 1],
         "greedy_correct": [0, 1],
         "majority_correct": [0.5, 1.0],
+        "mean_reward": [0.5, 0.5],
         "mean_tokens": [10.0, 12.5],
     }
     assert check("evaluation", result).to_dict("list") == expected
@@ -208,7 +213,9 @@ def test_summary_is_as_computed_by_hand() -> None:
             "test/pass_at_2": (0 + (1 - 6 / 28) + 1 + 1) / 4,
             "test/pass_at_8": 3 / 4,
             "test/maj_at_8": 0.5,
+            "test/mean_reward": 2.5 / 4,
             "test/distinct_share": 0.5,
+            "test/distinct_correct": 1.5,
             "test/truncated_share": 0.25,
             "test/mean_tokens": 25.0,
         }
@@ -217,6 +224,61 @@ def test_summary_is_as_computed_by_hand() -> None:
         measured["n"] == 4 and measured["low"] <= measured["value"] <= measured["high"] for measured in summary.values()
     )
     assert (summary["test/greedy_pass_at_1"]["low"], summary["test/greedy_pass_at_1"]["high"]) == wilson_interval(2, 4)
+
+
+def test_numbers_that_an_older_version_did_not_count_are_left_out() -> None:
+    old = evaluation([0, 4, 8]).drop(columns=["n_distinct_correct", "mean_reward"])
+
+    read = check("evaluation", old)
+
+    assert read["mean_reward"].isna().all()
+    assert "test/mean_reward" not in summarise_evaluation(read, k=[1], seed=0)
+    assert "test/pass_at_1" in summarise_evaluation(read, k=[1], seed=0)
+
+
+def test_majority_of_many_questions_at_once_is_that_of_each_alone() -> None:
+    random = np.random.default_rng(21)
+    answers = random.choice(["1", "2", "3", ""], size=(50, 6))
+    rewards = random.choice([0.0, 0.5, 1.0], size=(50, 6))
+    rows = [
+        scored(f"q{q}", i, "wrong", answers[q, i] or None, reward=float(rewards[q, i]))
+        for q in range(50)
+        for i in range(6)
+    ]
+
+    table = evaluate_policy(
+        shard(*rows, *(greedy(f"q{q}") for q in range(50))), questions(*(f"q{q}" for q in range(50))), decoding=DECODING
+    )
+
+    for q, row in enumerate(table.itertuples()):
+        alone = majority_correct([each or None for each in answers[q]], [float(each >= 1.0) for each in rewards[q]])
+        assert row.majority_correct == pytest.approx(alone)
+        assert row.mean_reward == pytest.approx(rewards[q].mean())
+
+
+def test_curve_has_every_k_and_agrees_with_the_exact_formula() -> None:
+    table = evaluation([0, 1, 4, 7, 8])
+
+    curve = pass_at_k_curve(table, seed=0)
+
+    assert curve["k"].tolist() == list(range(1, 9))
+    exact = [np.mean([pass_at_k(c, 8, k=k) for c in table["n_correct"]]) for k in curve["k"]]
+    assert curve["value"].tolist() == pytest.approx(exact, abs=1e-12)
+    assert curve["value"].is_monotonic_increasing
+    assert (curve["low"] <= curve["value"]).all()
+    assert (curve["value"] <= curve["high"]).all()
+    assert set(curve["n"]) == {5}
+
+
+def test_curve_and_summary_are_the_same_numbers() -> None:
+    table = evaluation([0, 1, 4, 7, 8] * 20)
+
+    at_4 = pass_at_k_curve(table, seed=0).set_index("k").loc[4]
+
+    summarised = summarise_evaluation(table, k=[4], seed=0)["test/pass_at_4"]
+    assert (at_4["value"], at_4["low"], at_4["high"]) == pytest.approx(
+        (summarised["value"], summarised["low"], summarised["high"])
+    )
 
 
 def test_gap_is_train_minus_test() -> None:

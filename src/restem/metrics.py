@@ -6,14 +6,14 @@ Intervals are in restem.intervals and comparisons in restem.comparisons; both ar
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from restem.comparisons import compare, first_few
 from restem.errors import EvaluationError
 from restem.intervals import (
     Interval,
     bootstrap_interval,
+    bootstrap_intervals,
     independent_difference,
     mcnemar,
     paired_bootstrap,
@@ -22,8 +22,14 @@ from restem.intervals import (
 )
 from restem.schemas import schema
 from restem.tables import Table
+from restem.tallies import CORRECT, QUESTION, tally
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
+    "CORRECT",
     "Interval",
     "Measured",
     "bootstrap_interval",
@@ -34,32 +40,14 @@ __all__ = [
     "mcnemar",
     "paired_bootstrap",
     "pass_at_k",
+    "pass_at_k_curve",
     "share_interval",
     "summarise_evaluation",
     "wilson_interval",
 ]
 
-CORRECT = 1.0  # the reward of a correct completion; less is partly right, and counts as wrong
+_NO_SHARES = {"mean_tokens", "distinct_correct"}  # numbers that are not between 0 and 1
 GAP = "train_test_gap"  # pass@1 on train minus pass@1 on test
-
-
-class _Question(NamedTuple):
-    policy_id: str
-    suite: str
-    question_id: str
-
-    def __str__(self) -> str:
-        return f"question {self.question_id} of suite {self.suite!r}"
-
-
-class _Sample(NamedTuple):
-    sample_index: int
-    completion: str
-    n_tokens: int
-    finish_reason: str
-    reward: float
-    reason: str
-    answer: str | None
 
 
 class Measured(TypedDict):
@@ -122,35 +110,32 @@ def majority_correct(answers: Sequence[str | None], rewards: Sequence[float]) ->
     return float(sum(tied) / len(tied))
 
 
-def evaluate_policy(scored: Iterable[Table], questions: Table, *, decoding: str) -> Table:
+def evaluate_policy(scored: Iterable[Table], questions: Table, *, decoding: str | Mapping[str, str]) -> Table:
     """Return the `evaluation` table of one policy: a row per suite and question, in the order of `questions`.
 
     Args:
         scored: Shards of scored samples, greedy and sampled, read one at a time; all sampled completions of
             a question are in one shard.
         questions: For level, source and order.
-        decoding: How the sampled completions were drawn, as "temperature=1.0 top_k=0 top_p=0.95".
+        decoding: How the sampled completions were drawn, as "temperature=1.0 top_k=0 top_p=0.95"; by suite
+            where they differ.
 
     Raises:
         EvaluationError: If samples are missing, repeated, of several policies, or without a verdict.
     """
     import pandas as pd
 
-    sampled: dict[_Question, dict[str, float]] = {}
-    greedy: dict[_Question, int] = {}
-    for shard in [scored] if isinstance(scored, pd.DataFrame) else scored:
-        for (question, drawn), samples in _by_question(shard).items():
-            if question in (sampled if drawn == "sampled" else greedy):
-                raise EvaluationError(f"{question} has {drawn} completions in several shards; score the suite again")
-            if drawn == "sampled":
-                sampled[question] = _counts(samples)
-            elif len(samples) == 1:
-                greedy[question] = int(samples[0].reward >= CORRECT)
-            else:
-                raise EvaluationError(f"{question} has {len(samples)} greedy completions; it needs one")
-    _check_complete(sampled, greedy)
-    rows = [{**key._asdict(), **counts, "greedy_correct": greedy[key]} for key, counts in sampled.items()]
-    return _described(pd.DataFrame(rows).assign(decoding=decoding), questions)
+    shards = [scored] if isinstance(scored, pd.DataFrame) else scored
+    tallies = [tally(shard) for shard in shards if len(shard)]
+    if not tallies:
+        raise EvaluationError("there are no scored samples to evaluate; draw and score samples first")
+    counts = pd.concat(tallies, ignore_index=True)
+    _check_complete(counts)
+    is_greedy = counts["decoding"] == "greedy"
+    greedy = counts.loc[is_greedy, [*QUESTION, "n_correct"]].rename(columns={"n_correct": "greedy_correct"})
+    rows = counts[~is_greedy].merge(greedy, on=QUESTION, validate="one_to_one")
+    of_suite = decoding if isinstance(decoding, Mapping) else dict.fromkeys(rows["suite"], decoding)
+    return _described(rows.assign(decoding=rows["suite"].map(of_suite)), questions)
 
 
 def _described(rows: Table, questions: Table) -> Table:
@@ -198,63 +183,83 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
         raise EvaluationError(f"suite {suite!r} has {n} to {rows['n'].max()} samples per question; draw equally many")
     if max(k) > n:
         raise EvaluationError(f"evaluation.k must be at most {n}, the samples per question of {suite!r}, got {max(k)}")
-    shares: Mapping[str, Any] = {
-        **{f"pass_at_{each}": rows["n_correct"].map(partial(pass_at_k, n_samples=n, k=each)) for each in k},
+    chances = _chances(n, k)[rows["n_correct"].to_numpy()]
+    numbers = {
+        **{f"pass_at_{each}": chances[:, column] for column, each in enumerate(k)},
         f"maj_at_{n}": rows["majority_correct"],
+        "mean_reward": rows["mean_reward"],
         "distinct_share": rows["n_distinct"] / n,
+        "distinct_correct": rows["n_distinct_correct"],
         "truncated_share": rows["n_truncated"] / n,
+        "mean_tokens": rows["mean_tokens"],
     }
     greedy = rows["greedy_correct"]
-    summary = {"greedy_pass_at_1": _measured(greedy, wilson_interval(int(greedy.sum()), len(greedy)))}
-    for name, values in shares.items():
-        summary[name] = _measured(values, share_interval(values, seed=seed))
-    summary["mean_tokens"] = _measured(rows["mean_tokens"], bootstrap_interval(rows["mean_tokens"], seed=seed))
-    return summary
+    measured = {"greedy_pass_at_1": _measured(greedy, wilson_interval(int(greedy.sum()), len(greedy)))}
+    return measured | _with_intervals(numbers, seed=seed)
+
+
+def _with_intervals(numbers: Mapping[str, Any], *, seed: int) -> dict[str, Measured]:
+    """Return the mean of every number with its interval; one that an older restem did not count is left out."""
+    import pandas as pd
+
+    table = pd.DataFrame(numbers).dropna(axis="columns").astype("float64")
+    intervals = dict(zip(map(str, table), bootstrap_intervals(table, seed=seed), strict=True))
+    for name, values in table.items():
+        if name not in _NO_SHARES and values.min() == values.max():
+            intervals[str(name)] = share_interval(values, seed=seed)
+    return {name: _measured(table[name], interval) for name, interval in intervals.items()}
+
+
+def pass_at_k_curve(rows: Table, *, seed: int) -> Table:
+    """Return pass@k for every k up to the samples per question: columns k, value, low, high, n.
+
+    Args:
+        rows: Of an evaluation: one policy and one suite.
+        seed: Of the bootstrap.
+    """
+    import pandas as pd
+
+    n = int(rows["n"].min())
+    chances = _chances(n, range(1, n + 1))[rows["n_correct"].to_numpy()]
+    measured = _with_intervals({str(k): column for k, column in enumerate(chances.T, start=1)}, seed=seed)
+    return pd.DataFrame([{"k": int(k), **number} for k, number in measured.items()])
+
+
+def _chances(n: int, k: Sequence[int]) -> "NDArray[np.float64]":
+    """Return pass@k `(n + 1, len(k))` for every possible number of correct samples, as pass_at_k but for rounding."""
+    import numpy as np
+
+    n_wrong = np.arange(n, -1, -1.0)[:, None]
+    drawn = np.arange(n, dtype=np.float64)
+    # The chance that all of the first k draws are wrong; a factor is 0 once no wrong one is left.
+    missed = np.cumprod(np.maximum(n_wrong - drawn, 0.0) / (n - drawn), axis=1)
+    return np.asarray(1.0 - missed[:, np.asarray(k) - 1], dtype=np.float64)
 
 
 def _measured(values: Any, interval: Interval) -> Measured:
     return Measured(value=float(values.mean()), low=interval.low, high=interval.high, n=len(values))
 
 
-def _by_question(shard: Table) -> dict[tuple[_Question, str], list[_Sample]]:
-    # Plain lists: with shards of 64 questions x 64 samples, three times as fast as grouping with pandas.
-    keys = zip(*(shard[column].tolist() for column in _Question._fields), strict=True)
-    samples = zip(*(shard[column].tolist() for column in _Sample._fields), strict=True)
-    grouped: dict[tuple[_Question, str], list[_Sample]] = {}
-    for key, drawn, sample in zip(keys, shard["decoding"].tolist(), samples, strict=True):
-        grouped.setdefault((_Question(*key), drawn), []).append(_Sample(*sample))
-    for (question, drawn), of_question in grouped.items():
-        if len({sample.sample_index for sample in of_question}) < len(of_question):
-            raise EvaluationError(f"{question} has a {drawn} completion more than once; score the suite again")
-        if "infrastructure" in {sample.reason for sample in of_question}:
-            raise EvaluationError(f"{question} has completions without a verdict; score the suite again")
-    return grouped
-
-
-def _counts(samples: list[_Sample]) -> dict[str, float]:
-    correct = [sample.reward >= CORRECT for sample in samples]
-    # A missing answer read from Parquet is NaN, the one value that is not itself.
-    answers = [sample.answer if sample.answer == sample.answer else None for sample in samples]
-    return {
-        "n": len(samples),
-        "n_correct": sum(correct),
-        "n_distinct": len({sample.completion for sample in samples}),
-        "n_truncated": sum(sample.finish_reason == "length" for sample in samples),
-        "majority_correct": majority_correct(answers, correct),
-        "mean_tokens": sum(sample.n_tokens for sample in samples) / len(samples),
-    }
-
-
-def _check_complete(sampled: Mapping[_Question, Any], greedy: Mapping[_Question, Any]) -> None:
-    if not sampled and not greedy:
-        raise EvaluationError("there are no scored samples to evaluate; draw and score samples first")
-    policies = {question.policy_id for question in (*sampled, *greedy)}
+def _check_complete(counts: Table) -> None:
+    policies = sorted(set(counts["policy_id"]))
     if len(policies) > 1:
-        raise EvaluationError(
-            f"an evaluation is of one policy, the scored samples are of {first_few(sorted(policies))}"
-        )
-    for lone, what in ((sampled.keys() - greedy, "greedy"), (greedy.keys() - sampled, "sampled")):
-        if lone:
+        raise EvaluationError(f"an evaluation is of one policy, the scored samples are of {first_few(policies)}")
+    rows = list(counts[["suite", "question_id", "decoding", "n"]].itertuples(index=False, name=None))
+    seen: dict[str, set[tuple[str, str]]] = {"greedy": set(), "sampled": set()}
+    for suite, question, drawn, n in rows:
+        if (suite, question) in seen[drawn]:
             raise EvaluationError(
-                f"there are {len(lone)} questions without a {what} completion ({first_few(sorted(lone))})"
+                f"{_named(suite, question)} has {drawn} completions in several shards; score the suite again"
             )
+        if drawn == "greedy" and n > 1:
+            raise EvaluationError(f"{_named(suite, question)} has {n} greedy completions; it needs one")
+        seen[drawn].add((suite, question))
+    for what, other in (("greedy", "sampled"), ("sampled", "greedy")):
+        lone = sorted(seen[other] - seen[what])
+        if lone:
+            named = first_few(_named(*each) for each in lone)
+            raise EvaluationError(f"there are {len(lone)} questions without a {what} completion ({named})")
+
+
+def _named(suite: str, question: str) -> str:
+    return f"question {question} of suite {suite!r}"

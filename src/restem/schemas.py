@@ -38,6 +38,8 @@ DECODINGS = ("greedy", "sampled")
 FINISH_REASONS = ("stop", "length")
 
 _MAX_ROWS_NAMED = 5
+# Columns that an older restem did not write; read from its files they are NaN, which is "not counted".
+_ADDED_LATER = {"evaluation": ("n_distinct_correct", "mean_reward")}
 
 
 def _text(*, empty: bool = True) -> "Column":
@@ -62,6 +64,12 @@ def _share(high: float = 1.0) -> "Column":
     import pandera.pandas as pa
 
     return pa.Column("float64", pa.Check.in_range(0.0, high))
+
+
+def _count_or_unknown() -> "Column":
+    import pandera.pandas as pa
+
+    return pa.Column("float64", pa.Check.ge(0.0), nullable=True)
 
 
 def _sample_columns() -> "Mapping[str, Column]":
@@ -132,9 +140,11 @@ def _columns(table: str) -> "Mapping[str, Column]":
             "n": _whole(),  # sampled completions
             "n_correct": _whole(),  # of n
             "n_distinct": _whole(),  # different completions among the n
+            "n_distinct_correct": _count_or_unknown(),  # different correct completions; NaN: not counted then
             "n_truncated": _whole(),  # of n
             "greedy_correct": _whole(),  # 0 or 1
             "majority_correct": _share(),  # chance that a majority vote over the n is correct, ties shared
+            "mean_reward": pa.Column("float64", pa.Check.in_range(0.0, 1.0), nullable=True),  # of the n; NaN as above
             "mean_tokens": pa.Column("float64", pa.Check.ge(0.0)),  # generated tokens per sampled completion
         },
     }
@@ -169,8 +179,9 @@ class TableValidator:
         """
         from pandera.errors import SchemaErrors
 
+        added = [name for name in _ADDED_LATER.get(self.table, ()) if name not in frame]
         try:
-            checked: Table = schema(self.table).validate(frame, lazy=True)
+            checked: Table = schema(self.table).validate(frame.assign(**dict.fromkeys(added, float("nan"))), lazy=True)
             return checked
         except SchemaErrors as errors:
             raise ValueError(_explain(self.table, errors.failure_cases)) from errors

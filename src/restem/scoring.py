@@ -1,57 +1,112 @@
 """Verdicts for samples, shard by shard, journaled under what determines them."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from restem.fingerprints import file_fingerprint, fingerprint
+from restem.errors import RewardError
+from restem.fingerprints import file_fingerprints, fingerprint
+from restem.intervals import share_interval
 from restem.journal import Journal
 from restem.parameters import ScoringParameters
 from restem.progress import Progress
 from restem.rewards import Reward, load_reward
+from restem.scale import LOCAL, Advance, Do, Shard, open_workers
+from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
 from restem.tables import ShardedTable, Table, write_shard
 
 _open_rewards: dict[tuple[str, int], Reward] = {}  # by version, and number of worker processes
 
 
-class _Judge(NamedTuple):
-    """The rewards that some questions ask for, opened."""
-
-    rewards: dict[str, Reward]
-    questions: dict[str, dict[str, Any]]  # by question_id
-
-
 def score_samples(
-    samples: ShardedTable, questions: Table, *, parameters: ScoringParameters, journal: Journal
+    samples: ShardedTable,
+    questions: Table,
+    *,
+    parameters: ScoringParameters,
+    journal: Journal,
+    scale: ScaleParameters = LOCAL,
 ) -> ShardedTable:
     """Return `scored_samples`: every sample with its verdict.
+
+    Args:
+        samples: All samples of a question in one shard.
+        questions: With gold and reward.
+        parameters: `scoring`.
+        journal: Where finished shards are kept.
+        scale: Where it is done; the verdicts are the same everywhere.
 
     Raises:
         RewardError: If a reward is unknown, or its own machinery keeps failing.
     """
-    names = sorted(set(questions["reward"]))
-    rows: list[Any] = questions.to_dict("records")
-    rewards = {name: open_reward(name, parameters) for name in names}
-    judge = _Judge(rewards, {row["question_id"]: dict(row) for row in rows})
+    rewards = {name: open_reward(name, parameters).version for name in sorted(set(questions["reward"]))}
     entry = journal.open(
         "scores",
-        rewards={name: reward.version for name, reward in rewards.items()},
+        rewards=rewards,
         timeout_s=parameters.timeout_s,
         questions=fingerprint(sorted(questions[["question_id", "gold", "reward"]].to_numpy().tolist())),
     )
-    targets = [entry.path(f"{file_fingerprint(file)}.parquet") for file in samples.files]
-    missing = [(file, target) for file, target in zip(samples.files, targets, strict=True) if not target.exists()]
-    n_questions = sum(int(ShardedTable([file])["question_id"].nunique()) for file, _ in missing)
-    with Progress("scoring", n_questions=n_questions) as progress:
-        for file, target in missing:
-            scored = check("scored_samples", _score(samples.shard(file), judge))
-            write_shard(scored, target)
-            progress.advance(
-                n_questions=int(scored["question_id"].nunique()),
-                n_samples=len(scored),
-                n_accepted=int((scored["reward"] >= 1.0).sum()),
-            )
-    return ShardedTable(targets)
+    names = [f"{name}.parquet" for name in file_fingerprints(samples.files)]
+    finished = entry.names()
+    missing = {name: file for name, file in zip(names, samples.files, strict=True) if name not in finished}
+    by_id = questions.set_index("question_id", drop=False)
+    shards = (_shard(file, by_id, entry.path(name)) for name, file in missing.items())
+    n_questions = sum(len(_questions_of(file)) for file in missing.values())
+    with (
+        open_workers(Scoring(parameters, rewards), scale, shared=journal.root) as workers,
+        Progress("scoring", n_questions=n_questions) as progress,
+    ):
+        workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    return ShardedTable([entry.path(name) for name in names])
+
+
+class Scoring(NamedTuple):
+    """Judging the samples of a shard; what it is given is their file, and the rows of their questions."""
+
+    parameters: ScoringParameters
+    rewards: Mapping[str, str]  # name -> version, where the run was started
+
+    @property
+    def kind(self) -> Literal["scoring"]:
+        """Return the group of `scale`."""
+        return "scoring"
+
+    @contextmanager
+    def open(self) -> Iterator[Do]:
+        """Return a context that holds the rewards; their processes are kept, as `open_reward` says.
+
+        Raises:
+            RewardError: If verdicts made here would not be those that the journal's entry is named for.
+        """
+        rewards = {name: open_reward(name, self.parameters) for name in self.rewards}
+        for name, reward in rewards.items():
+            if reward.version != self.rewards[name]:
+                raise RewardError(
+                    f"this worker has the reward {reward.version}, but the run was started with {self.rewards[name]}: "
+                    "install the same versions of restem, Python and the reward's packages on all nodes"
+                )
+
+        def do(shard: Shard, advance: Advance) -> None:
+            file, questions = shard.given
+            scored = check("scored_samples", _score(ShardedTable([file]).to_pandas(), questions, rewards))
+            write_shard(scored, shard.target)
+            n_accepted = int((scored["reward"] >= 1.0).sum())
+            advance(n_questions=len(questions), n_samples=len(scored), n_accepted=n_accepted)
+
+        yield do
+
+
+def _shard(file: Path, questions: Table, target: Path) -> Shard:
+    names = _questions_of(file)
+    rows: list[Any] = questions.loc[names].to_dict("records")
+    return Shard(target.absolute(), tuple(names), (file.absolute(), {row["question_id"]: row for row in rows}))
+
+
+def _questions_of(file: Path) -> list[str]:
+    """Return the ids of a shard's questions, in order."""
+    return list(ShardedTable([file])["question_id"].unique())
 
 
 def open_reward(name: str, parameters: ScoringParameters) -> Reward:
@@ -66,36 +121,44 @@ def open_reward(name: str, parameters: ScoringParameters) -> Reward:
 
 
 def summarise_scoring(scored: ShardedTable) -> dict[str, Any]:
-    """Return how many samples earned what: `n`, `by_reason`, `acceptance`, `n_questions`, `questions_with_correct`."""
+    """Return how many samples earned what: `n`, `by_reason`, `n_questions`, `questions_with_correct`, `n_tokens`.
+
+    `acceptance` is the share of correct ones, with its 95 % interval over questions in `acceptance_low` and `_high`.
+    """
     by_reason: Counter[str] = Counter()
     questions: set[str] = set()
     solved: set[str] = set()
     n_correct = 0
     n_tokens = 0
+    rates: list[float] = []
     for shard in scored:
         by_reason.update(shard["reason"])
         questions.update(shard["question_id"])
         correct = shard["reward"] >= 1.0
         solved.update(shard.loc[correct, "question_id"])
+        rates += correct.groupby(shard["question_id"]).mean().tolist()
         n_correct += int(correct.sum())
         n_tokens += int(shard["n_tokens"].sum())
     n = by_reason.total()
+    low, high = share_interval(rates, seed=0) if rates else (0.0, 1.0)
     return {
         "n": n,
         "by_reason": dict(sorted(by_reason.items())),
         "acceptance": n_correct / n if n else 0.0,
+        "acceptance_low": low,
+        "acceptance_high": high,
         "n_questions": len(questions),
         "questions_with_correct": len(solved),
         "n_tokens": n_tokens,
     }
 
 
-def _score(shard: Table, judge: _Judge) -> Table:
+def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mapping[str, Reward]) -> Table:
     scored = shard.copy()
-    asked = [judge.questions[question_id] for question_id in shard["question_id"]]
+    asked = [questions[question_id] for question_id in shard["question_id"]]
     verdicts: list[Any] = [None] * len(shard)
     versions: list[str] = [""] * len(shard)
-    for name, reward in judge.rewards.items():
+    for name, reward in rewards.items():
         rows = [row for row, question in enumerate(asked) if question["reward"] == name]
         completions = [shard["completion"].iloc[row] for row in rows]
         for row, verdict in zip(rows, reward.score([asked[row] for row in rows], completions), strict=True):

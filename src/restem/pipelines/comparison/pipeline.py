@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from restem.pipelines.comparison.nodes import compare_policies
+from restem.pipelines.comparison.nodes import break_down_results, compare_policies
 
 
 def create_pipeline(last: int) -> Pipeline:
@@ -13,5 +13,13 @@ def create_pipeline(last: int) -> Pipeline:
     """
     evaluations = {f"evaluation_{i}": f"evaluation_{i}" for i in range(last + 1)}
     return Pipeline(
-        [Node(compare_policies, {"em": "params:em", **evaluations}, "comparisons", name="compare_policies")]
+        [
+            Node(compare_policies, {"em": "params:em", **evaluations}, "comparisons", name="compare_policies"),
+            Node(
+                break_down_results,
+                {"em": "params:em", "parameters": "params:evaluation", **evaluations},
+                ["breakdown", "pass_at_k"],
+                name="break_down_results",
+            ),
+        ]
     )
