@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,8 @@ with Journal({str(tmp_path)!r}).lock("default"):
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
 
-        with pytest.raises(ExperimentError, match=str(process.pid)), Journal(tmp_path).lock("default"):
+        holds = f"process {process.pid} on {socket.gethostname()}"
+        with pytest.raises(ExperimentError, match=holds), Journal(tmp_path).lock("default"):
             pass
         with Journal(tmp_path).lock("another"):
             pass

@@ -10,7 +10,8 @@ RestemError
 ├── EmptyTrainingSetError an iteration that found nothing to learn from
 ├── TrainingError         a training run that cannot go on
 ├── EvaluationError       evaluations that are missing or cannot be compared
-└── ExperimentError       the order of things: prepare first, one run at a time, complete
+├── ExperimentError       the order of things: prepare first, one run at a time, complete
+└── StudyError            the file of a study, or experiments that do not belong in one
 """
 
 import click
@@ -62,3 +63,11 @@ class EvaluationError(RestemError):
 
 class ExperimentError(RestemError):
     """The experiment is not in the state that the command needs."""
+
+
+class StudyError(RestemError):
+    """A study is unknown, malformed, or lacks what it compares."""
+
+
+class ScaleError(RestemError):
+    """A cluster cannot be had or used, or some shards failed as often as they were tried."""

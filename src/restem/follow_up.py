@@ -17,6 +17,8 @@ from restem.parameters import PromptParameters, SamplingParameters, ScoringParam
 from restem.policy import Policy
 from restem.prompts import render_prompts
 from restem.sampling import Draw, EngineChoice, draw_samples
+from restem.scale import LOCAL
+from restem.scale.parameters import ScaleParameters
 from restem.scoring import score_samples
 from restem.tables import ShardedTable, Table
 
@@ -24,11 +26,12 @@ _CORRECT = 1.0
 
 
 class Judging(NamedTuple):
-    """What the samples of a round are judged with."""
+    """What the samples of a round are judged with, and where that and the drawing are done."""
 
     questions: Table
     scoring: ScoringParameters
     journal: Journal
+    scale: ScaleParameters = LOCAL
 
 
 def follow_up_samples(  # noqa: PLR0913 - everything that decides what is drawn
@@ -73,8 +76,9 @@ def follow_up_samples(  # noqa: PLR0913 - everything that decides what is drawn
             iteration=iteration,
             first_index=number * sampling.n,
         )
-        samples = draw_samples([draw], policy, choice=choice, journal=judging.journal, experiment_seed=seed)
-        judged = score_samples(samples, judging.questions, parameters=judging.scoring, journal=judging.journal)
+        journal, scale = judging.journal, judging.scale
+        samples = draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=seed, scale=scale)
+        judged = score_samples(samples, judging.questions, parameters=judging.scoring, journal=journal, scale=scale)
         n_correct.update(_count_correct(judged))
         found = ShardedTable([*found.files, *judged.files])
     return found

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ class Journal:
                     "wait for it to end, or give this run another name with --params=experiment=NAME"
                 ) from error
             stream.truncate(0)
-            stream.write(str(os.getpid()))
+            stream.write(f"{os.getpid()} on {socket.gethostname()}")
             stream.flush()
             yield
 
@@ -86,6 +87,10 @@ class JournalEntry:
     def path(self, name: str) -> Path:
         """Return where a part is, or will be."""
         return self.folder / name
+
+    def names(self) -> set[str]:
+        """Return the names of all finished parts, at the cost of one look at the folder."""
+        return {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
 
     def has(self, name: str) -> bool:
         """Return whether a part is finished."""

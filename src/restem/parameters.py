@@ -3,7 +3,7 @@
 "Paper" is Singh et al. 2023, https://arxiv.org/abs/2312.06585. "Ours" marks what it does not report.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from restem.engines import known_engines
 from restem.errors import ParameterError
+from restem.launch_plan import launch_plan
+from restem.scale.parameters import ScaleParameters
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -29,6 +31,7 @@ class EmParameters:
     iterations: Positive = 2  # paper: 3 on MATH, 2 on APPS
     iteration: Positive | None = None  # force em_iteration to be this one; None is the next that is not complete
     seed: NonNegative = 0  # of the experiment; every random number follows from it
+    allow_changes: bool = False  # go on although earlier iterations were made with other parameters
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -101,6 +104,7 @@ class SamplingParameters:
     stop: list[str] = Field(default_factory=list)  # a completion ends before the first of these
     questions_per_shard: Positive = 64  # ours; at most this much work is lost to a kill
     n_questions: Positive | None = None  # of the training questions, others in every iteration; None is all
+    share_of_questions: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # the same as a share of them
     follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
 
 
@@ -126,6 +130,7 @@ class FilteringParameters:
     weight: Literal["reward", "exponential"] = "reward"  # of an example in the loss; exponential: exp((reward - 1) / T)
     weight_temperature: Annotated[float, Field(gt=0.0)] = 1.0  # T of the exponential weight
     learn_from: list[LearnFrom] = Field(default_factory=lambda: list[LearnFrom](("samples",)))
+    only_solved: bool = False  # human solutions only of questions that have a correct sample; paper, figure 6
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -160,6 +165,10 @@ class TrainingParameters:
     gradient_checkpointing: bool = False
     packing: bool = False  # the rows of a micro batch one after another, without padding
     lora: LoraParameters | None = None  # None trains all weights
+    launcher: Literal["in_process", "accelerate"] = "in_process"  # accelerate: many processes, GPUs or machines
+    launcher_config: str = "conf/accelerate/ddp.yaml"  # a file of accelerate's, for that launcher
+    processes: Positive | None = None  # over all machines; None is what launcher_config says, else 1
+    machines: Positive | None = None  # likewise; restem says what to start on the others
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -199,6 +208,7 @@ class Parameters:
     tracking: TrackingParameters
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # names the folder and the MLflow run
     limits: LimitsParameters = Field(default_factory=LimitsParameters)
+    scale: ScaleParameters = Field(default_factory=ScaleParameters)
     method: str = "rest_em"  # one of methods.yml, whose differences are in the values above
 
 
@@ -223,24 +233,23 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
     return parameters
 
 
-def uneven_batches(training: TrainingParameters) -> str:
-    """Return what is wrong if batches cannot be cut into micro batches; nothing if they can."""
-    if training.batch_size % (training.micro_batch_size or training.batch_size) == 0:
-        return ""
-    return (
-        f"training.batch_size must be a multiple of training.micro_batch_size = {training.micro_batch_size}, "
-        f"got {training.batch_size}"
-    )
+def _problem_of(check: Callable[[TrainingParameters], object], training: TrainingParameters) -> str:
+    try:
+        check(training)
+    except ParameterError as error:
+        return error.message
+    return ""
 
 
 def _contradictions(parameters: Parameters) -> list[str]:
     evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
+    unlaunchable = _problem_of(launch_plan, training)
     rules = [
         (
             max(evaluation.k, default=1) <= evaluation.n,
             f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
         ),
-        (not uneven_batches(training), uneven_batches(training)),
+        (not unlaunchable, unlaunchable),
         (
             ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
             f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
@@ -257,6 +266,10 @@ def _contradictions(parameters: Parameters) -> list[str]:
         (
             parameters.policy.teacher != "",
             "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
+        ),
+        (
+            parameters.sampling.n_questions is None or parameters.sampling.share_of_questions == 1.0,
+            "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
         ),
         (
             parameters.sampling.temperature > 0 or parameters.sampling.n == 1,

@@ -24,6 +24,7 @@ SHARED_PARAMETERS = {
     "params:filtering",
     "params:training",
     "params:evaluation",
+    "params:scale",
 }
 
 

@@ -4,17 +4,20 @@ A shard is a fixed block of questions, so a rerun draws the same batches and giv
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from restem.engines import Completion, Engine, determining_options, open_engine
+from restem.engines import Engine, determining_options, open_engine
+from restem.errors import EngineError
 from restem.fingerprints import fingerprint, question_seed
 from restem.journal import Journal, JournalEntry
 from restem.policy import Policy
 from restem.progress import Progress
 from restem.provenance import versions
+from restem.scale import LOCAL, Advance, Do, Shard, Workers, open_workers
+from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
 from restem.tables import ShardedTable, Table, write_shard
 
@@ -60,71 +63,81 @@ class EngineChoice(NamedTuple):
     questions_per_shard: int
 
 
-def draw_samples(
-    draws: Sequence[Draw], policy: Policy, *, choice: EngineChoice, journal: Journal, experiment_seed: int
+def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and where
+    draws: Sequence[Draw],
+    policy: Policy,
+    *,
+    choice: EngineChoice,
+    journal: Journal,
+    experiment_seed: int,
+    scale: ScaleParameters = LOCAL,
 ) -> ShardedTable:
     """Return the `samples` of all draws, drawing only what the journal does not hold.
 
     Args:
         draws: What to draw, in order.
         policy: Who answers.
-        choice: The engine; opened once, and only if a shard is missing.
+        choice: The engine; opened once by every worker, and only if a shard is missing.
         journal: Where finished shards are kept.
         experiment_seed: `em.seed`.
+        scale: Where it is done; the same is drawn everywhere.
     """
-    with _Sampler(policy, choice, experiment_seed) as sampler:
-        return ShardedTable([file for draw in draws for file in _shards(draw, sampler, journal)])
+    work = Sampling(policy, choice, experiment_seed, versions("torch", "transformers", "tokenizers", "restem"))
+    with open_workers(work, scale, shared=journal.root) as workers:
+        return ShardedTable([file for draw in draws for file in _shards(draw, work, workers, journal)])
 
 
-class _Sampler:
-    """A policy behind an engine that is opened when the first sample is asked for."""
+class Sampling(NamedTuple):
+    """Drawing the samples of a shard; what it is given is the draw, of the shard's questions only."""
 
-    def __init__(self, policy: Policy, choice: EngineChoice, experiment_seed: int) -> None:
-        self.policy = policy
-        self.choice = choice
-        self.experiment_seed = experiment_seed
-        self._held = ExitStack()
-        self._engine: Engine | None = None
+    policy: Policy
+    choice: EngineChoice
+    experiment_seed: int
+    versions: Mapping[str, str]  # of what decides over samples, where the run was started
 
-    def __enter__(self) -> "_Sampler":
-        return self
+    @property
+    def kind(self) -> Literal["sampling"]:
+        """Return the group of `scale`."""
+        return "sampling"
 
-    def __exit__(self, *raised: object) -> None:
-        self._held.close()
+    @contextmanager
+    def open(self) -> Iterator[Do]:
+        """Return a context that holds the policy in an engine.
 
-    def sample(self, prompts: list[str], decoding: Decoding, seeds: list[int]) -> Iterator[list[Completion]]:
-        if self._engine is None:
-            opening = open_engine(self.choice.name, self.policy.path, **self.choice.options)
-            self._engine = self._held.enter_context(opening)
-        return self._engine.sample(
-            prompts,
-            n=decoding.n,
-            temperature=decoding.temperature,
-            top_k=decoding.top_k,
-            top_p=decoding.top_p,
-            max_new_tokens=decoding.max_new_tokens,
-            seed=seeds,
-            stop=list(decoding.stop),
-            add_special_tokens=self.choice.add_special_tokens,
-        )
+        Raises:
+            EngineError: If samples drawn here would not be those that the journal's entry is named for.
+        """
+        here = versions(*self.versions)
+        if here != self.versions:
+            raise EngineError(f"this worker has {here}, but the run was started with {dict(self.versions)}")
+        with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
+
+            def do(shard: Shard, advance: Advance) -> None:
+                write_shard(check("samples", _sample(shard.given, engine, self, advance)), shard.target)
+
+            yield do
 
 
-def _shards(draw: Draw, sampler: _Sampler, journal: Journal) -> list[Path]:
+def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> list[Path]:
     """Return the files of a draw, making those that are missing."""
-    entry = _journal_entry(draw, sampler, journal)
-    size = sampler.choice.questions_per_shard
+    entry = _journal_entry(draw, work, journal)
+    size = work.choice.questions_per_shard
     blocks = {
-        entry.path(f"{number:05d}.parquet"): slice(start, start + size)
+        f"{number:05d}.parquet": slice(start, start + size)
         for number, start in enumerate(range(0, len(draw.asked), size))
     }
-    missing = [file for file in blocks if not file.exists()]
-    n_missing = sum(len(draw.asked.iloc[blocks[file]]) for file in missing)
-    _say_reused(draw, [file for file in blocks if file not in missing], len(blocks))
+    finished = entry.names()
+    missing = [name for name in blocks if name not in finished]
+    n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
+    _say_reused(draw, [entry.path(name) for name in blocks if name in finished], len(blocks))
+    shards = (_shard(draw._replace(asked=draw.asked.iloc[blocks[name]]), entry.path(name)) for name in missing)
     with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
-        for file in missing:
-            frame = _sample_block(draw.asked.iloc[blocks[file]], draw, sampler, progress)
-            write_shard(check("samples", frame), file)
-    return list(blocks)
+        workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    return [entry.path(name) for name in blocks]
+
+
+def _shard(draw: Draw, target: Path) -> Shard:
+    return Shard(target.absolute(), tuple(draw.asked["question_id"]), draw)
 
 
 def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
@@ -139,34 +152,44 @@ def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
         )
 
 
-def _journal_entry(draw: Draw, sampler: _Sampler, journal: Journal) -> JournalEntry:
+def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry:
     asked = draw.asked[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
     return journal.open(
         f"samples-{draw.purpose}-{draw.iteration}-{draw.decoding.name}",
-        policy=sampler.policy.fingerprint,
+        policy=work.policy.fingerprint,
         asked=fingerprint(asked),
         decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         purpose=draw.purpose,
         iteration=draw.iteration,
-        engine=sampler.choice._asdict() | {"options": determining_options(sampler.choice.name, sampler.choice.options)},
-        seed=sampler.experiment_seed,
-        versions=versions("torch", "transformers", "tokenizers", "restem"),
+        engine=work.choice._asdict() | {"options": determining_options(work.choice.name, work.choice.options)},
+        seed=work.experiment_seed,
+        versions=work.versions,
     )
 
 
-def _sample_block(block: Table, draw: Draw, sampler: _Sampler, progress: Progress) -> Table:
+def _sample(draw: Draw, engine: Engine, work: Sampling, advance: Advance) -> Table:
     import pandas as pd
 
-    experiment_seed = sampler.experiment_seed
-    seeds = [question_seed(experiment_seed, draw.purpose, draw.iteration, name) for name in block["question_id"]]
-    drawn = sampler.sample(block["prompt"].to_list(), draw.decoding, seeds)
+    asked, decoding = draw.asked, draw.decoding
+    seeds = [question_seed(work.experiment_seed, draw.purpose, draw.iteration, name) for name in asked["question_id"]]
+    drawn = engine.sample(
+        asked["prompt"].to_list(),
+        n=decoding.n,
+        temperature=decoding.temperature,
+        top_k=decoding.top_k,
+        top_p=decoding.top_p,
+        max_new_tokens=decoding.max_new_tokens,
+        seed=seeds,
+        stop=list(decoding.stop),
+        add_special_tokens=work.choice.add_special_tokens,
+    )
     rows: list[dict[str, Any]] = []
-    for question, seed, completions in zip(block.itertuples(), seeds, drawn, strict=True):
+    for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):
         of_question = {
-            "policy_id": sampler.policy.fingerprint,
+            "policy_id": work.policy.fingerprint,
             "question_id": question.question_id,
             "suite": question.suite,
-            "decoding": draw.decoding.name,
+            "decoding": decoding.name,
         }
         rows += [
             of_question
@@ -180,5 +203,6 @@ def _sample_block(block: Table, draw: Draw, sampler: _Sampler, progress: Progres
             }
             for index, completion in enumerate(completions)
         ]
-        progress.advance(n_samples=len(completions), n_tokens=sum(completion.n_tokens for completion in completions))
+        n_tokens = sum(completion.n_tokens for completion in completions)
+        advance(n_questions=1, n_samples=len(completions), n_tokens=n_tokens)
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ checker and costs no import of pandas where only names of pipelines are wanted.
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,8 @@ class ShardedTable:
 
 def write_shard(frame: Table, file: Path) -> None:
     """Write one shard so that it is either whole or absent, whatever happens meanwhile."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    # Two machines may be at the same shard, when one of them was taken for dead.
+    partial = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}.partial")
     with partial.open("wb") as stream:
         frame.to_parquet(stream, index=False)
         stream.flush()

@@ -14,6 +14,7 @@ from restem.parameters import (
     ScoringParameters,
 )
 from restem.policy import Policy
+from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
 
 
@@ -26,20 +27,27 @@ def draw_evaluation_samples(  # noqa: PLR0913 - a node names all that it reads
     prompt: PromptParameters,
     sampling: SamplingParameters,
     evaluation: EvaluationParameters,
+    scale: ScaleParameters,
 ) -> ShardedTable:
     """Return one greedy and `evaluation.n` sampled completions for every evaluation question."""
     asked = draws.evaluation_draws(
         questions, prompts, sampling, evaluation, iteration=evaluated_policy.iteration, seed=em.seed
     )
     choice = draws.engine_choice(sampling, prompt)
-    return sampler.draw_samples(asked, evaluated_policy, choice=choice, journal=journal, experiment_seed=em.seed)
+    return sampler.draw_samples(
+        asked, evaluated_policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=scale
+    )
 
 
 def score_evaluation_samples(
-    evaluation_samples: ShardedTable, questions: Table, journal: Journal, parameters: ScoringParameters
+    evaluation_samples: ShardedTable,
+    questions: Table,
+    journal: Journal,
+    parameters: ScoringParameters,
+    scale: ScaleParameters,
 ) -> ShardedTable:
     """Return every evaluation sample with its verdict, by the same rewards as in the E-step."""
-    return scoring.score_samples(evaluation_samples, questions, parameters=parameters, journal=journal)
+    return scoring.score_samples(evaluation_samples, questions, parameters=parameters, journal=journal, scale=scale)
 
 
 def evaluate_policy(

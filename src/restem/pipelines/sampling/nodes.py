@@ -5,6 +5,7 @@ from restem import sampling as sampler
 from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters
 from restem.policy import Policy
+from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
 
 
@@ -17,9 +18,10 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     em: EmParameters,
     prompt: PromptParameters,
     sampling: SamplingParameters,
+    scale: ScaleParameters,
 ) -> ShardedTable:
     """Return `sampling.n` completions of the current policy, or its teacher, for every training question."""
     draw = draws.training_draw(questions, prompts, sampling, iteration=sampling_policy.iteration + 1)
     choice = draws.engine_choice(sampling, prompt)
     policy = draws.who_samples(sampling_policy, teacher)
-    return sampler.draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=em.seed)
+    return sampler.draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=scale)

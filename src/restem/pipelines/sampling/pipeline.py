@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                     "params:em",
                     "params:prompt",
                     "params:sampling",
+                    "params:scale",
                 ],
                 "samples",
                 name="draw_samples",

@@ -6,14 +6,15 @@ from restem import draws, follow_up, scoring
 from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters
 from restem.policy import Policy
+from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
 
 
 def score_samples(
-    samples: ShardedTable, questions: Table, journal: Journal, parameters: ScoringParameters
+    samples: ShardedTable, questions: Table, journal: Journal, parameters: ScoringParameters, scale: ScaleParameters
 ) -> ShardedTable:
     """Return every sample with its verdict."""
-    return scoring.score_samples(samples, questions, parameters=parameters, journal=journal)
+    return scoring.score_samples(samples, questions, parameters=parameters, journal=journal, scale=scale)
 
 
 def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
@@ -27,13 +28,14 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
     prompt: PromptParameters,
     sampling: SamplingParameters,
     parameters: ScoringParameters,
+    scale: ScaleParameters,
 ) -> ShardedTable:
     """Return further samples, scored, of the questions that have too few correct ones; none unless asked for."""
     return follow_up.follow_up_samples(
         scored_samples,
         prompts,
         draws.who_samples(sampling_policy, teacher),
-        follow_up.Judging(questions, parameters, journal),
+        follow_up.Judging(questions, parameters, journal, scale),
         sampling=sampling,
         prompt=prompt,
         choice=draws.engine_choice(sampling, prompt),

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 score_samples,
-                ["samples", "questions", "journal", "params:scoring"],
+                ["samples", "questions", "journal", "params:scoring", "params:scale"],
                 "scored_samples",
                 name="score_samples",
             ),
@@ -28,6 +28,7 @@ def create_pipeline() -> Pipeline:
                     "params:prompt",
                     "params:sampling",
                     "params:scoring",
+                    "params:scale",
                 ],
                 "follow_up_samples",
                 name="draw_follow_up_samples",

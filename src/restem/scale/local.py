@@ -1,0 +1,32 @@
+"""The backend `local`: one shard after the other, in this process."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Self
+
+from restem.scale import Advance, Do, Shard, Work
+
+
+class LocalWorkers:
+    """This process."""
+
+    def __init__(self, work: Work) -> None:
+        """Open nothing yet: everything may be in the journal."""
+        self._work = work
+        self._held = ExitStack()
+        self._do: Do | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Close what was opened."""
+        self._held.close()
+
+    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: Advance) -> None:
+        """Make the files of these shards; see `restem.scale.Workers`. The first failure ends it."""
+        for shard in shards:
+            if self._do is None:
+                self._do = self._held.enter_context(self._work.open())
+            self._do(shard, advance)
