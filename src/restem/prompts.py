@@ -1,6 +1,7 @@
 """Question -> prompt: the only place with prompt text. Sampling, training and evaluation read its table."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from restem.parameters import PromptParameters
 from restem.policy import Policy
 from restem.questions import suite_of
 from restem.tables import Table
+
+logger = logging.getLogger(__name__)
 
 
 class Exemplar(NamedTuple):
@@ -22,9 +25,10 @@ class Exemplar(NamedTuple):
 def render_prompts(questions: Table, policy: Policy, parameters: PromptParameters) -> Table:
     """Return the `prompts` table: the exact text for every question that is not an exemplar.
 
+    A prompt that fills the policy's context window is left out, and the log says so.
+
     Raises:
-        PromptError: If few-shot prompts have no exemplars, chat prompts no chat template, or a prompt fills the
-            policy's context window.
+        PromptError: If few-shot prompts have no exemplars, chat prompts no chat template, or no prompt is left.
     """
     import pandas as pd
 
@@ -53,8 +57,7 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
             "prompt": prompts,
         }
     )
-    _check_lengths(table, policy, add_special_tokens=adds_special_tokens(parameters))
-    return table
+    return _readable(table, policy, add_special_tokens=adds_special_tokens(parameters))
 
 
 def _exemplars(questions: Table) -> list[tuple[str, Exemplar]]:
@@ -95,22 +98,28 @@ def check_teacher(teacher: Policy, policy: Policy, parameters: PromptParameters)
         )
 
 
-def _check_lengths(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> None:
+def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Table:
+    """Return the prompts that leave room for an answer."""
+    import pandas as pd
     from transformers import AutoConfig, AutoTokenizer
 
     window = getattr(AutoConfig.from_pretrained(policy.path, local_files_only=True), "max_position_embeddings", None)
-    if window is None:
-        return  # a model without a limit
+    if window is None or prompts.empty:  # the window is None for a model without a limit
+        return prompts
     tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
     encoded = tokenizer(prompts["prompt"].to_list(), add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
-    long = {name: len(ids) for name, ids in zip(prompts["question_id"], encoded, strict=True) if len(ids) >= window}
-    if long:
-        worst = max(long, key=lambda name: long[name])
-        raise PromptError(
-            f"{len(long)} prompts leave no room for an answer: that of question {worst} has {long[worst]} tokens, and "
-            f"the context window of {policy.name} is {window}; shorten the questions, lower questions.n_exemplars, "
-            "or use prompt.style=zero_shot"
-        )
+    n_tokens = pd.Series([len(ids) for ids in encoded], index=prompts["question_id"])
+    too_long = n_tokens[n_tokens >= window].sort_values(ascending=False)
+    if too_long.empty:
+        return prompts
+    found = (
+        f"{len(too_long)} of {len(prompts)} prompts leave no room for an answer: that of question {too_long.index[0]} "
+        f"has {too_long.iloc[0]} tokens, and the context window of {policy.name} is {window}"
+    )
+    if len(too_long) == len(prompts):
+        raise PromptError(f"{found}; shorten the questions, lower questions.n_exemplars, or use prompt.style=zero_shot")
+    logger.warning("%s; these questions are not asked", found)
+    return prompts[~prompts["question_id"].isin(too_long.index)].reset_index(drop=True)
 
 
 def _solution(gold: dict[str, Any]) -> str:

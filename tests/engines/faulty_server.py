@@ -15,6 +15,7 @@ class FaultyServer(ThreadingHTTPServer):
     """Answers `prompt #seed.index`, after it has made its faults, one per request."""
 
     daemon_threads = True
+    answer: "Callable[[Body], Body] | None" = None  # in place of the echo
 
     def __init__(self, faults: list[Fault], most_choices: int, key: str | None, refused: tuple[str, ...]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -55,10 +56,12 @@ class _Handler(BaseHTTPRequestHandler):
                 fault(self)
             elif refused := [name for name in server.refused if name in body]:
                 reply(self, 422, {"detail": f"Unexpected fields in the request: {refused}"})
+            elif self.path != ("/v1/chat/completions" if "messages" in body else "/v1/completions"):
+                reply(self, 404, {"error": f"There is no {self.path} for this."})
             elif body["model"] != "echo":
                 reply(self, 404, {"error": f"The model `{body['model']}` does not exist."})
             else:
-                reply(self, 200, _answer(body, server.most_choices))
+                reply(self, 200, server.answer(body) if server.answer else _answer(body, server.most_choices))
         finally:
             with server.lock:
                 server.busy -= 1
@@ -74,8 +77,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _answer(body: Body, most_choices: int) -> Body:
     n = min(body.get("n", 1), most_choices)
-    texts = [f"{body['prompt']} #{body.get('seed')}.{index} END more" for index in range(n)]
-    choices = [{"index": index, "text": text, "finish_reason": "stop"} for index, text in enumerate(texts)]
+    chat = "messages" in body
+    asked = body["messages"][-1]["content"] if chat else body["prompt"]
+    texts = [f"{asked} #{body.get('seed')}.{index} END more" for index in range(n)]
+    said = [{"message": {"role": "assistant", "content": text}} if chat else {"text": text} for text in texts]
+    choices = [{"index": index, "finish_reason": "stop", **text} for index, text in enumerate(said)]
     usage = {"prompt_tokens": 3, "completion_tokens": 5 * n, "total_tokens": 3 + 5 * n}
     return {"choices": choices[::-1], "usage": usage}
 

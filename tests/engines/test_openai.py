@@ -47,6 +47,15 @@ def test_gives_n_completions_per_prompt_in_order_and_the_same_ones_again() -> No
     assert len({body["seed"] for body in server.bodies}) == 7
 
 
+def test_a_chat_server_is_sent_the_prompt_as_the_message_of_a_user() -> None:
+    with serving() as server:
+        drawn, plain = draw(server, endpoint="chat", stop=[" END"]), draw(server, stop=[" END"])
+
+    assert drawn == plain
+    assert server.bodies[0]["messages"] == [{"role": "user", "content": "question 0"}]
+    assert all("messages" in body and "prompt" not in body for body in server.bodies[:7])
+
+
 def test_asks_once_per_completion_where_the_server_gives_only_one() -> None:
     with serving(most_choices=1) as server:
         drawn = draw(server)
@@ -273,6 +282,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    template = "{% for message in messages %}ask: {{ message.content }} say:{% endfor %}"
+    (folder / "model" / "chat_template.jinja").write_text(template)
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder / "model")]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder)}
     with (folder / "log").open("wb") as log:
@@ -324,6 +335,19 @@ def test_a_real_server_draws_different_completions(served: tuple[str, Path]) -> 
     assert first == again
     assert len({completion.text for completion in first[0]}) > 3
     assert all(1 <= completion.n_tokens <= 6 for completion in first[0])
+
+
+@pytest.mark.slow
+def test_a_real_chat_server_answers_in_its_own_template(served: tuple[str, Path]) -> None:
+    url, folder = served
+    arguments: dict[str, Any] = {"n": 1, "max_new_tokens": 6, "temperature": 0.0}
+
+    with open_engine("transformers", folder, dtype="float32") as engine:
+        expected = list(engine.sample(["ask: 1 + 1 = say:"], add_special_tokens=False, **arguments))
+    with open_engine("openai", folder, base_url=url, endpoint="chat") as engine:
+        drawn = list(engine.sample(["1 + 1 ="], **arguments))
+
+    assert drawn == expected
 
 
 @pytest.mark.slow

@@ -30,6 +30,13 @@ def quarantine_questions(separated_questions: Table, parameters: ScoringParamete
     return canaries.quarantine_questions(separated_questions, parameters=parameters)
 
 
+def quarantine_unasked_questions(
+    judgeable_questions: Table, unjudgeable_questions: Table, prompts: Table
+) -> tuple[Table, Table]:
+    """Return the questions that the policy can read, and all that were set aside, with the reason."""
+    return canaries.quarantine_unasked(judgeable_questions, unjudgeable_questions, prompts)
+
+
 def prepare_base_policy(base_models_store: Journal, parameters: PolicyParameters) -> Policy:
     """Return the base policy, fetched and converted if that was not done before."""
     return base_models.prepare_base_model(parameters.model, store=base_models_store)
@@ -49,9 +56,9 @@ def collect_human_solutions(questions: Table, prompts: Table, journal: Journal) 
     return solutions.human_solutions(questions, prompts, journal=journal)
 
 
-def render_prompts(questions: Table, policy_0: Policy, parameters: PromptParameters) -> Table:
-    """Return the exact prompt of every question."""
-    return prompts.render_prompts(questions, policy_0, parameters)
+def render_prompts(judgeable_questions: Table, policy_0: Policy, parameters: PromptParameters) -> Table:
+    """Return the exact prompt of every question that the policy can read."""
+    return prompts.render_prompts(judgeable_questions, policy_0, parameters)
 
 
 def summarise_questions(

@@ -8,6 +8,7 @@ from restem.pipelines.preparation.nodes import (
     prepare_base_policy,
     prepare_teacher,
     quarantine_questions,
+    quarantine_unasked_questions,
     render_prompts,
     separate_near_duplicates,
     summarise_questions,
@@ -28,7 +29,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 quarantine_questions,
                 ["separated_questions", "params:scoring"],
-                ["questions", "quarantined_questions"],
+                ["judgeable_questions", "unjudgeable_questions"],
                 name="quarantine_questions",
             ),
             Node(prepare_base_policy, ["base_models", "params:policy"], "policy_0", name="prepare_base_policy"),
@@ -38,7 +39,18 @@ def create_pipeline() -> Pipeline:
                 "teacher",
                 name="prepare_teacher",
             ),
-            Node(render_prompts, ["questions", "policy_0", "params:prompt"], "prompts", name="render_prompts"),
+            Node(
+                render_prompts,
+                ["judgeable_questions", "policy_0", "params:prompt"],
+                "prompts",
+                name="render_prompts",
+            ),
+            Node(
+                quarantine_unasked_questions,
+                ["judgeable_questions", "unjudgeable_questions", "prompts"],
+                ["questions", "quarantined_questions"],
+                name="quarantine_unasked_questions",
+            ),
             Node(
                 collect_human_solutions,
                 ["questions", "prompts", "journal"],
