@@ -75,6 +75,7 @@ def summarise_questions(questions: Table, quarantined: Table, near_duplicates: T
         "by_level": _counts(questions["level"]),
         "by_source": _counts(questions["source"]),
         "by_reward": _counts(questions["reward"]),
+        "by_reward": _counts(questions["reward"]),
         "n_quarantined": len(quarantined),
         "quarantined": _counts(quarantined["reason"]),
         "n_near_duplicates": len(near_duplicates),

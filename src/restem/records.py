@@ -11,6 +11,7 @@ from typing import Any
 from restem.fingerprints import fingerprint
 from restem.policy import Policy
 from restem.provenance import git_commit, versions
+from restem.rewards import opinions
 from restem.tables import ShardedTable, Table
 
 
@@ -33,6 +34,7 @@ def make_record(
         "versions": versions(),
         "git_commit": git_commit(),
         "questions_digest": questions_summary["questions_digest"],
+        "opinions": opinions(questions_summary["by_reward"], plain(parameters["scoring"])["options"]),
     }
 
 

@@ -201,6 +201,8 @@ def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
         )
     if len({record["questions_digest"] for record in records.values()}) > 1:
         warnings.append("The iterations were not made with the same questions; see Lineage.")
+    opinions = {name: whose for record in records.values() for name, whose in record.get("opinions", {}).items()}
+    warnings += [f"No check but an opinion: the reward {name} is {whose}." for name, whose in opinions.items()]
     return warnings
 
 

@@ -7,7 +7,7 @@ from restem.rewards import load_reward
 
 
 def test_an_unknown_reward_names_the_known_ones() -> None:
-    with pytest.raises(RewardError, match=r"no reward 'maths'; known are all_of, code, exact, format, math, "):
+    with pytest.raises(RewardError, match=r"no reward 'maths'; known are all_of, code, exact, format, judge, math, "):
         load_reward("maths")
 
 

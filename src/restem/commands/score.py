@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from restem.rewards import Reward
+
 _BATCH = 4096  # lines judged at a time: flat memory, and repeated answers within it are judged once
-_COLUMNS = ("reward", "reason", "answer", "seconds")
 
 
 @click.command()
@@ -41,7 +43,7 @@ def score(file: str, reward: str, timeout_s: float, workers: int, options: tuple
                 shown = {**known, **verdict._asdict(), "reward_version": judge.version}
                 click.echo(json.dumps(shown, ensure_ascii=True))
                 counts[verdict.reason] += 1
-    click.echo(_summary(counts, judge.version), err=True)
+    click.echo(_summary(counts, judge), err=True)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -95,7 +97,8 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _summary(counts: Counter[str], version: str) -> str:
+def _summary(counts: Counter[str], judge: "Reward") -> str:
     total = counts.total()
+    opinion = f" ({judge.opinion}, not a check)" if judge.opinion else ""
     lines = [f"{reason:<20}{count:>8}{count / total:>9.1%}" for reason, count in counts.most_common()]
-    return "\n".join([f"{version}: {total} judged", *lines])
+    return "\n".join([f"{judge.version}: {total} judged{opinion}", *lines])

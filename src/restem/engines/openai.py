@@ -6,7 +6,6 @@ where one request returns several (see `restem.engines.openai_protocol`).
 """
 
 import logging
-import os
 import re
 import threading
 from collections import deque
@@ -16,7 +15,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
@@ -31,7 +29,7 @@ from restem.engines.openai_protocol import (
     read_answer,
     total_tokens,
 )
-from restem.engines.server import Budget, Patience, Refusal, Server
+from restem.engines.server import Budget, Patience, Refusal, Server, checked_url, key_of
 from restem.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -205,13 +203,13 @@ def open_openai(  # noqa: PLR0913 - one argument per option
     patience = _patience(timeout_s, max_retries, backoff_s)
     target = _target(model or str(policy_path), endpoint, extra_body, concurrency, n_per_request)
     budget = _budget(max_tokens_budget, max_requests_budget)
-    with _connected(_checked_url(base_url), api_key_env, patience, budget) as server:
+    with _connected(checked_url(base_url), api_key_env, patience, budget) as server:
         yield OpenAIEngine(server, target)
 
 
 @contextmanager
 def _connected(base_url: str, api_key_env: str | None, patience: Patience, budget: Budget) -> Iterator[Server]:
-    server = Server(base_url, key=_key(api_key_env), key_name=api_key_env or "", patience=patience, budget=budget)
+    server = Server(base_url, key=key_of(api_key_env), key_name=api_key_env or "", patience=patience, budget=budget)
     try:
         server.find()
         yield server
@@ -247,25 +245,6 @@ def _patience(timeout_s: float, max_retries: int, backoff_s: float) -> Patience:
         if not value >= 0:
             raise EngineError(f"{name} must be at least 0, got {value}")
     return Patience(timeout_s, max_retries, backoff_s)
-
-
-def _checked_url(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise EngineError(f"sampling.engine_options.base_url must be like http://127.0.0.1:8000/v1, got {base_url!r}")
-    if parts.username or parts.password or parts.query:
-        # The URL is logged and is part of the journal's fingerprint.
-        raise EngineError("sampling.engine_options.base_url must hold no secret; name a variable in api_key_env")
-    return base_url
-
-
-def _key(api_key_env: str | None) -> str | None:
-    if not api_key_env:
-        return None  # a key that was set for one server must not go to another unasked
-    key = os.environ.get(api_key_env, "").strip()
-    if not key:
-        raise EngineError(f"sampling.engine_options.api_key_env names {api_key_env}, which is not set or empty")
-    return key
 
 
 def _at_least_one(name: str, value: Any) -> int:

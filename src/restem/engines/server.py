@@ -3,10 +3,12 @@
 import email.utils
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from restem.engines.randomness import uniforms
 from restem.errors import EngineError
@@ -20,6 +22,7 @@ _BUSY = {408, 409, 425, 429}  # and all from 500: worth another try
 _LONGEST_PAUSE_S = 60.0  # of our own backoff
 _LONGEST_RETRY_AFTER_S = 600.0  # a server that asks for more is as good as gone
 _SHOWN = 400  # characters of a server's words in an error
+_OPTIONS = "sampling.engine_options"  # where the user wrote what a message is about
 
 
 class Refusal(Exception):
@@ -42,13 +45,15 @@ class Patience(NamedTuple):
 class Budget:
     """What may be spent, over all threads."""
 
-    def __init__(self, *, max_tokens: int | None, max_requests: int | None) -> None:
+    def __init__(self, *, max_tokens: int | None, max_requests: int | None, options: str = _OPTIONS) -> None:
         """Start with nothing spent.
 
         Args:
             max_tokens: Of prompts and completions, as the server counts them.
             max_requests: Retries included.
+            options: The path of these parameters, for messages.
         """
+        self._options = options
         self._max_tokens, self._max_requests = max_tokens, max_requests
         self._lock = threading.Lock()
         self.n_tokens = 0
@@ -67,7 +72,7 @@ class Budget:
             ):
                 if limit is not None and spent >= limit:
                     raise EngineError(
-                        f"sampling.engine_options.{name} = {limit} is spent ({self.n_tokens} tokens, "
+                        f"{self._options}.{name} = {limit} is spent ({self.n_tokens} tokens, "
                         f"{self.n_requests} requests). Shards that are finished are kept in the journal and cost "
                         f"nothing again; raise {name} and start the same run again to go on"
                     )
@@ -82,7 +87,16 @@ class Budget:
 class Server:
     """A base URL and the key to it."""
 
-    def __init__(self, base_url: str, *, key: str | None, key_name: str, patience: Patience, budget: Budget) -> None:
+    def __init__(  # noqa: PLR0913 - all of it by name
+        self,
+        base_url: str,
+        *,
+        key: str | None,
+        key_name: str,
+        patience: Patience,
+        budget: Budget,
+        options: str = _OPTIONS,
+    ) -> None:
         """Connect when first asked.
 
         Args:
@@ -91,9 +105,11 @@ class Server:
             key_name: The environment variable that the key came from.
             patience: How long to try.
             budget: What may be spent.
+            options: The path of these parameters, for messages.
         """
         import httpx2
 
+        self._options = options
         self.base_url = base_url.rstrip("/")
         self._key, self._key_name, self._patience, self.budget = key, key_name, patience, budget
         timeout = httpx2.Timeout(patience.timeout_s, connect=min(patience.timeout_s, 10.0), pool=None)
@@ -119,7 +135,7 @@ class Server:
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
             raise EngineError(
                 f"no server answers at {self.base_url} ({_words(error)}); "
-                "start it, or mend sampling.engine_options.base_url"
+                f"start it, or mend {self._options}.base_url"
             ) from error
         self._check_key(response)
         return _names(response) if response.status_code == httpx2.codes.OK else []
@@ -183,7 +199,7 @@ class Server:
         key = f"the key in {self._key_name}" if self._key else "a request without a key"
         raise EngineError(
             f"the server at {self.base_url} refuses {key} ({response.status_code} {self._said(response)}); "
-            "sampling.engine_options.api_key_env names the environment variable that holds the key"
+            f"{self._options}.api_key_env names the environment variable that holds the key"
         )
 
     def _said(self, response: "httpx2.Response") -> str:
@@ -208,6 +224,36 @@ class Server:
                 "are kept in the journal; start the same run again then"
             )
         return max(0.0, wait_s)
+
+
+def checked_url(base_url: str, *, options: str = _OPTIONS) -> str:
+    """Return the URL of a server, which holds no secret: it is logged, and part of fingerprints.
+
+    Raises:
+        EngineError: If it is none, or holds one.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise EngineError(f"{options}.base_url must be like http://127.0.0.1:8000/v1, got {base_url!r}")
+    if parts.username or parts.password or parts.query:
+        raise EngineError(f"{options}.base_url must hold no secret; name a variable in api_key_env")
+    return base_url
+
+
+def key_of(api_key_env: str | None, *, options: str = _OPTIONS) -> str | None:
+    """Return the key that an environment variable holds; None if none is named.
+
+    A key that was set for one server must not go to another unasked: there is no default variable.
+
+    Raises:
+        EngineError: If the variable is named and holds nothing.
+    """
+    if not api_key_env:
+        return None
+    key = os.environ.get(api_key_env, "").strip()
+    if not key:
+        raise EngineError(f"{options}.api_key_env names {api_key_env}, which is not set or empty")
+    return key
 
 
 def _names(response: "httpx2.Response") -> list[str]:

@@ -33,6 +33,7 @@ class ComposedReward:
         self.name = name
         self.parts: Mapping[str, Reward] = dict(parts)
         self.needs_gold = any(part.needs_gold for part in parts.values())
+        self.opinion = "; ".join(filter(None, (part.opinion for part in parts.values()))) or None
         self._weights = weights
         decides = {
             "parts": {label: part.version for label, part in self.parts.items()},

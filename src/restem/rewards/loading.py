@@ -1,11 +1,13 @@
 """From the name of a reward to the reward."""
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from restem.errors import RewardError
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
+from restem.rewards.judge import opinion_of
 from restem.rewards.pool import WorkerPool
 from restem.rewards.scoring import Reward, SingleReward, version_of
 from restem.rewards.verdicts import Judge
@@ -22,6 +24,7 @@ _BUILT_IN = {
     "code": _BuiltIn("restem.rewards.code:CodeJudge", (), "", holds_limit=True),
     "exact": _BuiltIn("restem.rewards.exact:ExactJudge", (), ""),
     "format": _BuiltIn("restem.rewards.format:FormatJudge", (), ""),
+    "judge": _BuiltIn("restem.rewards.judge:ModelJudge", ("httpx2",), "pip install httpx2"),
     "math": _BuiltIn("restem.rewards.math:MathJudge", ("math_verify",), "pip install math-verify"),
     "reasoning_gym": _BuiltIn(
         "restem.rewards.reasoning_gym:ReasoningGymJudge", ("reasoning_gym",), "pip install reasoning-gym"
@@ -66,9 +69,28 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
             "or 'my_pkg.my_module:my_reward' for a function of your own"
         )
     judge = _build(name, judge_path, options)
+    version = version_of(name, judge, options, timeout_s)
+    if hasattr(judge, "pool"):
+        return SingleReward(name, judge, judge.pool(), version=version)
     patience_s = getattr(judge, "patience_s", None)
     pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s)
-    return SingleReward(name, judge, pool, version=version_of(name, judge, options, timeout_s))
+    return SingleReward(name, judge, pool, version=version)
+
+
+def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return whose opinion verdicts are, of the rewards that check nothing; nothing is loaded.
+
+    Args:
+        names: Of rewards.
+        options: Their options by name, as in `scoring.options`.
+    """
+    found = {}
+    for name in names:
+        of_reward = options.get(name) or {}
+        inner = opinions(of_reward["rewards"], of_reward["rewards"]) if name in _COMPOSED else {}
+        if name == "judge" or inner:
+            found[name] = opinion_of(of_reward) if name == "judge" else "; ".join(inner.values())
+    return found
 
 
 def _composed(name: str, options: dict[str, Any], *, timeout_s: float, workers: int) -> Reward:

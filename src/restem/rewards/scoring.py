@@ -25,6 +25,7 @@ class Reward(Protocol):
     version: str  # of everything that decides over verdicts
     parts: Mapping[str, "Reward"]  # by name; empty for a single reward
     needs_gold: bool  # a question without one cannot be judged
+    opinion: str | None  # whose, where verdicts are not checked but a model's opinion
 
     def score(self, questions: Sequence[Question], completions: Sequence[str]) -> list[Verdict]:
         """Return one verdict per completion, in order.
@@ -75,6 +76,7 @@ class SingleReward:
         self.parts: Mapping[str, Reward] = {}
         self.judge = judge
         self.needs_gold = not judge.sees_question
+        self.opinion: str | None = getattr(judge, "opinion", None)
         self._pool = pool
 
     def score(self, questions: Sequence[Question], completions: Sequence[str]) -> list[Verdict]:
@@ -105,7 +107,7 @@ class SingleReward:
     def _shown(self, verdict: Verdict, found_by: str | None) -> Verdict:
         if self.judge.sees_question and verdict.reason in {"timeout", "crashed"}:
             return verdict._replace(answer=None)  # a whole completion is not an extracted answer
-        return verdict._replace(found_by=found_by)
+        return verdict._replace(found_by=found_by or verdict.found_by)
 
     def gold_completion(self, question: Question) -> str | None:
         """Return what the judge makes of the gold."""
@@ -141,9 +143,9 @@ class _Entry(NamedTuple):
 
 def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float) -> str:
     """Return the name of everything that decides over verdicts: options, libraries, and our own code."""
+    chosen = getattr(judge, "determined_by", {**options, "timeout_s": timeout_s})
     decides = {
-        "options": json.loads(json.dumps(dict(options), sort_keys=True, default=repr)),
-        "timeout_s": timeout_s,
+        "options": json.loads(json.dumps(chosen, sort_keys=True, default=repr)),
         "libraries": {library: version(library) for library in judge.libraries},
         "python": platform.python_version(),
         "code": code_digest(sources_of(judge)),

@@ -38,7 +38,9 @@ class Judge(Protocol):
     the text; everything that can hang, crash or be attacked belongs in `judge`, which runs in a worker.
 
     A judge that holds time limits itself, and not by the clock alone, also has patience_s(subject): after so many
-    seconds its worker is broken, which is a fault of ours and not of the completion.
+    seconds its worker is broken, which is a fault of ours and not of the completion. A judge that waits more than it
+    computes has pool(), where its verdicts are made instead; one whose verdicts are a model's says so in `opinion`, and
+    one that has options that decide nothing has the others in `determined_by`.
     """
 
     libraries: tuple[str, ...]  # distributions whose versions decide over verdicts
