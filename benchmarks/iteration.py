@@ -3,9 +3,10 @@
     python benchmarks/iteration.py [--train 96] [--test 64] [--n 16]
 
 Both do the same work with the same base policy, prompts, decoding, filter, epochs, learning rate and evaluation: restem
-by `kedro run --pipelines=iteration_1` after `prepare` and `baseline`, as anyone runs it, with its journal, checks, record and MLflow;
-the other by benchmarks/plain_script.py. Both are timed as commands, from start to end. Training goes through
-all epochs, because the script does not stop early; random numbers differ, so the training sets are alike, not the same.
+by `kedro run --pipelines=iteration_1` after `prepare` and `baseline`, as anyone runs it, with its journal, checks,
+record and MLflow; the other by benchmarks/plain_script.py. Both are timed as commands, from start to end. Training goes
+through all epochs, because the script does not stop early; random numbers differ, so the training sets are alike and
+not the same.
 """
 
 import argparse
