@@ -1,12 +1,22 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest, bootstrap, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from restem.comparisons import compare, compare_all
+from restem import intervals
+from restem.comparisons import compare, compare_all, judge_together
 from restem.errors import EvaluationError
-from restem.intervals import bootstrap_interval, mcnemar, paired_bootstrap
+from restem.intervals import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    sign_flip_test,
+    wilson_interval,
+)
 
 DECODING = "temperature=1.0 top_k=0 top_p=0.95"
 
@@ -86,28 +96,86 @@ def test_intervals_refuse_anything_but_one_finite_number_per_question(bad: list[
         bootstrap_interval(bad, seed=0)
 
 
-def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_experiments() -> None:
+def test_95_percent_intervals_hold_the_truth_in_95_percent_of_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
     random = np.random.default_rng(11)
-    n_experiments, held = 300, 0
+    n_experiments, of_rates, of_both = 2_000, 0, 0
     for seed in range(n_experiments):
-        rates = random.binomial(8, random.beta(0.5, 2.0, 64)) / 8
+        chance = random.beta(0.5, 2.0, 64)
+        rates = random.binomial(8, chance) / 8
         low, high = bootstrap_interval(rates, seed=seed)
-        held += low <= 0.2 <= high
+        of_rates += low <= 0.2 <= high
+        (low, high), _ = bootstrap_intervals(np.stack([rates, 1 - rates], axis=1), seed=seed)
+        of_both += low <= 0.2 <= high
 
-    # The standard error of this share is 1.3 %; the seed is fixed.
-    assert 0.92 <= held / n_experiments <= 0.98
+    # The standard error of these shares is 0.5 %.
+    assert 0.93 <= of_rates / n_experiments <= 0.97
+    assert 0.93 <= of_both / n_experiments <= 0.97
 
 
-def test_a_null_difference_is_rarely_called_better_or_worse() -> None:
+def test_95_percent_intervals_of_shares_hold_the_truth_in_95_percent_of_experiments() -> None:
+    random = np.random.default_rng(16)
+    truth = random.uniform(0.05, 0.95, 2_000)
+    counts = random.binomial(128, truth)
+
+    held = [
+        low <= p <= high for p, (low, high) in zip(truth, (wilson_interval(int(c), 128) for c in counts), strict=True)
+    ]
+
+    assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_a_null_difference_is_called_better_or_worse_in_at_most_5_percent_of_experiments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
     random = np.random.default_rng(12)
-    verdicts = []
-    for seed in range(200):
+    verdicts, p_values = [], []
+    for seed in range(1_000):
         chance = random.beta(0.5, 2.0, 48)
         a, b = (evaluation(list(random.binomial(8, chance))) for _ in range(2))
-        verdicts.append(compare(a, b, suite="test", seed=seed).verdict)
+        compared = compare(a, b, suite="test", seed=seed)
+        verdicts.append(compared.verdict)
+        p_values.append(compared.sampled_p_value)
 
-    assert verdicts.count("better") / 200 <= 0.05
-    assert verdicts.count("worse") / 200 <= 0.05
+    assert verdicts.count("better") / 1_000 <= 0.05
+    assert verdicts.count("worse") / 1_000 <= 0.05
+    assert np.mean(np.array(p_values) < 0.05) <= 0.065
+
+
+def test_sign_flip_test_agrees_with_scipy() -> None:
+    random = np.random.default_rng(6)
+    a, b = random.binomial(8, 0.4, 60) / 8, random.binomial(8, 0.45, 60) / 8
+    expected = permutation_test(
+        (b - a,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(0)
+    )
+
+    assert sign_flip_test(a, b, seed=0) == pytest.approx(expected.pvalue, abs=0.02)
+    assert sign_flip_test(a, a, seed=0) == 1.0
+
+
+def test_sign_flip_test_of_few_changes_is_exact() -> None:
+    a, b = np.zeros(20), np.array([1.0] * 4 + [0.0] * 16)
+
+    assert sign_flip_test(a, b, seed=0) == pytest.approx(2 / 2**4, abs=0.01)
+
+
+def test_holm_agrees_with_statsmodels() -> None:
+    p_values = [0.04, 0.001, 0.5, 0.02, 0.02]
+
+    assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
+
+
+def test_a_difference_that_one_comparison_shows_may_be_chance_among_many() -> None:
+    a, b = evaluation([4] * 40), evaluation([5] * 9 + [3] * 1 + [4] * 30)
+    alone = compare(a, b, suite="test", seed=0)
+    assert alone.verdict == "better"
+
+    together = judge_together([alone] * 6)
+
+    assert together[0].holm_p_value == pytest.approx(6 * alone.sampled_p_value)
+    assert together[0].verdict.startswith("no difference shown among 6 comparisons (n = 40, smallest detectable")
+    assert judge_together([alone]) == [alone]
 
 
 def test_a_planted_regression_is_called_worse() -> None:

@@ -31,9 +31,11 @@ def evaluation(i: int, rate: float) -> pd.DataFrame:
                     "n": 8,
                     "n_correct": n_correct,
                     "n_distinct": 6,
+                    "n_distinct_correct": 1.0,
                     "n_truncated": 0,
                     "greedy_correct": (n_correct > 4).astype("int64"),
                     "majority_correct": (n_correct > 4).astype(float),
+                    "mean_reward": n_correct / 8,
                     "mean_tokens": 12.0,
                 }
             )

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restem.errors import EvaluationError
-from restem.intervals import Z_95, PairedDifference, mcnemar, paired_bootstrap
+from restem.intervals import Z_95, PairedDifference, holm, mcnemar, paired_bootstrap, sign_flip_test
 from restem.tables import Table
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _Z_POWER_80 = 0.8416212335729143  # one-sided 20 %
+DETECTABLE = Z_95 + _Z_POWER_80  # standard errors that a two-sided 5 % test finds with 80 % power
+SHOWN = ("better", "worse")  # verdicts; all others begin with "no difference shown"
+_ALPHA = 0.05
 _FEWEST_DIFFERENT = 6  # 2 * 0.5**6 < 0.05 < 2 * 0.5**5: with fewer, no two-sided test can reject
 _MAX_NAMED = 5
 
@@ -31,6 +34,8 @@ class Comparison(NamedTuple):
     newly_lost: tuple[str, ...]
     smallest_detectable: float  # difference of the sampled pass@1 that n questions show in 80 % of trials
     verdict: str  # "better", "worse", or "no difference shown (n = ..., smallest detectable ...)"
+    sampled_p_value: float  # of the sampled difference: sign-flip test, two-sided
+    holm_p_value: float  # the same, adjusted for all comparisons that are looked at together
 
 
 def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) -> Comparison:
@@ -47,14 +52,15 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
     """
     import numpy as np
 
-    first, second = _same_questions(evaluation_a, evaluation_b, suite)
+    first, second = same_questions(evaluation_a, evaluation_b, suite)
     rate_a, rate_b = (frame["n_correct"].to_numpy() / frame["n"].to_numpy() for frame in (first, second))
     greedy_a, greedy_b = first["greedy_correct"].to_numpy(), second["greedy_correct"].to_numpy()
     questions = first.index.to_numpy()
     sampled = paired_bootstrap(rate_a, rate_b, seed=seed)
     n_different = int(np.count_nonzero(rate_a != rate_b))
     detectable = _smallest_detectable(rate_b - rate_a)
-    verdict = _verdict(sampled, n=len(first), n_different=n_different, detectable=detectable)
+    verdict = say(sampled, n=len(first), n_different=n_different, detectable=detectable)
+    p_value = sign_flip_test(rate_a, rate_b, seed=seed)
     return Comparison(
         suite=suite,
         n=len(first),
@@ -65,11 +71,51 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
         newly_lost=tuple(questions[greedy_b < greedy_a]),
         smallest_detectable=detectable,
         verdict=verdict,
+        sampled_p_value=p_value,
+        holm_p_value=p_value,
     )
+
+
+def judge_together(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return comparisons that are looked at together, adjusted for their number by Holm's method.
+
+    What one comparison alone would call better may be chance among many: it must hold after the adjustment too.
+    """
+    adjusted = holm([each.sampled_p_value for each in comparisons])
+    return [
+        each._replace(holm_p_value=p, verdict=still_said(each, p, n_together=len(comparisons)))
+        for each, p in zip(comparisons, adjusted, strict=True)
+    ]
+
+
+class _Judged(Protocol):
+    """A comparison on its own."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def smallest_detectable(self) -> float: ...
+    @property
+    def verdict(self) -> str: ...
+
+
+def still_said(comparison: _Judged, p_value: float, *, n_together: int) -> str:
+    """Return the verdict that is left of a comparison's own when it is one of several.
+
+    Args:
+        comparison: With its own verdict.
+        p_value: Adjusted for the others.
+        n_together: How many there are.
+    """
+    if comparison.verdict in SHOWN and p_value > _ALPHA:
+        return _not_shown(comparison.n, comparison.smallest_detectable, f" among {n_together} comparisons")
+    return comparison.verdict
 
 
 def compare_all(evaluations: Sequence[Table], *, seed: int) -> Table:
     """Return a row per policy, suite and reference: what changed against the base policy and the one before.
+
+    Verdicts and p-values are adjusted for all rows with the same reference being looked at together.
 
     Args:
         evaluations: The `evaluation` tables of policy_0, policy_1 ... in order.
@@ -81,22 +127,40 @@ def compare_all(evaluations: Sequence[Table], *, seed: int) -> Table:
     import pandas as pd
 
     rows = []
-    for iteration in range(1, len(evaluations)):
-        references = {"base": 0, "previous": iteration - 1}
-        for reference, against in references.items():
-            for suite in sorted(set(evaluations[iteration]["suite"])):
-                compared = compare(evaluations[against], evaluations[iteration], suite=suite, seed=seed)._asdict()
-                changed = {name: len(compared.pop(name)) for name in ("newly_solved", "newly_lost")}
-                rows.append({"iteration": iteration, "reference": reference, "against": against, **compared, **changed})
-    return pd.DataFrame(rows, columns=["iteration", "reference", "against", *Comparison._fields])
+    for reference in ("base", "previous"):
+        pairs = [
+            (iteration, 0 if reference == "base" else iteration - 1, suite)
+            for iteration in range(1, len(evaluations))
+            for suite in sorted(set(evaluations[iteration]["suite"]))
+        ]
+        compared = [compare(evaluations[a], evaluations[b], suite=suite, seed=seed) for b, a, suite in pairs]
+        for (iteration, against, _), each in zip(pairs, judge_together(compared), strict=True):
+            row: dict[str, object] = {"iteration": iteration, "reference": reference, "against": against}
+            row |= each._asdict()
+            row |= {"newly_solved": len(each.newly_solved), "newly_lost": len(each.newly_lost)}
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=["iteration", "reference", "against", *Comparison._fields])
+    return table.sort_values(["iteration", "reference", "suite"], ignore_index=True)
 
 
-def _verdict(sampled: PairedDifference, *, n: int, n_different: int, detectable: float) -> str:
+def say(sampled: PairedDifference, *, n: int, n_different: int, detectable: float) -> str:
+    """Return the verdict on a difference: better or worse only if its interval excludes zero.
+
+    Args:
+        sampled: The difference.
+        n: Questions.
+        n_different: Questions of them whose rate changed at all.
+        detectable: The smallest difference that so many questions would show.
+    """
     if n_different >= _FEWEST_DIFFERENT and sampled.low > 0:
         return "better"
     if n_different >= _FEWEST_DIFFERENT and sampled.high < 0:
         return "worse"
-    return f"no difference shown (n = {n}, smallest detectable {detectable:.3f})"
+    return _not_shown(n, detectable)
+
+
+def _not_shown(n: int, detectable: float, among: str = "") -> str:
+    return f"no difference shown{among} (n = {n}, smallest detectable {detectable:.3f})"
 
 
 def _smallest_detectable(change: "NDArray[np.float64]") -> float:
@@ -104,11 +168,16 @@ def _smallest_detectable(change: "NDArray[np.float64]") -> float:
     n = len(change)
     if n < _FEWEST_DIFFERENT:
         return 1.0
-    spread = float(change.std(ddof=1)) * (Z_95 + _Z_POWER_80) / math.sqrt(n)
+    spread = float(change.std(ddof=1)) * DETECTABLE / math.sqrt(n)
     return min(1.0, spread or _FEWEST_DIFFERENT / n)
 
 
-def _same_questions(a: Table, b: Table, suite: str) -> tuple[Table, Table]:
+def same_questions(a: Table, b: Table, suite: str) -> tuple[Table, Table]:
+    """Return the rows of a suite of two evaluations, by question and in the same order.
+
+    Raises:
+        EvaluationError: If they were not measured on the same questions in the same way; the difference is named.
+    """
     first, second = _of_suite(a, suite, "first"), _of_suite(b, suite, "second")
     for missing, where in (
         (first.index.difference(second.index), "second"),

@@ -120,6 +120,32 @@ def holm(p_values: "Sequence[float]") -> list[float]:
     return adjusted
 
 
+def sign_flip_test(a: "ArrayLike", b: "ArrayLike", *, seed: int) -> float:
+    """Return the two-sided p-value of a and b being equally good, for rates as well as for 0 and 1.
+
+    If they are, every question's change is as likely as its opposite. Source: Fisher 1935, The Design of Experiments,
+    section 21; with the observed change counted in, as Phipson and Smyth 2010, https://doi.org/10.2202/1544-6115.1585.
+
+    Args:
+        a: 0 or 1, or a rate in [0, 1], per question.
+        b: The same questions in the same order.
+        seed: Of the flips.
+
+    Raises:
+        ValueError: If they are not equally long, empty, or not finite.
+    """
+    import numpy as np
+
+    first, second = _paired(a, b)
+    change = second - first
+    sizes, counts = np.unique(np.abs(change[change != 0]), return_counts=True)
+    # How many of the equally large changes are upwards is all that a flip decides.
+    n_up = np.random.default_rng(seed).binomial(counts, 0.5, size=(RESAMPLES, len(counts)))
+    flipped = np.abs((2 * n_up - counts) @ sizes)
+    at_least = int((flipped >= abs(change.sum()) * (1 - 1e-9)).sum())
+    return (1 + at_least) / (1 + RESAMPLES)
+
+
 def paired_bootstrap(a: "ArrayLike", b: "ArrayLike", *, seed: int) -> PairedDifference:
     """Return mean(b) - mean(a) with its interval over resampled questions.
 

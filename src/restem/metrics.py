@@ -187,9 +187,9 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
     numbers = {
         **{f"pass_at_{each}": chances[:, column] for column, each in enumerate(k)},
         f"maj_at_{n}": rows["majority_correct"],
-        "mean_reward": rows["mean_reward"],
+        "mean_reward": rows.get("mean_reward"),
         "distinct_share": rows["n_distinct"] / n,
-        "distinct_correct": rows["n_distinct_correct"],
+        "distinct_correct": rows.get("n_distinct_correct"),
         "truncated_share": rows["n_truncated"] / n,
         "mean_tokens": rows["mean_tokens"],
     }
@@ -202,7 +202,8 @@ def _with_intervals(numbers: Mapping[str, Any], *, seed: int) -> dict[str, Measu
     """Return the mean of every number with its interval; one that an older restem did not count is left out."""
     import pandas as pd
 
-    table = pd.DataFrame(numbers).dropna(axis="columns").astype("float64")
+    counted = {name: values for name, values in numbers.items() if values is not None}
+    table = pd.DataFrame(counted).dropna(axis="columns").astype("float64")
     intervals = dict(zip(map(str, table), bootstrap_intervals(table, seed=seed), strict=True))
     for name, values in table.items():
         if name not in _NO_SHARES and values.min() == values.max():

@@ -134,11 +134,15 @@ def results_table(metrics: Metrics) -> Table:
 
 def format_table(table: Table) -> str:
     """Return the results table as plain text for a terminal, columns aligned."""
-    header, rows = _readable(table)
+    return "\n".join([*aligned(*_readable(table)), "Each number with its 95 % interval over questions."])
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of text for a terminal, a rule under its header."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "Each number with its 95 % interval over questions."])
+    return lines
 
 
 def _readable(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -4,13 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from restem.commands.project import environment, opened
+from restem.commands.project import environment, filepath, known_experiments, opened
 from restem.errors import ExperimentError
-from restem.experiment import Catalog
 from restem.journal import Journal
 from restem.journal_use import (
     CatalogFiles,
@@ -111,10 +109,7 @@ def _line(use: JournalUse) -> str:
 def _uses(env: str | None) -> tuple[Path, list[JournalUse]]:
     with opened(env, None) as (catalog, parameters, _project):
         root = catalog.load("journal").root
-        here = Path(_filepath(catalog, "questions_summary"))
-    # The experiment's name is a folder of every path; those beside it are the other experiments.
-    place = next(parent for parent in here.parents if parent.name == parameters.experiment)
-    names = sorted(folder.name for folder in place.parent.glob("*") if folder.is_dir())
+        names = known_experiments(catalog, parameters)
     return root, journal_uses(root, {name: _catalog_files(env, name) for name in names})
 
 
@@ -125,14 +120,9 @@ def _catalog_files(env: str | None, experiment: str) -> CatalogFiles:
         i = 0
         while any(catalog.exists(name.format(i=i)) for name in _LINKED) or i == 0:
             for name in (linked.format(i=i) for linked in _LINKED):
-                ever += Path(_filepath(catalog, name)).rglob("*")
+                ever += filepath(catalog, name).rglob("*")
                 if catalog.exists(name):
                     data = catalog.load(name)
                     current += data.files if hasattr(data, "files") else data.folder.rglob("*")
             i += 1
     return CatalogFiles(file_keys(current), file_keys(ever))
-
-
-def _filepath(catalog: Catalog, name: str) -> str:
-    dataset: Any = catalog.get(name)
-    return str(dataset._filepath)

@@ -1,0 +1,157 @@
+"""`restem compare`: several seeds of an experiment together, and one experiment against another."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from restem.commands.project import environment, known_experiments, opened
+from restem.errors import EvaluationError, ExperimentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restem.seeds import Combined
+    from restem.tables import Table
+
+_HEADER = ["policy", "n", "seeds", "pass@1 before", "pass@1 after", "change", "p", "verdict"]
+_MOST_NAMED = 5
+
+
+class _Measured(NamedTuple):
+    """An experiment as far as it was measured."""
+
+    name: str
+    evaluations: "list[Table]"  # of policy_0, policy_1, ...
+    parameters: dict[str, object]  # those that decide what it is, by dotted name
+
+
+@click.command()
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.option("--against", multiple=True, metavar="EXPERIMENT", help="Compare with this one; repeat for its seeds.")
+@click.option("--iteration", type=click.IntRange(min=0), default=None, help="Whose policies; the last by default.")
+@click.option("--suite", default="test", show_default=True, help="On which questions.")
+@environment
+def compare(
+    experiments: tuple[str, ...], against: tuple[str, ...], iteration: int | None, suite: str, env: str | None
+) -> None:
+    """Say what EXPERIMENTs that differ only in their seed show together.
+
+    Each iteration is compared with the base policy, question by question, over all seeds. With --against, the policies
+    of one iteration are compared with those of other experiments.
+    """
+    group = _measured(experiments, env)
+    if against:
+        compared = {_title(group, iteration): _across(group, _measured(against, env), iteration, suite)}
+    else:
+        compared = _within(group, iteration, suite)
+    for line in _lines(compared):
+        click.echo(line)
+
+
+def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
+    """Return experiments that differ in nothing but their seeds.
+
+    Raises:
+        ExperimentError: If one is not there or not measured, or they differ in more.
+    """
+    from restem.seeds import differing
+
+    group = [_load(name, env) for name in names]
+    others = differing({each.name: each.parameters for each in group})
+    if others:
+        shown = "; ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in others.items())
+        raise ExperimentError(
+            f"{', '.join(names)} differ in more than their seeds: {shown}. Compare them with each other instead: "
+            f"restem compare {names[0]} --against {names[-1]}"
+        )
+    repeated = len(group) - len({each.parameters["em.seed"] for each in group})
+    if repeated:
+        raise ExperimentError(f"{', '.join(names)}: two have the same em.seed, so that they are one experiment twice")
+    return group
+
+
+def _load(name: str, env: str | None) -> _Measured:
+    from restem.consistency import determining
+    from restem.parameters import check_parameters
+
+    with opened(env, name) as (catalog, parameters, _):
+        known = known_experiments(catalog, parameters)
+        if name not in known:
+            raise ExperimentError(f"there is no experiment {name!r}; there are: {', '.join(known) or 'none'}")
+        evaluations: list[Table] = []
+        while catalog.exists(f"evaluation_{len(evaluations)}") and catalog.exists(f"record_{len(evaluations)}"):
+            evaluations.append(catalog.load(f"evaluation_{len(evaluations)}"))
+        if not evaluations:
+            raise EvaluationError(
+                f"experiment {name!r} has no evaluation: kedro run --pipeline=baseline --params=experiment={name}"
+            )
+        recorded = check_parameters(catalog.load(f"record_{len(evaluations) - 1}")["parameters"])
+    return _Measured(name, evaluations, determining(recorded))
+
+
+def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[str, Combined]":
+    from restem.seeds import combine_pairs
+
+    last = min(len(each.evaluations) for each in group) - 1
+    chosen = range(1, last + 1) if iteration is None else [iteration]
+    if not chosen:
+        raise EvaluationError(f"{_short(group)}: only the base policy was measured, so there is nothing to compare")
+    return {
+        f"iteration {i} against the base policy": combine_pairs(
+            _policies(group, 0), _policies(group, i), suite=suite, seed=0
+        )
+        for i in chosen
+    }
+
+
+def _across(group: list[_Measured], others: list[_Measured], iteration: int | None, suite: str) -> "Combined":
+    from restem.seeds import combine_groups
+
+    return combine_groups(_policies(others, iteration), _policies(group, iteration), suite=suite, seed=0)
+
+
+def _policies(group: list[_Measured], iteration: int | None) -> "list[Table]":
+    """Return the evaluations of one iteration of every experiment; of the last one that all have, if none is named."""
+    shared = min(len(each.evaluations) for each in group) - 1
+    wanted = shared if iteration is None else iteration
+    for each in group:
+        if wanted >= len(each.evaluations):
+            raise EvaluationError(
+                f"iteration {wanted} of experiment {each.name!r} has no evaluation; the last that has one is "
+                f"{len(each.evaluations) - 1}"
+            )
+    return [each.evaluations[wanted] for each in group]
+
+
+def _title(group: list[_Measured], iteration: int | None) -> str:
+    wanted = min(len(each.evaluations) for each in group) - 1 if iteration is None else iteration
+    return f"{_short(group)}, iteration {wanted}"
+
+
+def _short(group: list[_Measured]) -> str:
+    names = [each.name for each in group]
+    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+
+
+def _lines(compared: "dict[str, Combined]") -> list[str]:
+    from restem.report_sections import interval
+    from restem.reports import aligned
+    from restem.seeds import judge_together
+
+    rows = [
+        [
+            title,
+            str(each.n),
+            str(each.n_seeds) if each.n_seeds == each.n_seeds_before else f"{each.n_seeds_before}, {each.n_seeds}",
+            f"{each.before:.3f}",
+            f"{each.after:.3f}",
+            interval(each.difference, each.low, each.high, signed=True),
+            f"{each.p_value:.2g}",
+            each.verdict,
+        ]
+        for title, each in judge_together(compared).items()
+    ]
+    lines = aligned(_HEADER, rows)
+    several = max(each.n_seeds for each in compared.values()) > 1
+    over = "questions and seeds" if several else "questions; one seed says nothing about another"
+    return [*lines, f"95 % intervals over {over}; p adjusted by Holm for the rows shown."]
