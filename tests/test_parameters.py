@@ -35,6 +35,8 @@ def checked(**changes: object) -> Parameters:
         ({"samplng": {}}, "samplng is not a parameter"),
         ({"sampling": {"engine": "warp"}}, "sampling.engine must be one of openai, .* got 'warp'"),
         ({"experiment": "a/b"}, "experiment must match"),
+        ({"scoring": {"warn_above": {"tmeout": 0.1}}}, "scoring.warn_above.*tmeout.* must be one of"),
+        ({"scoring": {"warn_above": {"timeout": 2}}}, "scoring.warn_above.timeout must be at most 1"),
         ({"evaluation": {"n": 4, "k": [8]}}, r"evaluation.k must be at most evaluation.n = 4, got \[8\]"),
         ({"training": {"batch_size": 8, "micro_batch_size": 3}}, "training.batch_size must be a multiple of"),
     ],

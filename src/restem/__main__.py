@@ -5,6 +5,7 @@ import click
 from restem import __version__
 from restem.commands.compare import compare
 from restem.commands.export import export
+from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
 from restem.commands.project import mlflow_sync, status
 from restem.commands.score import score
@@ -17,7 +18,7 @@ def restem() -> None:
     """Self-train language models with ReST^EM."""
 
 
-for _command in (score, status, compare, study, journal, export, mlflow_sync):
+for _command in (score, audit, inspect, status, compare, study, journal, export, mlflow_sync):
     restem.add_command(_command)
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ def choose_examples(
             "completion": rows["completion"],
             "reward": rows["reward"],
             "reason": rows["reason"],
+            "answer": rows["answer"],
+            "found_by": rows["found_by"],
             "kept": pd.MultiIndex.from_frame(rows[keys]).isin(kept),
         }
     )

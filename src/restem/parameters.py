@@ -21,6 +21,7 @@ NonNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
 LearnFrom = Literal["samples", "earlier", "human"]
+Fault = Literal["no_answer", "truncated", "unparseable_answer", "timeout", "crashed", "forbidden", "wrong"]
 Temperature = Annotated[float, Field(ge=0.0)]
 
 
@@ -108,6 +109,18 @@ class SamplingParameters:
     follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
 
 
+def _rates_to_warn_above() -> dict[Fault, float]:
+    return {"timeout": 0.02, "unparseable_answer": 0.1, "no_answer": 0.25}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AuditParameters:
+    """How much of an iteration the audit of its rewards looks at. Ours."""
+
+    n_samples: NonNegative = 100  # accepted ones that a second verifier looks at
+    n_questions: NonNegative = 50  # whose gold and spoilt gold are tried again
+
+
 @dataclass(frozen=True, config=_STRICT)
 class ScoringParameters:
     """Verdicts."""
@@ -115,6 +128,9 @@ class ScoringParameters:
     timeout_s: Annotated[float, Field(gt=0.0)] = 5.0  # wall clock per verdict
     workers: Positive = 2  # processes
     options: dict[str, Any] = Field(default_factory=dict)  # by reward name: {"math": {...}}
+    # Shares of verdicts by reason above which a warning is logged and reported; ours.
+    warn_above: dict[Fault, Share] = Field(default_factory=_rates_to_warn_above)
+    audit: AuditParameters = Field(default_factory=AuditParameters)
 
 
 @dataclass(frozen=True, config=_STRICT)

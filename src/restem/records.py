@@ -28,6 +28,7 @@ def make_record(
         "model": policy.name,
         "metrics": dict(metrics),
         "scoring": {},
+        "audit": {},
         "filtering": {},
         "training": {},
         "parameters": plain(parameters),

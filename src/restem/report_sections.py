@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ABSENT = "-"
 _IDS_SHOWN = 5
+_ANSWER_SHOWN = 80  # characters
 
 
 class Grid(NamedTuple):
@@ -143,11 +144,12 @@ def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[in
         for i, summary in sorted(scoring.items())
     ]
     tables = [Grid("What the filter kept, and why it dropped the rest.", header, rows)]
+    text = [f"Iteration {i}: {line}." for i, one in sorted(scoring.items()) for line in one.get("warnings", [])]
     if verdicts:
         tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))
     caption = "What became of the samples, as shares of all that were drawn."
     return Section(
-        "What was kept", tables=tables, drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))]
+        "What was kept", text=text, tables=tables, drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))]
     )
 
 
@@ -174,13 +176,20 @@ def examples_section(examples: Sequence[Mapping[str, Any]]) -> Section:
     shown = [
         Example(
             heading=f"{'Kept' if example['kept'] else 'Not kept'}: iteration {example['iteration']}, "
-            f"question {example['question_id']}, {words(example['reason'])}",
+            f"question {example['question_id']}, {words(example['reason'])}{_answered(example)}",
             question=str(example["question"]),
             completion=str(example["completion"]),
         )
         for example in sorted(examples, key=lambda example: (not example["kept"], example["iteration"]))
     ]
     return Section("Examples", examples=shown)
+
+
+def _answered(example: Mapping[str, Any]) -> str:
+    """Return the answer that was found and how, on one line."""
+    answer, found_by = example.get("answer"), example.get("found_by")
+    shown = "" if answer is None else f", answer {' '.join(str(answer).split())[:_ANSWER_SHOWN]!r}"
+    return f"{shown} ({found_by})" if found_by else shown
 
 
 def configuration_section(records: Mapping[int, Mapping[str, Any]]) -> Section:

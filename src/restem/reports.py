@@ -11,6 +11,7 @@ from restem.comparisons import Comparison, compare
 from restem.errors import EvaluationError
 from restem.figures import Metrics
 from restem.metrics import GAP, Measured
+from restem.audit_section import audit_section
 from restem.report_sections import (
     Grid,
     Page,
@@ -74,6 +75,7 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
     sections = [
         _results(table, metrics, changes),
         data_section(filtering, scoring),
+        audit_section(records),
         training_section(training_logs or {}, records),
         examples_section(examples),
         configuration_section(records),

@@ -94,6 +94,7 @@ def _verdict_columns() -> "Mapping[str, Column]":
         "reward": _share(),
         "reason": _one_of(REASONS),
         "answer": pa.Column(str, nullable=True, coerce=True),  # as extracted from the completion
+        "found_by": pa.Column(str, nullable=True, coerce=True, required=False),  # how: "box", "last line" ...
         "reward_version": _text(empty=False),  # name and fingerprint of the reward and its options
         "seconds": pa.Column("float64", pa.Check.ge(0.0)),  # of the verdict, whole, rounded down: stable between reruns
     }

@@ -1,5 +1,6 @@
 """Verdicts for samples, shard by shard, journaled under what determines them."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from restem.errors import RewardError
 from restem.fingerprints import file_fingerprints, fingerprint
 from restem.intervals import share_interval
 from restem.journal import Journal
-from restem.parameters import ScoringParameters
+from restem.parameters import Fault, ScoringParameters
 from restem.progress import Progress
 from restem.rewards import Reward, load_reward
 from restem.scale import LOCAL, Advance, Do, Shard, open_workers
@@ -18,6 +19,7 @@ from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
 from restem.tables import ShardedTable, Table, write_shard
 
+_log = logging.getLogger(__name__)
 _open_rewards: dict[tuple[str, int], Reward] = {}  # by version, and number of worker processes
 
 
@@ -120,12 +122,15 @@ def open_reward(name: str, parameters: ScoringParameters) -> Reward:
     return _open_rewards.setdefault((reward.version, parameters.workers), reward)
 
 
-def summarise_scoring(scored: ShardedTable) -> dict[str, Any]:
+def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]) -> dict[str, Any]:
     """Return how many samples earned what: `n`, `by_reason`, `n_questions`, `questions_with_correct`, `n_tokens`.
 
     `acceptance` is the share of correct ones, with its 95 % interval over questions in `acceptance_low` and `_high`.
+    `accepted_by_found` counts them by how their answers were found. `rates` are the shares of the reasons in
+    `warn_above`; `warnings`, which are logged too, name those that are higher.
     """
     by_reason: Counter[str] = Counter()
+    by_found: Counter[str] = Counter()
     questions: set[str] = set()
     solved: set[str] = set()
     n_correct = 0
@@ -137,13 +142,18 @@ def summarise_scoring(scored: ShardedTable) -> dict[str, Any]:
         correct = shard["reward"] >= 1.0
         solved.update(shard.loc[correct, "question_id"])
         rates += correct.groupby(shard["question_id"]).mean().tolist()
+        by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
         n_correct += int(correct.sum())
         n_tokens += int(shard["n_tokens"].sum())
     n = by_reason.total()
     low, high = share_interval(rates, seed=0) if rates else (0.0, 1.0)
+    shares = {reason: by_reason[reason] / n if n else 0.0 for reason in sorted(warn_above)}
     return {
         "n": n,
         "by_reason": dict(sorted(by_reason.items())),
+        "rates": shares,
+        "warnings": _warnings(shares, warn_above),
+        "accepted_by_found": dict(sorted(by_found.items())),
         "acceptance": n_correct / n if n else 0.0,
         "acceptance_low": low,
         "acceptance_high": high,
@@ -151,6 +161,18 @@ def summarise_scoring(scored: ShardedTable) -> dict[str, Any]:
         "questions_with_correct": len(solved),
         "n_tokens": n_tokens,
     }
+
+
+def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
+    found = [
+        f"{share:.1%} of the verdicts are {reason}, more than scoring.warn_above.{reason} = {limits[reason]:g}; "
+        f"look at some with: restem inspect --reason {reason}"
+        for reason, share in shares.items()
+        if share > limits[reason]
+    ]
+    for warning in found:
+        _log.warning("%s", warning)
+    return found
 
 
 def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mapping[str, Reward]) -> Table:
@@ -169,6 +191,7 @@ def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mappi
         _reason(verdict.reason, finish) for verdict, finish in zip(verdicts, shard["finish_reason"], strict=True)
     ]
     scored["answer"] = [verdict.answer for verdict in verdicts]
+    scored["found_by"] = [verdict.found_by for verdict in verdicts]
     scored["reward_version"] = versions
     scored["seconds"] = [float(int(verdict.seconds)) for verdict in verdicts]
     return scored

@@ -42,9 +42,10 @@ class ExactJudge:
             raise ValueError(f"case must be 'fold' or 'keep', got {case!r}")
         if not float(tolerance) >= 0.0:
             raise ValueError(f"tolerance must be at least 0, got {tolerance!r}")
-        self._kind, self._case = kind, case
+        self.kind, self._case = kind, case
+        self.flags = re.IGNORECASE if case == "fold" else 0  # of patterns
         self._ways = checked_ways(extract)
-        self._tolerance = Fraction(str(tolerance))
+        self.tolerance = Fraction(str(tolerance))
 
     def prepare(self) -> None:
         """Nothing to import."""
@@ -61,7 +62,7 @@ class ExactJudge:
             "number": self._number,
             "regex": self._pattern,
             "choice": self._choice,
-        }.get(subject.get("kind", self._kind))
+        }.get(subject.get("kind", self.kind))
         if not expected or compare is None:
             return refused("unparseable_gold", answer)
         reason = compare(expected, answer)
@@ -80,11 +81,11 @@ class ExactJudge:
             return "unparseable_gold"
         if value is None:
             return "unparseable_answer"
-        return "correct" if abs(value - expected_value) <= self._tolerance else "wrong"
+        return "correct" if abs(value - expected_value) <= self.tolerance else "wrong"
 
     def _pattern(self, expected: str, answer: str) -> str:
         try:
-            pattern = re.compile(expected, re.IGNORECASE if self._case == "fold" else 0)
+            pattern = re.compile(expected, self.flags)
         except re.error:
             return "unparseable_gold"
         return "correct" if pattern.fullmatch(answer) else "wrong"
@@ -99,17 +100,17 @@ class ExactJudge:
 
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the gold answer in the asked form; None for patterns, of which no match is known."""
-        if gold.get("kind", self._kind) == "regex":
+        if gold.get("kind", self.kind) == "regex":
             return None
         return _in_form(self._ways[0], str(gold.get("answer", "")))
 
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return another answer in the asked form."""
         answer = str(gold.get("answer", ""))
-        kind = gold.get("kind", self._kind)
+        kind = gold.get("kind", self.kind)
         if kind == "number":
             value = read_number(answer)
-            answer = "not a number" if value is None else str(value + 1 + self._tolerance)
+            answer = "not a number" if value is None else str(value + 1 + self.tolerance)
         elif kind == "choice":
             match = _CHOICE.fullmatch(answer)
             answer = "B" if match and match[1].upper() == "A" else "A"

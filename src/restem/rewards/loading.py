@@ -30,7 +30,7 @@ _BUILT_IN = {
         "restem.rewards.reasoning_gym:ReasoningGymJudge", ("reasoning_gym",), "pip install reasoning-gym"
     ),
 }
-_COMPOSED = {"all_of": {"rewards"}, "weighted": {"rewards", "weights"}}  # the options that each needs
+COMPOSED = {"all_of": {"rewards"}, "weighted": {"rewards", "weights"}}  # the options that each needs
 
 
 def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **options: Any) -> Reward:
@@ -50,7 +50,7 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
         raise RewardError(
             f"timeout_s must be greater than 0 and workers at least 1, got timeout_s={timeout_s!r}, workers={workers!r}"
         )
-    if name in _COMPOSED:
+    if name in COMPOSED:
         return _composed(name, options, timeout_s=timeout_s, workers=workers)
     if ":" in name:
         options = {"path": name, **options}
@@ -65,7 +65,7 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
             options = {**options, "timeout_s": timeout_s}
     else:
         raise RewardError(
-            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *_COMPOSED]))}, "
+            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *COMPOSED]))}, "
             "or 'my_pkg.my_module:my_reward' for a function of your own"
         )
     judge = _build(name, judge_path, options)
@@ -87,17 +87,17 @@ def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]
     found = {}
     for name in names:
         of_reward = options.get(name) or {}
-        inner = opinions(of_reward["rewards"], of_reward["rewards"]) if name in _COMPOSED else {}
+        inner = opinions(of_reward["rewards"], of_reward["rewards"]) if name in COMPOSED else {}
         if name == "judge" or inner:
             found[name] = opinion_of(of_reward) if name == "judge" else "; ".join(inner.values())
     return found
 
 
 def _composed(name: str, options: dict[str, Any], *, timeout_s: float, workers: int) -> Reward:
-    if set(options) - _COMPOSED[name]:
-        raise RewardError(f"the reward {name!r} takes {' and '.join(sorted(_COMPOSED[name]))}, got {sorted(options)}")
+    if set(options) - COMPOSED[name]:
+        raise RewardError(f"the reward {name!r} takes {' and '.join(sorted(COMPOSED[name]))}, got {sorted(options)}")
     of_parts = checked_parts(name, options.get("rewards"))
-    weights = checked_weights(name, options.get("weights"), of_parts) if "weights" in _COMPOSED[name] else None
+    weights = checked_weights(name, options.get("weights"), of_parts) if "weights" in COMPOSED[name] else None
     parts = {}
     for part, part_options in of_parts.items():
         try:

@@ -32,6 +32,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     questions_summary: dict[str, Any],
     metrics: dict[str, Any],
     scoring_summary: dict[str, Any],
+    audit_summary: dict[str, Any],
     filtering_summary: dict[str, Any],
     training_set: ShardedTable,
     training_gate: Table,
@@ -41,6 +42,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     """Return the record of this iteration: where its policy came from, and how it did."""
     made = {
         "scoring": scoring_summary,
+        "audit": audit_summary,
         "filtering": filtering_summary,
         "training": records.summarise_training(training_set, training_gate, training_log),
     }

@@ -22,6 +22,7 @@ def create_pipeline() -> Pipeline:
                     "questions_summary",
                     "metrics",
                     "scoring_summary",
+                    "audit_summary",
                     "filtering_summary",
                     "training_set",
                     "training_gate",

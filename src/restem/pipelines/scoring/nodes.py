@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem import draws, follow_up, scoring
+from restem import audits, draws, follow_up, scoring
 from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters
 from restem.policy import Policy
@@ -44,6 +44,6 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
     )
 
 
-def summarise_scoring(scored_samples: ShardedTable) -> dict[str, Any]:
-    """Return the acceptance rate and the number of verdicts by reason."""
-    return scoring.summarise_scoring(scored_samples)
+def summarise_scoring(scored_samples: ShardedTable, parameters: ScoringParameters) -> dict[str, Any]:
+    """Return the acceptance rate and the number of verdicts by reason, and warn of reasons that are too many."""
+    return scoring.summarise_scoring(scored_samples, warn_above=parameters.warn_above)

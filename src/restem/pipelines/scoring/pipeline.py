@@ -2,11 +2,17 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from restem.pipelines.scoring.nodes import draw_follow_up_samples, score_samples, summarise_scoring
+from restem.pipelines.scoring.nodes import (
+    audit_rewards,
+    draw_follow_up_samples,
+    score_samples,
+    summarise_audit,
+    summarise_scoring,
+)
 
 
 def create_pipeline() -> Pipeline:
-    """Judge the samples, and count the verdicts."""
+    """Judge the samples, count the verdicts, and look at the rewards themselves."""
     return Pipeline(
         [
             Node(
@@ -33,6 +39,18 @@ def create_pipeline() -> Pipeline:
                 "follow_up_samples",
                 name="draw_follow_up_samples",
             ),
-            Node(summarise_scoring, ["scored_samples"], "scoring_summary", name="summarise_scoring"),
+            Node(
+                summarise_scoring,
+                ["scored_samples", "params:scoring"],
+                "scoring_summary",
+                name="summarise_scoring",
+            ),
+            Node(
+                audit_rewards,
+                ["scored_samples", "questions", "params:em", "params:scoring"],
+                "reward_audit",
+                name="audit_rewards",
+            ),
+            Node(summarise_audit, ["reward_audit"], "audit_summary", name="summarise_audit"),
         ]
     )

@@ -1,0 +1,124 @@
+"""`restem inspect` and `restem audit`: what a reward said, and whether it can be believed."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restem.commands.project import environment, experiment_option, opened
+from restem.errors import ExperimentError, RewardError
+from restem.schemas import REASONS
+
+if TYPE_CHECKING:
+    from restem.experiment import Catalog
+    from restem.tables import ShardedTable
+
+iteration_option = click.option(
+    "--iteration", type=click.IntRange(min=1), help="The last that was scored, if not said."
+)
+
+
+@click.command("inspect")
+@environment
+@experiment_option
+@iteration_option
+@click.option("--accepted", default=3, show_default=True, help="Samples with a reward of 1 to show.")
+@click.option("--rejected", default=3, show_default=True, help="Other samples to show.")
+@click.option("--reason", type=click.Choice(REASONS), help="Only verdicts with this reason.")
+@click.option("--seed", default=0, show_default=True, help="Another seed shows other samples.")
+def inspect(  # noqa: PLR0913 - one argument per option
+    env: str | None,
+    experiment: str | None,
+    iteration: int | None,
+    accepted: int,
+    rejected: int,
+    reason: str | None,
+    seed: int,
+) -> None:
+    """Show a few random samples of an iteration, with what was answered, how that was found, and the verdict."""
+    from restem.inspection import format_sample, samples_to_read
+
+    with opened(env, experiment) as (catalog, parameters, _):
+        i, scored = _scored(catalog, parameters.em.iterations, iteration)
+        rows = samples_to_read(
+            scored, catalog.load("questions"), n_accepted=accepted, n_rejected=rejected, reason=reason, seed=seed
+        )
+    click.echo(f"experiment {parameters.experiment}, iteration {i}: {len(rows)} of {len(scored)} samples")
+    for row in rows:
+        click.echo(f"\n{'ACCEPTED' if row['reward'] >= 1.0 else 'REJECTED'} {format_sample(row)}")
+
+
+@click.command()
+@environment
+@experiment_option
+@iteration_option
+@click.option("--reward", required=True, help="The reward to audit, as questions name it.")
+@click.option("--samples", type=click.IntRange(min=0), help="Accepted samples to look at; scoring.audit.n_samples.")
+@click.option("--questions", "n_questions", type=click.IntRange(min=0), help="Golds to try; scoring.audit.n_questions.")
+@click.option("--seed", default=0, show_default=True, help="Another seed looks at other samples and questions.")
+def audit(  # noqa: PLR0913 - one argument per option
+    env: str | None,
+    experiment: str | None,
+    iteration: int | None,
+    reward: str,
+    samples: int | None,
+    n_questions: int | None,
+    seed: int,
+) -> None:
+    """Audit a reward: known cases, the golds of an experiment, and a second verifier on samples that it accepted.
+
+    The exit code is 1 if a known case or a gold failed.
+    """
+    from restem.audits import audit_rewards, summarise_audit
+
+    with opened(env, experiment) as (catalog, parameters, _):
+        chosen = {name: n for name, n in (("n_samples", samples), ("n_questions", n_questions)) if n is not None}
+        scoring = replace(parameters.scoring, audit=replace(parameters.scoring.audit, **chosen))
+        asked = catalog.load("questions")
+        asked = asked[asked["reward"] == reward]
+        if asked.empty:
+            raise RewardError(f"no question of experiment {parameters.experiment} is judged by the reward {reward!r}")
+        scored = None
+        if iteration is not None or _last_scored(catalog, parameters.em.iterations) is not None:
+            i, scored = _scored(catalog, parameters.em.iterations, iteration)
+            click.echo(f"experiment {parameters.experiment}, iteration {i}")
+        table = audit_rewards(scored, asked, parameters=scoring, seed=seed)
+    summary = summarise_audit(table)
+    click.echo(_as_text(summary))
+    rows: list[Any] = table[table["agrees"] == "no"].to_dict("records")
+    for row in rows:
+        where = row["question_id"] + (f", sample {row['sample_index']}" if row["sample_index"] >= 0 else "")
+        click.echo(f"  {row['check']}, {row['reward']}, {where}: {row['found']}")
+    if summary["golden_failed"] or summary["canaries_failed"]:
+        raise click.exceptions.Exit(1)
+
+
+def _as_text(summary: dict[str, Any]) -> str:
+    lines = [
+        f"known cases that failed: {summary['golden_failed']} of {summary['golden_cases']}",
+        f"golds that failed: {summary['canaries_failed']} of {summary['canaries']}",
+    ]
+    if summary["n_checked"]:
+        interval = f"{summary['false_positive_rate']:.3f} [{summary['low']:.3f}, {summary['high']:.3f}]"
+        refused = f"{summary['n_disagreed']} of {summary['n_checked']}"
+        lines.append(f"accepted samples that a second verifier refuses: {refused}, false-positive rate {interval}")
+    else:
+        lines.append("accepted samples that a second verifier refuses: none were looked at")
+    if summary["n_unchecked"]:
+        lines.append(f"accepted samples of which it cannot say: {summary['n_unchecked']}")
+    lines += [f"{name} has no second verifier: {why}" for name, why in summary["not_audited"].items()]
+    return "\n".join(lines)
+
+
+def _scored(catalog: "Catalog", iterations: int, iteration: int | None) -> "tuple[int, ShardedTable]":
+    i = iteration or _last_scored(catalog, iterations)
+    if i is None or not catalog.exists(f"iteration_{i}.scored_samples"):
+        raise ExperimentError(
+            f"iteration {i or 1} has no scored samples yet; run it first: kedro run --pipeline=em_iteration"
+        )
+    return i, catalog.load(f"iteration_{i}.scored_samples")
+
+
+def _last_scored(catalog: "Catalog", iterations: int) -> int | None:
+    done = [i for i in range(1, iterations + 1) if catalog.exists(f"iteration_{i}.scored_samples")]
+    return max(done, default=None)
