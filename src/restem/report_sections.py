@@ -149,7 +149,10 @@ def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[in
         tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))
     caption = "What became of the samples, as shares of all that were drawn."
     return Section(
-        "What was kept", text=text, tables=tables, drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))]
+        "What was kept",
+        text=text,
+        tables=tables,
+        drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))],
     )
 
 

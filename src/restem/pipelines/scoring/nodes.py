@@ -47,3 +47,15 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
 def summarise_scoring(scored_samples: ShardedTable, parameters: ScoringParameters) -> dict[str, Any]:
     """Return the acceptance rate and the number of verdicts by reason, and warn of reasons that are too many."""
     return scoring.summarise_scoring(scored_samples, warn_above=parameters.warn_above)
+
+
+def audit_rewards(
+    scored_samples: ShardedTable, questions: Table, em: EmParameters, parameters: ScoringParameters
+) -> Table:
+    """Return what checks of the rewards found: known cases, golds, and second verifiers of accepted samples."""
+    return audits.audit_rewards(scored_samples, questions, parameters=parameters, seed=em.seed)
+
+
+def summarise_audit(reward_audit: Table) -> dict[str, Any]:
+    """Return how many checks disagreed, and the false-positive rate that this suggests."""
+    return audits.summarise_audit(reward_audit)
