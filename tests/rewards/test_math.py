@@ -1,5 +1,6 @@
 # ruff: noqa: E501, RUF001 - tables of cases, look-alike characters among them
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,26 @@ def test_bombs_cost_at_most_their_limit_and_run_nothing(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_hanging_completion_among_many_costs_at_most_its_limit() -> None:
+    completions = [rf"\boxed{{{number}}}" for number in range(999)]
+    took = []
+    with load_reward("math", timeout_s=1.0, workers=2) as reward:
+        reward.score([{"gold": {"answer": "7"}}] * 2, ["x", "y"])  # the workers have started
+        for last in (r"\boxed{1000}", r"\boxed{9^{9^{9^{9}}}}"):
+            start = time.monotonic()
+            verdicts = reward.score([{"gold": {"answer": "7"}}] * 1000, [*completions, last])
+            took.append(time.monotonic() - start)
+
+    assert verdicts[-1].reason == "timeout"
+    assert [verdict.reward for verdict in verdicts].count(1.0) == 1
+    assert took[1] - took[0] < 1.0 + 2.0  # the limit, and a machine that does other things
+
+
 def test_public_graders_cases(shared_rows: Callable[[str], list[dict[str, Any]]]) -> None:
     cases = shared_rows("math_equivalence_cases.jsonl.gz")
     questions = [{"question_id": case["id"], "gold": {"answer": case["gold"]}} for case in cases]
 
-    with load_reward("math") as reward:
+    with load_reward("math", timeout_s=30) as reward:  # the machine may be busy
         verdicts = reward.score(questions, [case["pred"] for case in cases])
 
     differs = {

@@ -17,16 +17,24 @@ _LONGEST_JOINT = 80  # characters between two boxes that belong together, about 
 _MOST_WORDS = 3  # in a bare answer; more is prose
 
 _TURN_END = re.compile(r"<\|im_end\|>|<\|im_start\|>\s*user|<\|endoftext\|>|<\|eot_id\|>|</s>")
-_HOPE = re.compile(r"\s*I hope (?:it|this) is correct\.?\s*$")
+_HOPE = re.compile(r"I hope (?:it|this) is correct\.?\s*$")
+_BRACE = re.compile(r"(?<!\\)[{}]")
+_BRACES = 2  # around an answer
 _BOX = re.compile(r"\\(?:boxed|fbox|beginboxed)(?![A-Za-z])\s*")
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$|\\(?:quad|qquad|[,;:! ])(?![A-Za-z])|\\text\s*\{|[{}]|&|\\\\|~")
 _JOINED = re.compile(r"[\s.]*(?:[A-Za-z()]+\s+){0,4}?(?:,?\s*(?:and|or)|[,;])?\s*(?:[A-Za-z]\w{0,3}\s*=)?\s*", re.ASCII)
 _TURNED = re.compile(r"\b(?:then|so|not|wait|no|instead|but|thus|therefore|hence|actually|gives?)\b", re.IGNORECASE)
 _ANCHOR = re.compile(
-    r"(?:\banswer(?:\s+is|\s+are|\s*=)(?:\s*:)?|\banswer\s*:|答案\s*[:：是]|(?:^|\n)\s*A:|####)[\s*]*", re.IGNORECASE
+    r"(?:\banswer(?:\s+is|\s+are|\s*=)(?:\s*:)?|\banswer\s*:|答案\s*[:：是]|(?:^|\n)[^\S\n]*A:|####)[\s*]*",
+    re.IGNORECASE,
 )
-_SEGMENT = re.compile(r"\$\$([^$]+)\$\$|(?<!\\)\$((?:\\\$|[^$\n])+?)(?<!\\)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
-_SEGMENTS_JOINED = re.compile(r"\s*(?:,?\s*(?:and|or)|,|;)\s*")
+# No formula begins inside another, or a row of beginnings without an end would take quadratic time.
+_SEGMENT = re.compile(
+    r"\$\$([^$]+)\$\$|(?<!\\)\$((?:\\\$|[^$\n])+?)(?<!\\)\$"
+    r"|(?<!\\)\\\[((?:(?!(?<!\\)\\\[).)+?)\\\]|(?<!\\)\\\(((?:(?!(?<!\\)\\\().)+?)\\\)",
+    re.DOTALL,
+)
+_SEGMENTS_JOINED = re.compile(r"\s*+(?:,?\s*+(?:and|or)|,|;)\s*+")
 _CLAUSE = re.compile(
     r"(?<=[^\d\s])\.(?=\s|$)|(?<=\d)\.(?=\s|$)|。|,\s+(?!and\b|or\b)(?=[A-Za-z]{2,}\b(?!\s*=))"
     r"|\s(?:because|since|which|where|when|as|so)\b|\n"
@@ -66,7 +74,8 @@ _LEADING_WORDS = re.compile(r"\s*(?:[A-Za-z']{2,}\s+){2,}\S*\d")
 _SENTENCE = re.compile(r"\b(?:is|are|the|we|so|therefore|thus|hence|get|because|this)\b", re.IGNORECASE)
 _CODE = re.compile(r"__\w|\w\(\s*['\"]|\)\s*\.\s*[A-Za-z_]|\blambda\b|\bimport\b|\beval\b|\bexec\b")
 _OTHER_SCRIPT = re.compile("[\u0400-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
-_TOKEN = re.compile(rf"[^\s{_OTHER_SCRIPT.pattern[1:-1]}]*\d[^\s{_OTHER_SCRIPT.pattern[1:-1]}]*")
+_TOKEN = re.compile(rf"[^\s{_OTHER_SCRIPT.pattern[1:-1]}]+")
+_DIGIT = re.compile(r"\d")
 _ONE_OF_SEVERAL = re.compile(
     r"(?:\b(?:and|or|to|through|between|not|than|minus|plus|times|over)|[-+*/×÷^,;(±√<>≠])\s*$", re.IGNORECASE
 )
@@ -80,7 +89,9 @@ def extract_math(text: str, *, box: str = "last", bare: str = "last") -> Answer 
         box: "last" run of boxes, "last_alone" for the last box only, or "first".
         bare: "last" formula or number of a text without a mark, "whole" for short texts only, or "none".
     """
-    text = _HOPE.sub("", _own_turn(text)).strip(" \t\r\n*`")
+    text = _own_turn(text)
+    hope = _HOPE.search(text)
+    text = (text[: hope.start()].rstrip() if hope else text).strip(" \t\r\n*`")
     if not text:
         return None
     boxes = _boxes(text)
@@ -89,7 +100,7 @@ def extract_math(text: str, *, box: str = "last", bare: str = "last") -> Answer 
         return Answer(found.strip(), "box") if found and found.strip() else None
     anchors = list(_ANCHOR.finditer(text))
     for anchor in reversed(anchors):
-        if found := _stated(text[anchor.end() :]):
+        if found := _stated(text[anchor.end() : anchor.end() + 2 * LONGEST_ANSWER]):
             return Answer(found, "hashes" if anchor[0].startswith("####") else "answer is")
     found = None if bare == "none" else _bare(text, whole_only=bare == "whole")
     return None if found is None else Answer(found, "whole" if found == text else "bare")
@@ -116,12 +127,13 @@ def _boxes(text: str) -> list[tuple[str, int, int]] | None:
     r"""Return (content, start, end) of every \boxed, in order; None if there is no box at all."""
     found, end = [], 0
     marks = list(_BOX.finditer(text))
+    closings = _closings(text) if marks else {}
     for mark in marks:
         if mark.start() < end:
             continue  # a box in a box
         start = mark.end()
         if text[start : start + 1] == "{":
-            end = _closing(text, start)
+            end = closings.get(start, 0)
             if end:
                 found.append((text[start + 1 : end - 1].strip(), mark.start(), end))
         elif token := re.match(r"-?[\w.]+", text[start : start + 40]):
@@ -130,17 +142,16 @@ def _boxes(text: str) -> list[tuple[str, int, int]] | None:
     return found if marks else None
 
 
-def _closing(text: str, start: int) -> int:
-    """Return the place after the brace that closes the one at start, or 0."""
-    depth = 0
-    for place in range(start, min(len(text), start + LONGEST_ANSWER + 2)):
-        if text[place] == "{" and text[place - 1] != "\\":
-            depth += 1
-        elif text[place] == "}" and text[place - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return place + 1
-    return 0
+def _closings(text: str) -> dict[int, int]:
+    """Return, by the place of each opening brace that is closed soon enough, the place after what closes it."""
+    closed: dict[int, int] = {}
+    waiting: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace[0] == "{":
+            waiting.append(brace.start())
+        elif waiting and brace.end() - (start := waiting.pop()) <= LONGEST_ANSWER + _BRACES:
+            closed[start] = brace.end()
+    return closed
 
 
 def _chosen_boxes(text: str, boxes: list[tuple[str, int, int]], box: str) -> str | None:
@@ -165,7 +176,7 @@ def _is_joint(between: str) -> bool:
 
 def _stated(rest: str) -> str | None:
     """Return the answer at the beginning of what follows "answer is"."""
-    rest = rest[: 2 * LONGEST_ANSWER].lstrip(" \t\n:*")
+    rest = rest.lstrip(" \t\n:*")
     first = _SEGMENT.match(rest)
     if first:
         return _run_of_segments(rest, first)
@@ -227,10 +238,11 @@ def _last_run(text: str, segments: list[re.Match[str]]) -> str:
 
 def _last_number(text: str, start: int) -> str | None:
     """Return the last number in prose after `start`; "" if it is one of several; None if there is none."""
-    tokens = list(_TOKEN.finditer(text, start))
-    if not tokens:
+    token = None
+    for one in _TOKEN.finditer(text, start):
+        token = one if _DIGIT.search(one[0]) else token
+    if token is None:
         return None
-    token = tokens[-1]
     if _ONE_OF_SEVERAL.search(text[max(start, token.start() - 12) : token.start()]):
         return ""
     number = token[0].strip("*_`\"'").rstrip(".,;:!?*").removesuffix("$")
