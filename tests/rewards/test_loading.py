@@ -1,9 +1,14 @@
+import ast
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import restem
 from restem.errors import RewardError
 from restem.rewards import load_reward
+from restem.rewards.scoring import code_digest, sources_of
 
 
 def test_an_unknown_reward_names_the_known_ones() -> None:
@@ -39,6 +44,54 @@ def test_the_version_follows_the_options() -> None:
     assert plain == same
     assert len({plain, other, slow}) == 3
     assert plain.startswith("exact-")
+
+
+def imported_by(file: Path) -> set[Path]:
+    """Return the modules of restem.rewards that a file imports, anywhere in it, and those that they import."""
+    root = Path(restem.__file__).parent
+    found, waiting = set(), [file]
+    while waiting:
+        one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        for node in ast.walk(ast.parse(one.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("restem.rewards."):
+                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+                paths = [root.parent / f"{name.replace('.', '/')}.py" for name in names]
+                waiting += [path for path in paths if path.exists()]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("code", {}),
+        ("exact", {}),
+        ("format", {"form": "tag"}),
+        ("judge", {"base_url": "http://127.0.0.1:1/v1", "model": "m"}),
+        ("math", {}),
+        ("reasoning_gym", {}),
+        ("own_rewards:exact_text", {}),
+    ],
+)
+def test_the_version_covers_all_our_code_that_decides(name: str, options: dict[str, Any]) -> None:
+    reward: Any = load_reward(name, **options)
+    covered = set(sources_of(reward.judge))
+
+    assert imported_by(Path(inspect.getfile(type(reward.judge)))) <= covered
+    assert "own_rewards.py" in {source.name for source in covered} or not name.startswith("own")
+    assert {"verdicts.py", "scoring.py", "pool.py", "worker.py"} <= {source.name for source in covered}
+
+
+def test_the_digest_of_code_follows_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    digests = []
+    for content in ("x = 1", "x = 2", "x = 1"):
+        file.write_text(content)
+        digests.append(code_digest([file]))
+
+    assert digests[0] == digests[2] != digests[1]
 
 
 def test_a_function_of_ones_own_is_given_the_gold_as_a_dict() -> None:

@@ -19,6 +19,8 @@ And, if needed:
 Options:
 
 - memory_mb (1024), disk_mb (64), processes (64), output_mb (16): limits of one run, descendants included.
+- packages: [] by default; names of installed packages, as [numpy], that programs and tests can import, with what these
+  need. They are shown read-only, and their versions are part of the reward's.
 - run_untrusted_code_without_a_sandbox: false by default. Where the sandbox cannot be had, the reward refuses to work
   unless this is true; then programs run with all the rights of the user.
 
@@ -26,7 +28,7 @@ timeout_s is the limit of one run, in seconds of cpu time, and of the clock whil
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +37,7 @@ from restem.rewards.code_text import extract_program
 from restem.rewards.sandbox.box import Box
 from restem.rewards.sandbox.launch import SandboxError
 from restem.rewards.sandbox.limits import Limits
+from restem.rewards.sandbox.packages import find_packages
 from restem.rewards.sandbox.runs import Outcome
 from restem.rewards.verdicts import Answer, Doubtful, Gold, Verdict, correct, refused
 
@@ -57,7 +60,6 @@ class _Tests(NamedTuple):
 class CodeJudge:
     """Runs programs in the sandbox, and their tests out of their reach."""
 
-    libraries: tuple[str, ...] = ()
     memory_bytes: int | None = None  # programs have limits of their own
     sees_question = False
     sources = tuple(
@@ -65,7 +67,12 @@ class CodeJudge:
     )
 
     def __init__(
-        self, *, timeout_s: float = 5.0, run_untrusted_code_without_a_sandbox: bool = False, **limits: int
+        self,
+        *,
+        timeout_s: float = 5.0,
+        packages: Sequence[str] = (),
+        run_untrusted_code_without_a_sandbox: bool = False,
+        **limits: int,
     ) -> None:
         """Check the options; the module's docstring explains them."""
         for name, value in limits.items():
@@ -76,7 +83,9 @@ class CodeJudge:
         if not isinstance(run_untrusted_code_without_a_sandbox, bool):
             raise ValueError("run_untrusted_code_without_a_sandbox must be true or false")
         self._limits = Limits(timeout_s=timeout_s, **limits)
-        self._box = Box(self._limits, sandboxed=not run_untrusted_code_without_a_sandbox)
+        shown = find_packages(packages)
+        self.libraries = shown.distributions
+        self._box = Box(self._limits, sandboxed=not run_untrusted_code_without_a_sandbox, packages=shown.paths)
 
     def prepare(self) -> None:
         """Try the sandbox.

@@ -12,9 +12,9 @@ from restem.rewards.sandbox.runs import Outcome
 class Box:
     """A keeper and what it takes to use it, one program at a time. Started when needed, replaced when it fails."""
 
-    def __init__(self, limits: Limits, *, sandboxed: bool) -> None:
-        """Describe the box."""
-        self._limits, self._sandboxed = limits, sandboxed
+    def __init__(self, limits: Limits, *, sandboxed: bool, packages: tuple[str, ...] = ()) -> None:
+        """Describe the box; `packages` are files and folders that programs can import from."""
+        self._limits, self._sandboxed, self._packages = limits, sandboxed, packages
         self._keeper: Keeper | None = None
 
     def judge_functions(self, program: Mapping[str, Any], gold: Mapping[str, Any]) -> Outcome:
@@ -45,7 +45,7 @@ class Box:
         for is_last in (False, True):
             try:
                 if self._keeper is None:
-                    self._keeper = Keeper(self._limits, sandboxed=self._sandboxed)
+                    self._keeper = Keeper(self._limits, sandboxed=self._sandboxed, packages=self._packages)
                 return use(self._keeper)
             except (SandboxError, OSError) as error:
                 self.close()

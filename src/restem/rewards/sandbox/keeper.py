@@ -54,6 +54,7 @@ def main(control: _socket.socket) -> None:
     except OSError as error:
         control.send(f"error {error}".encode())
         return
+    sys.path += opening["paths"]
     _warm()
     control.send(b"ready")
     _Keeper(control, ground, limits).serve()

@@ -14,6 +14,7 @@ from typing import Any
 from restem.rewards.sandbox.ground import NOBODY
 from restem.rewards.sandbox.limits import Limits
 from restem.rewards.sandbox.meter import Meter, only_child
+from restem.rewards.sandbox.root import PACKAGES
 
 _START_LIMIT_S = 60.0
 _ANSWER_LIMIT_S = 30.0  # for the keeper to fork, or to end what it forked
@@ -38,6 +39,8 @@ main()
 """
 # Nothing of the caller's environment; hashes are fixed, so that the same program gets the same verdict again.
 _ENVIRONMENT = {"PATH": "/usr/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+# Libraries of numbers start a thread per processor and reserve memory for each, which would count.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _command(script: str, *arguments: str) -> list[str]:
@@ -45,11 +48,11 @@ def _command(script: str, *arguments: str) -> list[str]:
     return [*python, "-c", _BOOT + script, str(Path(__file__).parents[2]), *arguments]
 
 
-@lru_cache(maxsize=1)
-def _layout() -> dict[str, Any]:
+@lru_cache(maxsize=8)
+def _layout(packages: tuple[str, ...]) -> dict[str, Any]:
     """Return what of the host a program must see."""
     done = subprocess.run(
-        _command(_LAYOUT), env=_ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        _command(_LAYOUT, *packages), env=_ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode != 0:
         raise SandboxError(f"the interpreter cannot be looked at: {done.stderr.decode(errors='replace')[-500:]}")
@@ -64,22 +67,28 @@ class SandboxError(Exception):
 class Keeper:
     """The process that forks programs, as the worker sees it."""
 
-    def __init__(self, limits: Limits, *, sandboxed: bool) -> None:
+    def __init__(self, limits: Limits, *, sandboxed: bool, packages: tuple[str, ...] = ()) -> None:
         """Start one.
+
+        Args:
+            limits: Of every program.
+            sandboxed: False for no sandbox at all.
+            packages: Files and folders that programs can import from.
 
         Raises:
             SandboxError: If there can be no sandbox here.
         """
         self.limits = limits
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        layout = _layout() if sandboxed else None
+        layout = _layout(packages) if sandboxed else None
+        folders = [PACKAGES] if sandboxed else sorted({str(Path(package).parent) for package in packages})
         with theirs:
             process = subprocess.Popen(
                 _command(_KEEPER, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=_ENVIRONMENT,
+                env=_ENVIRONMENT | (_ONE_THREAD if packages else {}),
                 cwd="/",
                 start_new_session=True,
             )
@@ -88,7 +97,7 @@ class Keeper:
         self._n_judged = 0
         self.close = weakref.finalize(self, _end, self.control, process)
         self.control.settimeout(_START_LIMIT_S)
-        opening = {"layout": layout, "limits": limits._asdict()}
+        opening = {"layout": layout, "limits": limits._asdict(), "paths": folders if packages else []}
         try:
             self.control.send(json.dumps(opening).encode())
             self._answer()

@@ -90,6 +90,7 @@ _BY_BASE: list[tuple[type, str, Callable[[Any], Any]]] = [
 _OF_MODULES: list[tuple[str, str, str, Callable[[Any], Any]]] = [
     ("fractions", "Fraction", "q", lambda value: [hex(value.numerator), hex(value.denominator)]),
     ("decimal", "Decimal", "D", lambda value: [str(value)]),
+    ("numpy", "generic", "", lambda value: value.item()),  # where the program was given numpy: its numbers, not arrays
 ]
 _COLLECTIONS: list[tuple[type, str]] = [
     (set, "s"),

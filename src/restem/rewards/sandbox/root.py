@@ -1,7 +1,7 @@
 """The file system that programs see: the interpreter and its standard library, read-only, and an empty /tmp."""
 
 # Pathlib would be in every program's memory, and cost each fork.
-# ruff: noqa: PTH102, PTH103, PTH106, PTH120, PTH211
+# ruff: noqa: PTH102, PTH103, PTH106, PTH112, PTH120, PTH211
 
 import os
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from restem.rewards.sandbox import linux
 
 HOME = "/tmp"
+PACKAGES = "/packages"
 _BASE = "/tmp"  # any folder will do: it is covered only in our own namespace
 _DEVICES = ("null", "random", "urandom")  # not zero: shared mappings of it are memory that no limit counts
 _STRICT = linux.NO_SUID | linux.NO_DEVICES
@@ -33,19 +34,26 @@ def build(layout: dict[str, Any]) -> None:
 
 
 def _fill(layout: dict[str, Any]) -> None:
-    for folder in ("old", "dev", "tmp", "etc", "usr/bin"):
+    for folder in ("old", "dev", "tmp", "etc", "usr/bin", PACKAGES[1:]):
         os.makedirs(f"/new/{folder}", exist_ok=True)
     for path in layout["folders"]:
         os.makedirs(f"/new{path}", exist_ok=True)
-        _show(path, _STRICT)
+        _show(path, path, _STRICT)
     for path in layout["files"]:
         _touch(path)
-        _show(path, _STRICT)
+        _show(path, path, _STRICT)
+    for path, name in layout["packages"]:
+        target = f"{PACKAGES}/{name}"
+        if os.path.isdir(f"/old{path}"):
+            os.makedirs(f"/new{target}")
+        else:
+            _touch(target)
+        _show(path, target, _STRICT)
     for path in layout["empty"]:
         linux.mount("tmpfs", f"/new{path}", "tmpfs", linux.READ_ONLY | _STRICT, "size=4k")
     for device in _DEVICES:
         _touch(f"/dev/{device}")
-        _show(f"/dev/{device}", linux.NO_SUID | linux.NO_EXEC)
+        _show(f"/dev/{device}", f"/dev/{device}", linux.NO_SUID | linux.NO_EXEC)
     for where, target in (*layout["links"], ("/dev/shm", HOME)):  # shm: for POSIX semaphores, as of multiprocessing
         os.makedirs(os.path.dirname(f"/new{where}"), exist_ok=True)
         if not os.path.lexists(f"/new{where}"):
@@ -57,8 +65,8 @@ def _touch(path: str) -> None:
     os.close(os.open(f"/new{path}", os.O_CREAT | os.O_WRONLY))
 
 
-def _show(path: str, flags: int) -> None:
-    source, target = f"/old{path}", f"/new{path}"
+def _show(path: str, where: str, flags: int) -> None:
+    source, target = f"/old{path}", f"/new{where}"
     linux.mount(source, target, flags=linux.BIND | linux.RECURSIVE)
     # In a user namespace what the host's mount forbids must stay forbidden, or the change is refused.
     locked = os.statvfs(target).f_flag & (_STRICT | linux.NO_EXEC)
