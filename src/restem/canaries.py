@@ -7,6 +7,7 @@ from typing import Any
 from restem.errors import QuestionsError
 from restem.fingerprints import fingerprint
 from restem.parameters import ScoringParameters
+from restem.questions import suite_of
 from restem.questions.exemplars import EXEMPLARS_FILE
 from restem.rewards import audit_golds
 from restem.scoring import open_reward
@@ -19,7 +20,7 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
     A question is trusted if its gold earns 1 and a corrupted gold earns 0.
 
     Raises:
-        QuestionsError: If nothing is left to train on or to test with.
+        QuestionsError: If nothing is left to train on or to test with, or of a transfer suite.
     """
     # An exemplar from a file has a solution to show and no answer that could be judged.
     judged = questions[(questions["split"] != "exemplar") | (questions["source"] != EXEMPLARS_FILE)]
@@ -58,9 +59,22 @@ def _separate(questions: Table, reasons: dict[str, str]) -> tuple[Table, Table]:
         raise QuestionsError(
             f"all questions of split {' and '.join(sorted(lost))} are quarantined, as {example}: {reason}"
         )
+    suites = {suite_of(source) for source in questions.loc[questions["split"] == "transfer", "source"]}
+    left = {suite_of(source) for source in good.loc[good["split"] == "transfer", "source"]}
+    for suite in sorted(suites - left):
+        raise QuestionsError(
+            f"all questions of the transfer suite {suite} are quarantined, as "
+            f"{_first_of(suite, questions[bad], reasons)}; mend them, or leave the suite out with questions.transfer.{suite}=null"
+        )
     quarantined = questions[bad].reset_index(drop=True)
     why = pd.Series([reasons[name] for name in quarantined["question_id"]], dtype=str)
     return good, quarantined.assign(reason=why)
+
+
+def _first_of(suite: str, quarantined: Table, reasons: dict[str, str]) -> str:
+    of_suite = quarantined[quarantined["source"].map(suite_of) == suite]
+    name = of_suite["question_id"].iloc[0]
+    return f"{name}: {reasons[name]}"
 
 
 def summarise_questions(questions: Table, quarantined: Table, near_duplicates: Table, prompts: Table) -> dict[str, Any]:
@@ -74,7 +88,6 @@ def summarise_questions(questions: Table, quarantined: Table, near_duplicates: T
         "by_split": _counts(questions["split"]),
         "by_level": _counts(questions["level"]),
         "by_source": _counts(questions["source"]),
-        "by_reward": _counts(questions["reward"]),
         "by_reward": _counts(questions["reward"]),
         "n_quarantined": len(quarantined),
         "quarantined": _counts(quarantined["reason"]),

@@ -30,15 +30,16 @@ def resolve(
             f"method must be one of {', '.join(sorted(methods))}, got {name!r}; see conf/base/methods.yml"
         )
     differences: Mapping[str, Any] = methods[name] or {}
-    return _limited(_merged(_merged(parameters, differences), runtime or {}))
+    return _limited(merged(merged(parameters, differences), runtime or {}))
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the base with the values of `over` in place of its own; groups are merged, not replaced."""
+    result = dict(base)
     for key, value in over.items():
-        both_groups = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both_groups else value
-    return merged
+        both_groups = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both_groups else value
+    return result
 
 
 def _limited(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -49,5 +50,8 @@ def _limited(parameters: dict[str, Any]) -> dict[str, Any]:
     sampling, evaluation = dict(parameters["sampling"]), dict(parameters["evaluation"])
     for group in (sampling, evaluation):
         group["n"] = min(group["n"], most)
+    for name, own in (evaluation.get("of_suite") or {}).items():
+        if isinstance(own, Mapping) and own.get("n"):
+            evaluation = merged(evaluation, {"of_suite": {name: {"n": min(own["n"], most)}}})
     evaluation["k"] = [k for k in evaluation["k"] if k <= evaluation["n"]]
     return parameters | {"sampling": sampling, "evaluation": evaluation}

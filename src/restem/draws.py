@@ -1,13 +1,16 @@
 """What an iteration asks of a policy: training questions in the E-step, suites in the evaluation."""
 
+from typing import TypeVar
+
 from restem.fingerprints import question_seed
-from restem.parameters import EvaluationParameters, PromptParameters, SamplingParameters
+from restem.parameters import EvaluationParameters, PromptParameters, SamplingParameters, SuiteParameters
 from restem.policy import Policy
 from restem.prompts import adds_special_tokens
 from restem.questions import suite_of
 from restem.sampling import Decoding, Draw, EngineChoice
 from restem.tables import Table
 
+T = TypeVar("T")
 TRAIN_SUITE = "train"
 _EVALUATED_SPLITS = ("validation", "test")
 
@@ -35,13 +38,13 @@ def training_draw(questions: Table, prompts: Table, sampling: SamplingParameters
 
 
 def training_questions(questions: Table, sampling: SamplingParameters, *, iteration: int) -> list[str]:
-    """Return the ids of the training questions that an iteration asks: all, or `sampling.n_questions` of them.
+    """Return the ids of the training questions that an iteration asks: all, or `sampling.n_questions`, or a share.
 
     The questions have one order, by the hash of their ids, and every iteration takes the next of them, so that all
     are asked before any is asked again.
     """
     trained = sorted(_of_split(questions, "train"), key=lambda name: question_seed(0, "question order", name))
-    n = min(sampling.n_questions or len(trained), len(trained))
+    n = min(sampling.n_questions or max(1, round(sampling.share_of_questions * len(trained))), len(trained))
     start = (iteration - 1) * n
     return [trained[index % len(trained)] for index in range(start, start + n)]
 
@@ -59,22 +62,40 @@ def training_decoding(sampling: SamplingParameters) -> Decoding:
     )
 
 
-def evaluation_decoding(sampling: SamplingParameters, evaluation: EvaluationParameters) -> Decoding:
-    """Return how the n evaluation samples are drawn; lengths and stops are the E-step's."""
+def evaluation_decodings(
+    questions: Table, sampling: SamplingParameters, evaluation: EvaluationParameters
+) -> dict[str, Decoding]:
+    """Return how the n evaluation samples of every suite are drawn, by suite."""
+    return {suite: _sampled(sampling, evaluation, suite) for suite in _members(questions)}
+
+
+def _sampled(sampling: SamplingParameters, evaluation: EvaluationParameters, suite: str) -> Decoding:
+    own = evaluation.of_suite.get(suite, SuiteParameters())
     return Decoding(
         name="sampled",
-        n=evaluation.n,
-        temperature=evaluation.temperature,
-        top_k=evaluation.top_k,
-        top_p=evaluation.top_p,
-        max_new_tokens=sampling.max_new_tokens,
-        stop=tuple(sampling.stop),
+        n=_either(own.n, evaluation.n),
+        temperature=_either(own.temperature, evaluation.temperature),
+        top_k=_either(own.top_k, evaluation.top_k),
+        top_p=_either(own.top_p, evaluation.top_p),
+        max_new_tokens=_either(own.max_new_tokens, sampling.max_new_tokens),
+        stop=tuple(_either(own.stop, sampling.stop)),
     )
 
 
-def greedy_decoding(sampling: SamplingParameters) -> Decoding:
-    """Return how the one greedy completion is drawn that policies are compared by; lengths and stops as above."""
-    return Decoding("greedy", 1, 0.0, 0, 1.0, sampling.max_new_tokens, tuple(sampling.stop))
+def _either(own: T | None, of_all: T) -> T:
+    return of_all if own is None else own
+
+
+def greedy_decoding(sampling: SamplingParameters, own: SuiteParameters | None = None) -> Decoding:
+    """Return how the one greedy completion is drawn that policies are compared by; lengths and stops are the E-step's.
+
+    Args:
+        sampling: For lengths and stops.
+        own: What is different for the suite.
+    """
+    own = own or SuiteParameters()
+    length, stop = _either(own.max_new_tokens, sampling.max_new_tokens), _either(own.stop, sampling.stop)
+    return Decoding("greedy", 1, 0.0, 0, 1.0, length, tuple(stop))
 
 
 def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measured
@@ -86,7 +107,9 @@ def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measure
     iteration: int,
     seed: int,
 ) -> list[Draw]:
-    """Return the evaluation's draws over all suites: one greedy completion, then `evaluation.n` sampled ones.
+    """Return the evaluation's draws over all suites: first the greedy completions, then the sampled ones.
+
+    Suites that are drawn in the same way are one draw.
 
     Args:
         questions: The questions table.
@@ -98,17 +121,35 @@ def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measure
     """
     import pandas as pd
 
-    train = sorted(_of_split(questions, "train"), key=lambda name: question_seed(seed, "train suite", name))
+    suites = _members(questions)
+    train = sorted(suites[TRAIN_SUITE], key=lambda name: question_seed(seed, "train suite", name))
+    suites[TRAIN_SUITE] = set(train[: evaluation.n_train_questions])
+    asked = {
+        suite: prompts[prompts["question_id"].isin(members)].assign(suite=suite) for suite, members in suites.items()
+    }
+    alike: dict[Decoding, list[str]] = {}
+    for suite in suites:
+        alike.setdefault(greedy_decoding(sampling, evaluation.of_suite.get(suite)), []).append(suite)
+    for suite in suites:
+        alike.setdefault(_sampled(sampling, evaluation, suite), []).append(suite)
+    return [
+        Draw(
+            pd.concat([asked[suite] for suite in drawn_so], ignore_index=True),
+            decoding,
+            purpose="evaluation",
+            iteration=iteration,
+        )
+        for decoding, drawn_so in alike.items()
+    ]
+
+
+def _members(questions: Table) -> dict[str, set[str]]:
+    """Return the questions of every suite, by suite; of the train suite, all that it is chosen from."""
     suites = {split: set(_of_split(questions, split)) for split in _EVALUATED_SPLITS}
     for name, source in _transferred(questions):
         suites.setdefault(suite_of(source), set()).add(name)
-    suites[TRAIN_SUITE] = set(train[: evaluation.n_train_questions])
-    asked = pd.concat(
-        [prompts[prompts["question_id"].isin(members)].assign(suite=suite) for suite, members in suites.items()],
-        ignore_index=True,
-    )
-    decodings = (greedy_decoding(sampling), evaluation_decoding(sampling, evaluation))
-    return [Draw(asked, decoding, purpose="evaluation", iteration=iteration) for decoding in decodings]
+    suites[TRAIN_SUITE] = set(_of_split(questions, "train"))
+    return suites
 
 
 def _transferred(questions: Table) -> list[tuple[str, str]]:

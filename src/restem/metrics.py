@@ -154,16 +154,19 @@ def summarise_evaluation(evaluation: Table, *, k: Sequence[int], seed: int) -> d
 
     Args:
         evaluation: Of one policy.
-        k: Of pass@k; 1 is always among them.
+        k: Of pass@k; 1 is always among them. A suite with fewer samples per question has no number for a larger k.
         seed: Of the bootstrap.
 
     Raises:
-        EvaluationError: If k is more than the samples per question, or these are not equally many.
+        EvaluationError: If k is more than the samples per question, or these are not equally many in a suite.
     """
     if not len(evaluation):
         raise EvaluationError("the evaluation is empty: no question was judged")
     if evaluation["policy_id"].nunique() > 1:
         raise EvaluationError(f"an evaluation is of one policy, got {first_few(evaluation['policy_id'].unique())}")
+    most = int(evaluation["n"].max())
+    if max(k, default=1) > most:
+        raise EvaluationError(f"evaluation.k must be at most {most}, the samples per question, got {max(k)}")
     summary: dict[str, Measured] = {}
     rates: dict[Any, Any] = {}
     for suite, rows in evaluation.groupby("suite"):
@@ -181,11 +184,10 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
     n = int(rows["n"].min())
     if n != rows["n"].max():
         raise EvaluationError(f"suite {suite!r} has {n} to {rows['n'].max()} samples per question; draw equally many")
-    if max(k) > n:
-        raise EvaluationError(f"evaluation.k must be at most {n}, the samples per question of {suite!r}, got {max(k)}")
-    chances = _chances(n, k)[rows["n_correct"].to_numpy()]
+    k = [each for each in k if each <= n]
+    solved = chances(n, k)[rows["n_correct"].to_numpy()]
     numbers = {
-        **{f"pass_at_{each}": chances[:, column] for column, each in enumerate(k)},
+        **{f"pass_at_{each}": solved[:, column] for column, each in enumerate(k)},
         f"maj_at_{n}": rows["majority_correct"],
         "mean_reward": rows.get("mean_reward"),
         "distinct_share": rows["n_distinct"] / n,
@@ -221,12 +223,12 @@ def pass_at_k_curve(rows: Table, *, seed: int) -> Table:
     import pandas as pd
 
     n = int(rows["n"].min())
-    chances = _chances(n, range(1, n + 1))[rows["n_correct"].to_numpy()]
-    measured = _with_intervals({str(k): column for k, column in enumerate(chances.T, start=1)}, seed=seed)
+    solved = chances(n, range(1, n + 1))[rows["n_correct"].to_numpy()]
+    measured = _with_intervals({str(k): column for k, column in enumerate(solved.T, start=1)}, seed=seed)
     return pd.DataFrame([{"k": int(k), **number} for k, number in measured.items()])
 
 
-def _chances(n: int, k: Sequence[int]) -> "NDArray[np.float64]":
+def chances(n: int, k: Sequence[int]) -> "NDArray[np.float64]":
     """Return pass@k `(n + 1, len(k))` for every possible number of correct samples, as pass_at_k but for rounding."""
     import numpy as np
 

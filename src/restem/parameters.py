@@ -3,15 +3,14 @@
 "Paper" is Singh et al. 2023, https://arxiv.org/abs/2312.06585. "Ours" marks what it does not report.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from restem.engines import known_engines
+from restem.contradictions import contradictions
 from restem.errors import ParameterError
-from restem.launch_plan import launch_plan
 from restem.scale.parameters import ScaleParameters
 
 _STRICT = ConfigDict(extra="forbid")
@@ -20,6 +19,7 @@ Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
+SentinelName = Literal["overfitting", "diversity_collapse", "transfer_loss", "worse_audit"]
 LearnFrom = Literal["samples", "earlier", "human"]
 Fault = Literal["no_answer", "truncated", "unparseable_answer", "timeout", "crashed", "forbidden", "wrong"]
 Temperature = Annotated[float, Field(ge=0.0)]
@@ -32,6 +32,9 @@ class EmParameters:
     iterations: Positive = 2  # paper: 3 on MATH, 2 on APPS
     iteration: Positive | None = None  # force em_iteration to be this one; None is the next that is not complete
     seed: NonNegative = 0  # of the experiment; every random number follows from it
+    # What ends the experiment once an iteration shows it; by default it is only said. See restem.sentinels.
+    stop_when: list[SentinelName] = Field(default_factory=list)
+    keep_policies: Literal["all", "best", "last"] = "all"  # whose weights stay; best is by validation pass@1
     allow_changes: bool = False  # go on although earlier iterations were made with other parameters
 
 
@@ -74,7 +77,7 @@ class LimitsParameters:
 class PromptParameters:
     """Question -> prompt."""
 
-    style: Literal["few_shot", "zero_shot", "chat"] = "few_shot"  # paper: few-shot
+    style: str = "few_shot"  # paper; or zero_shot, chat, or a dotted path "package.module:function"
     template: str = "{question}"  # one question, as asked
     answer_prefix: str = ""  # follows the question; the completion follows it
     separator: str = "\n\n"  # between exemplars, and after the instruction
@@ -188,6 +191,18 @@ class TrainingParameters:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class SuiteParameters:
+    """What is different for one suite; None is as for all."""
+
+    n: Positive | None = None
+    temperature: Temperature | None = None
+    top_k: NonNegative | None = None
+    top_p: TopP | None = None
+    max_new_tokens: Positive | None = None  # of greedy completions too
+    stop: list[str] | None = None  # likewise
+
+
+@dataclass(frozen=True, config=_STRICT)
 class EvaluationParameters:
     """How every policy is measured, the base policy included."""
 
@@ -197,6 +212,7 @@ class EvaluationParameters:
     top_p: TopP = 0.95  # paper
     k: list[Positive] = Field(default_factory=lambda: [1, 2, 4, 8])  # of pass@k; at most n
     n_train_questions: NonNegative = 64  # seeded sample of the training questions, for the train-test gap
+    of_suite: dict[str, SuiteParameters] = Field(default_factory=dict)  # {bbh: {n: 1, max_new_tokens: 512}}
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -206,6 +222,7 @@ class TrackingParameters:
     enabled: bool = True
     mlflow_experiment: str = "restem"  # the MLflow experiment that holds the runs
     timeout_s: Positive = 10  # per request to a tracking server
+    max_table_rows: Positive = 5000  # of a table of samples in the UI, in whole questions; the catalog has them all
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -243,56 +260,10 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
     except ValidationError as error:
         problems = [_explain(detail) for detail in error.errors()]
         raise ParameterError("; ".join(problems)) from error
-    problems = _contradictions(parameters)
+    problems = contradictions(parameters)
     if problems:
         raise ParameterError("; ".join(problems))
     return parameters
-
-
-def _problem_of(check: Callable[[TrainingParameters], object], training: TrainingParameters) -> str:
-    try:
-        check(training)
-    except ParameterError as error:
-        return error.message
-    return ""
-
-
-def _contradictions(parameters: Parameters) -> list[str]:
-    evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
-    unlaunchable = _problem_of(launch_plan, training)
-    rules = [
-        (
-            max(evaluation.k, default=1) <= evaluation.n,
-            f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
-        ),
-        (not unlaunchable, unlaunchable),
-        (
-            ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
-            f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
-            f"my_pkg.my_module:my_engine, got {parameters.sampling.engine!r}",
-        ),
-        (
-            (em.iteration or 1) <= em.iterations,
-            f"em.iteration must be at most em.iterations = {em.iterations}, got {em.iteration}",
-        ),
-        (
-            all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
-            "prompt.of_suite: either all suites have prompt.style=chat, or none",
-        ),
-        (
-            parameters.policy.teacher != "",
-            "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
-        ),
-        (
-            parameters.sampling.n_questions is None or parameters.sampling.share_of_questions == 1.0,
-            "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
-        ),
-        (
-            parameters.sampling.temperature > 0 or parameters.sampling.n == 1,
-            f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
-        ),
-    ]
-    return [problem for holds, problem in rules if not holds]
 
 
 _RULES = {

@@ -75,16 +75,18 @@ def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
 def _transfer_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
     """Yield the test questions of other sources, which are only measured, and the exemplars shown before them.
 
-    An entry of `questions.transfer` is a source with its options, and n and n_exemplars, which restem reads.
+    An entry of `questions.transfer` is a suite with the options of its source, and what restem reads itself: `source`,
+    by default the suite's name, n, n_exemplars and reward.
     """
     for name, entry in parameters.transfer.items():
         if entry is None:
             continue
         options = dict(entry)
         n, n_exemplars = options.pop("n", None), options.pop("n_exemplars", 0)
+        source, reward = options.pop("source", name), options.pop("reward", None)
         wanted = replace(
             parameters,
-            source=name,
+            source=source,
             n_train=0,
             n_validation=0,
             n_test=n,
@@ -92,8 +94,21 @@ def _transfer_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any
             options=options,
             transfer={},
         )
-        for row in _source(name)(wanted):
-            yield {**row, "split": "transfer" if row["split"] == "test" else row["split"]}
+        judged_by = {"reward": reward} if reward else {}
+        for number, row in enumerate(_source(source)(wanted)):
+            if not row.get("gold"):
+                raise QuestionsError(
+                    f"questions.transfer.{name}: question {number} has no gold to judge answers by; "
+                    f"leave the suite out with questions.transfer.{name}=null"
+                )
+            split = "transfer" if row["split"] == "test" else row["split"]
+            yield {**row, **judged_by, "source": _within(name, source, row), "split": split}
+
+
+def _within(suite: str, source: str, row: Mapping[str, Any]) -> str:
+    """Return the source of a row of a suite; of a suite with a name of its own, below that name."""
+    own = str(row.get("source") or "")
+    return own if suite == source else f"{suite}/{own}".rstrip("/")
 
 
 def _first(rows: list[dict[str, str]], limit: int) -> list[dict[str, str]]:

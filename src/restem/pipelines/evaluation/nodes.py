@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem import draws, metrics, scoring, validation
+from restem import changes, draws, metrics, scoring, validation
 from restem import sampling as sampler
 from restem.journal import Journal
 from restem.parameters import (
@@ -57,13 +57,19 @@ def evaluate_policy(
     parameters: EvaluationParameters,
 ) -> Table:
     """Return how the policy did on every evaluation question."""
-    decoding = draws.evaluation_decoding(sampling, parameters)
-    return metrics.evaluate_policy(scored_evaluation_samples, questions, decoding=str(decoding))
+    decodings = draws.evaluation_decodings(questions, sampling, parameters)
+    by_suite = {suite: str(decoding) for suite, decoding in decodings.items()}
+    return metrics.evaluate_policy(scored_evaluation_samples, questions, decoding=by_suite)
 
 
 def summarise_evaluation(evaluation: Table, em: EmParameters, parameters: EvaluationParameters) -> dict[str, Any]:
     """Return the metrics of every suite, each with its 95 % interval and n."""
     return metrics.summarise_evaluation(evaluation, k=parameters.k, seed=em.seed)
+
+
+def collect_greedy_answers(scored_evaluation_samples: ShardedTable) -> Table:
+    """Return the policy's greedy answer to every evaluation question."""
+    return changes.greedy_answers(scored_evaluation_samples)
 
 
 def select_validation_set(

@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from restem.pipelines.evaluation.nodes import (
+    collect_greedy_answers,
     draw_evaluation_samples,
     evaluate_policy,
     score_evaluation_samples,
@@ -42,6 +43,12 @@ def create_pipeline() -> Pipeline:
                 ["scored_evaluation_samples", "questions", "params:sampling", "params:evaluation"],
                 "evaluation",
                 name="evaluate_policy",
+            ),
+            Node(
+                collect_greedy_answers,
+                ["scored_evaluation_samples"],
+                "greedy_answers",
+                name="collect_greedy_answers",
             ),
             Node(
                 summarise_evaluation,

@@ -1,0 +1,92 @@
+"""Parameters that contradict one another."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from restem.engines import known_engines
+from restem.errors import ParameterError
+from restem.launch_plan import launch_plan
+
+if TYPE_CHECKING:
+    from restem.parameters import Parameters, QuestionsParameters, TrainingParameters
+
+PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
+
+
+def contradictions(parameters: "Parameters") -> list[str]:
+    """Return what is wrong with parameters that are each right by themselves, in the words that the user typed."""
+    evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
+    unlaunchable = _problem_of(launch_plan, training)
+    rules = [
+        (
+            max(evaluation.k, default=1) <= evaluation.n,
+            f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
+        ),
+        *((name in _suites(parameters), _no_suite(name, parameters)) for name in evaluation.of_suite),
+        (not unlaunchable, unlaunchable),
+        (
+            training.eval_every is None or _may_have_validation(parameters.questions),
+            "training.eval_every asks for the reward on validation questions, and questions.n_validation is 0: "
+            "raise it, or train all epochs with training.eval_every=null",
+        ),
+        (
+            ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
+            f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
+            f"my_pkg.my_module:my_engine, got {parameters.sampling.engine!r}",
+        ),
+        (
+            (em.iteration or 1) <= em.iterations,
+            f"em.iteration must be at most em.iterations = {em.iterations}, got {em.iteration}",
+        ),
+        *((_is_style(each.style), _no_style(each.style)) for each in (prompt, *prompt.of_suite.values())),
+        (
+            all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
+            "prompt.of_suite: either all suites have prompt.style=chat, or none",
+        ),
+        (
+            parameters.policy.teacher != "",
+            "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
+        ),
+        (
+            parameters.sampling.n_questions is None or parameters.sampling.share_of_questions == 1.0,
+            "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
+        ),
+        (
+            parameters.sampling.temperature > 0 or parameters.sampling.n == 1,
+            f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
+        ),
+    ]
+    return [problem for holds, problem in rules if not holds]
+
+
+def _may_have_validation(questions: "QuestionsParameters") -> bool:
+    """Return whether there can be validation questions; a file, or a source of one's own, says so itself."""
+    return questions.n_validation != 0 or questions.source == "file" or ":" in questions.source
+
+
+def _problem_of(check: "Callable[[TrainingParameters], object]", training: "TrainingParameters") -> str:
+    try:
+        check(training)
+    except ParameterError as error:
+        return error.message
+    return ""
+
+
+def _suites(parameters: "Parameters") -> list[str]:
+    """Return the suites that every policy is measured on."""
+    return ["test", "validation", "train", *(name for name, entry in parameters.questions.transfer.items() if entry)]
+
+
+def _no_suite(name: str, parameters: "Parameters") -> str:
+    return f"evaluation.of_suite.{name}: the suites are {', '.join(_suites(parameters))}; see questions.transfer"
+
+
+def _is_style(style: str) -> bool:
+    return ":" in style or style in PROMPT_STYLES
+
+
+def _no_style(style: str) -> str:
+    return (
+        f"prompt.style must be one of {', '.join(PROMPT_STYLES)}, or a dotted path like my_pkg.my_module:my_prompt, "
+        f"got {style!r}"
+    )
