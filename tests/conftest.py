@@ -27,14 +27,14 @@ class Project:
         (folder / "src").mkdir()
         (folder / "conf" / "local").mkdir()
 
-    def run(self, *pipelines: str, env: str = "tiny", track: bool = False, **parameters: Any) -> None:
+    def run(self, *pipelines: str, env: str = "tiny", track: bool = False, to: str = "", **parameters: Any) -> None:
         from kedro.framework.session import KedroSession
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(self.folder)
         runtime = nested({"tracking__enabled": track, **parameters})
         with KedroSession.create(project_path=self.folder, env=env, runtime_params=runtime) as session:
-            session.run(pipeline_names=list(pipelines) or None)
+            session.run(pipeline_names=list(pipelines) or None, to_outputs=[to] if to else None)
 
     def catalog(self, env: str = "tiny", **parameters: Any) -> Any:
         from kedro.framework.session import KedroSession

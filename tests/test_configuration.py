@@ -10,7 +10,7 @@ from restem.parameters import check_parameters
 
 CONF = Path(__file__).parents[1] / "conf"
 METHODS: dict[str, Any] = yaml.safe_load((CONF / "base" / "methods.yml").read_text())
-PRESETS = ("base", "tiny", "gsm8k", "math", "apps", "mbpp")
+PRESETS = ("base", "tiny", "small", "gsm8k", "math", "apps", "mbpp")
 FAMILY = {"rest_em", "rest", "rft", "star", "exit", "iml", "rwr", "raft"}
 
 

@@ -11,6 +11,7 @@ RestemError
 ├── TrainingError         a training run that cannot go on
 ├── EvaluationError       evaluations that are missing or cannot be compared
 ├── ExperimentError       the order of things: prepare first, one run at a time, complete
+├── LineageError          an id that the experiment does not have, or has more than once
 └── StudyError            the file of a study, or experiments that do not belong in one
 """
 
@@ -59,6 +60,10 @@ class TrainingError(RestemError):
 
 class EvaluationError(RestemError):
     """Evaluations are missing or do not belong together."""
+
+
+class LineageError(RestemError):
+    """An id names nothing in the experiment, or more than one thing."""
 
 
 class ExperimentError(RestemError):

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from restem.errors import PromptError
@@ -69,8 +71,20 @@ def _exemplars(questions: Table) -> list[tuple[str, Exemplar]]:
 
 
 def _renderer(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> Callable[[str], str]:
-    renderer: Callable[[str], str] = _RENDERERS[parameters.style](exemplars, policy, parameters)
-    return renderer
+    style = _RENDERERS.get(parameters.style)
+    if style is not None:
+        return style(exemplars, policy, parameters)
+    return partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters)
+
+
+def _own_style(path: str) -> Callable[..., str]:
+    """Return a function of the user's own: question, exemplars and parameters -> prompt."""
+    module, _, name = path.partition(":")
+    try:
+        style: Callable[..., str] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PromptError(f"prompt.style {path!r} cannot be imported: {error}") from error
+    return style
 
 
 def adds_special_tokens(parameters: PromptParameters) -> bool:

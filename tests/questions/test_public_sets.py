@@ -141,9 +141,13 @@ def test_transfer_sets_are_only_measured_and_bring_their_own_exemplars(gsm8k_fol
             "is not in the layout of gsm8k: looked for columns question, answer; record 0 has problem, solution",
         ),
         ([{"question": "1?", "answer": "one"}], 'does not end in "#### <number>"'),
+        (
+            [{"question": "1?", "answer": None}],
+            r"record 0 has no answer \(it is null\), so its answers",
+        ),
     ],
 )
-def test_another_layout_is_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+def test_another_layout_or_a_missing_gold_is_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(QuestionsError, match=message):
         loaded("gsm8k", jsonl(tmp_path / "train.jsonl", rows))
 

@@ -190,13 +190,19 @@ _READERS: dict[str, Callable[[Path], list[Record]]] = {
 
 
 def check_columns(records: list[Record], layout: Layout, *, where: str) -> None:
-    """Raise if a record lacks a column that the layout has.
+    """Raise if a record lacks a column that the layout has, or what is in it.
 
     Raises:
         QuestionsError: With the columns that were looked for and those that were found.
     """
     for number, record in enumerate(records):
-        if any(record.get(column) is None for column in layout.columns):
+        empty = [column for column in layout.columns if column in record and record[column] is None]
+        if empty:
+            raise QuestionsError(
+                f"{where}: record {number} has no {empty[0]} (it is null), so its answers cannot be judged; "
+                "give a split that has it"
+            )
+        if any(column not in record for column in layout.columns):
             found = ", ".join(column for column in record if column != FILE)
             raise QuestionsError(
                 f"{where} is not in the layout of {layout.name}: looked for columns {', '.join(layout.columns)}; "

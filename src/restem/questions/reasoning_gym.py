@@ -1,7 +1,8 @@
 """Questions from reasoning-gym: about a hundred procedural tasks, each with its own scorer.
 
 Options: `tasks`, a mapping from task name to its configuration, by default sums of two numbers of one or two digits;
-and `max_constant_share`, the share of questions that one constant answer may win.
+`max_constant_share`, the share of questions that one constant answer may win; and `answers_are_solutions`, which lets
+the bare answer stand for a human solution, to learn from where a method does.
 
 Source: https://github.com/open-thought/reasoning-gym (Apache-2.0).
 """
@@ -26,6 +27,7 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
     options = dict(parameters.options)
     tasks = options.pop("tasks", None) or DEFAULT_TASKS
     max_constant_share = options.pop("max_constant_share", _DEFAULT_MAX_CONSTANT_SHARE)
+    is_solution = bool(options.pop("answers_are_solutions", False))
     if options:
         raise QuestionsError(f"questions.options.{next(iter(options))} is not an option of reasoning_gym")
     if not isinstance(tasks, Mapping):
@@ -49,7 +51,7 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
             name = names[number % len(names)]
             entry = next(streams[name])
             answers[name][str(entry["answer"])] += 1
-            yield _row(name, entry, split)
+            yield _row(name, entry, split, is_solution=is_solution)
     _refuse_constant_answers(answers, max_constant_share)
 
 
@@ -74,10 +76,11 @@ def _distinct(task: str, config: Mapping[str, Any], seed: int, n: int) -> Iterat
     )
 
 
-def _row(task: str, entry: dict[str, Any], split: str) -> dict[str, Any]:
+def _row(task: str, entry: dict[str, Any], split: str, *, is_solution: bool) -> dict[str, Any]:
+    solution = {"solution": str(entry["answer"])} if is_solution else {}
     return {
         "text": entry["question"],
-        "gold": {"answer": str(entry["answer"]), "task": task, "entry": entry},
+        "gold": {"answer": str(entry["answer"]), "task": task, "entry": entry, **solution},
         "reward": "reasoning_gym",
         "level": task,
         "source": f"reasoning_gym/{task}",

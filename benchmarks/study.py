@@ -1,0 +1,93 @@
+"""What the shared journal saves: a study in one project, against each of its experiments in a project of its own.
+
+Both run all that `restem study run` does, but for MLflow, and find the base model converted. The ratio shared_journal
+is the sum of the experiments' times alone over the time of the study; an experiment alone has to make what it borrows.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from restem.base_models import prepare_base_model
+from restem.commands.study_runs import Task, plan_study, run_tasks
+from restem.journal import Journal
+from restem.studies import read_study
+
+_ROOT = Path(__file__).parents[1]
+
+
+def project(folder: Path, base_models: Path) -> Path:
+    """Return a project that has the base model alone, the current folder from now on."""
+    shutil.copytree(_ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
+    shutil.copy(_ROOT / "pyproject.toml", folder)
+    for name in ("src", "conf/local"):
+        (folder / name).mkdir()
+    (folder / "data" / "06_models").mkdir(parents=True)
+    (folder / "data" / "06_models" / "base").symlink_to(base_models)
+    os.chdir(folder)
+    return folder
+
+
+def needed(task: Task) -> list[Task]:
+    """Return an experiment after those whose policies it borrows."""
+    return [*(each for lender in task.borrows.values() for each in needed(lender)), task]
+
+
+def timed(name: str, env: str, experiments: set[str], base_models: Path) -> tuple[float, int]:
+    """Return the seconds that experiments of a study take in a project of their own, and the samples drawn."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = project(Path(folder), base_models)
+        study = read_study(name, here / "conf" / "studies")
+        given = {"tracking": {"enabled": False}}
+        tasks = plan_study(study, project=here, env=env, params=given)
+        chosen = [each for task in tasks if task.name in experiments for each in needed(task)]
+        prepare_base_model(tasks[0].parameters.policy.model, store=Journal(base_models))
+        start = time.perf_counter()
+        outcome = run_tasks(list({each.name: each for each in chosen}.values()), project=here, say=_say)
+        if outcome.failed:
+            raise SystemExit(f"failed: {outcome.failed}")
+        os.chdir(_ROOT)
+        return time.perf_counter() - start, outcome.n_drawn
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def main() -> None:
+    """Print the figures; the last line is JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", default="methods")
+    parser.add_argument("--env", default="small")
+    arguments = parser.parse_args()
+    names = list(read_study(arguments.study, _ROOT / "conf" / "studies").experiments)
+    with tempfile.TemporaryDirectory() as base_models:
+        kept = Path(base_models)
+        together, n_together = timed(arguments.study, arguments.env, set(names), kept)
+        alone = {name: timed(arguments.study, arguments.env, {name}, kept) for name in names}
+    for name, (seconds, n_drawn) in alone.items():
+        sys.stdout.write(f"{name}: {seconds:.0f} s, {n_drawn} samples\n")
+    sum_s, n_alone = (sum(each) for each in zip(*alone.values(), strict=True))
+    result = {
+        "benchmark": "study",
+        "ratios": {"shared_journal": round(sum_s / together, 2)},
+        "figures": {
+            "together_s": round(together, 1),
+            "alone_s": round(sum_s, 1),
+            "samples_together": n_together,
+            "samples_alone": n_alone,
+            "experiments": len(names),
+        },
+        "versions": {name: version(name) for name in ("torch", "transformers", "trl", "kedro")},
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

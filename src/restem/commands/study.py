@@ -1,0 +1,111 @@
+"""`restem study`: experiments that are compared, run and reported together."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restem.commands.project import environment, opened, project_folder
+from restem.errors import StudyError
+from restem.studies import known_studies, read_study
+
+if TYPE_CHECKING:
+    from restem.parameters import Parameters
+    from restem.study_reports import StudyReport
+
+_FOLDER = Path("conf") / "studies"
+
+
+def _parsed(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, Any]:
+    """Return --params as Kedro reads them."""
+    from kedro.framework.cli.utils import _split_params
+
+    return dict(_split_params(context, parameter, value or ""))
+
+
+_params = click.option(
+    "--params", default=None, callback=_parsed, help="As in kedro run --params; for every experiment of the study."
+)
+
+
+@click.group()
+def study() -> None:
+    """Run experiments that are compared, and report on them.
+
+    A study is a file of conf/studies, by name, or a YAML file of your own, by path.
+    """
+
+
+@study.command("list")
+def list_studies() -> None:
+    """Show the studies that there are."""
+    folder = project_folder() / _FOLDER
+    for name in known_studies(folder):
+        of = read_study(name, folder)
+        n = len(of.experiments)
+        click.echo(f"{name:<32} {n:>2} {'experiment ' if n == 1 else 'experiments'}  {of.title}")
+
+
+@study.command()
+@click.argument("name")
+@environment
+@_params
+def run(name: str, env: str | None, params: dict[str, Any]) -> None:
+    """Run what is missing of a study; what is done is not done again, and what experiments share is done once."""
+    from restem.commands.study_runs import plan_study, run_tasks
+
+    project = project_folder()
+    asked = read_study(name, project / _FOLDER)
+    tasks = plan_study(asked, project=project, env=env, params=params)
+    outcome = run_tasks(tasks, project=project, say=click.echo)
+    if outcome.n_needed:
+        click.echo(
+            f"of {outcome.n_needed:,} samples, {outcome.n_drawn:,} were drawn and "
+            f"{outcome.n_needed - outcome.n_drawn:,} were in the journal"
+        )
+    if outcome.failed:
+        listed = "; ".join(f"{experiment}: {why}" for experiment, why in outcome.failed.items())
+        raise StudyError(f"{len(outcome.failed)} of {len(tasks)} experiments failed: {listed}")
+    given = f" --env {env}" if env else ""
+    click.echo(f"next: restem study report {name}{given}, with the same --params")
+
+
+@study.command()
+@click.argument("name")
+@environment
+@_params
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="A folder to copy the page to, as NAME.md and NAME.html."
+)
+def report(name: str, env: str | None, params: dict[str, Any], output: Path | None) -> None:
+    """Write one page about a study: its experiments side by side and compared, and which are missing."""
+    from restem.commands.study_runs import plan_study, read_results
+    from restem.study_reports import build_study_report
+
+    project = project_folder()
+    asked = read_study(name, project / _FOLDER)
+    tasks = plan_study(asked, project=project, env=env, params=params)
+    made, missing, shared = read_results(tasks)
+    seed = tasks[0].parameters.em.seed
+    page = build_study_report(asked, made, missing=missing, shared=shared, seed=seed)
+    named = tasks[0].parameters.experiment.rpartition(".")[0]
+    with opened(env or asked.env, named, params) as (catalog, _, _project):
+        catalog.save("study_markdown", page.markdown)
+        catalog.save("study_html", page.html)
+        click.echo(f"report: {catalog.get('study_html')._get_load_path()}")
+    if tasks[0].parameters.tracking.enabled:
+        _log(page, asked.name, tasks[0].parameters, project)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / f"{asked.name}.md").write_text(page.markdown, encoding="utf-8")
+        (output / f"{asked.name}.html").write_text(page.html, encoding="utf-8")
+
+
+def _log(page: "StudyReport", name: str, parameters: "Parameters", project: Path) -> None:
+    from restem.study_tracking import log_study
+    from restem.tracking import TrackingError
+
+    try:
+        log_study({"study.md": page.markdown, "study.html": page.html}, name, parameters, project=project)
+    except TrackingError as error:
+        click.echo(f"warning: {error}", err=True)
