@@ -173,7 +173,7 @@ asked = json.load(open(sys.argv[1]))
 model = LLM(asked["policy"], dtype=asked["dtype"], max_model_len=2048, enable_prefix_caching=True, **asked["memory"])
 for mode in ("warm", "ragged", "fixed"):
     sampling = SamplingParams(n=asked["n"], temperature=asked["temperature"], top_k=asked["top_k"],
-                              max_tokens=asked["new_tokens"], ignore_eos=mode == "fixed", seed=0)
+                              max_tokens=asked["new_tokens"], ignore_eos=mode == "fixed")
     start = time.perf_counter()
     outputs = model.generate(asked["prompts"][: 1 if mode == "warm" else None], sampling, use_tqdm=False)
     n_tokens = sum(len(one.token_ids) for output in outputs for one in output.outputs)
@@ -182,18 +182,7 @@ for mode in ("warm", "ragged", "fixed"):
 
 
 def measure_vllm(load: Load, python: str) -> dict[str, float]:
-    """Return vLLM's rates, in an environment of its own; the faster of two ways to use the cores counts.
-
-    On CPUs it leaves one core to its own processes unless told otherwise, which is half of a machine with two.
-    """
-    import torch
-
-    reserved = [None] if torch.cuda.is_available() else ["0", "1"]
-    found = [_run_vllm(load, python, cores) for cores in reserved]
-    return {f"vllm_cpu_{mode}": max(rates[mode] for rates in found) for mode in MODES}
-
-
-def _run_vllm(load: Load, python: str, reserved: str | None) -> dict[str, float]:
+    """Return vLLM's rates, in an environment of its own, with all cores."""
     from restem.engines.loading import choose_device, choose_dtype
 
     device = choose_device(None)
@@ -203,12 +192,15 @@ def _run_vllm(load: Load, python: str, reserved: str | None) -> dict[str, float]
         "dtype": str(choose_dtype(load.dtype, device)).removeprefix("torch."),
         "memory": {"gpu_memory_utilization": 0.4} if device == "cpu" else {},  # of the machine's whole memory
     }
-    environment = os.environ | ({"VLLM_CPU_NUM_OF_RESERVED_CPU": reserved} if reserved else {})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "asked.json"
         file.write_text(json.dumps(asked))
         done = subprocess.run(
-            [python, "-c", VLLM_SCRIPT, file], capture_output=True, text=True, check=False, env=environment
+            [python, "-c", VLLM_SCRIPT, file],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"},  # it would leave one core to its other processes
         )
     if done.returncode:
         raise SystemExit(f"vLLM failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -216,4 +208,4 @@ def _run_vllm(load: Load, python: str, reserved: str | None) -> dict[str, float]
     for line in done.stdout.splitlines():
         if line.startswith("{"):
             rates |= json.loads(line)
-    return rates
+    return {f"vllm_cpu_{mode}": rates[mode] for mode in MODES}

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=32)
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--slow-questions", type=int, default=4, help="drawn by generate and generate_batch")
+    parser.add_argument("--slow-questions", type=int, default=4, help="drawn by all but the engine")
     parser.add_argument("--scale-questions", type=numbers, default=[], help="as 50,200,800: by the engine, in shards")
     parser.add_argument("--scale-n", type=numbers, default=[], help="as 4,16,64: by the engine, all questions")
     parser.add_argument("--scale-new-tokens", type=numbers, default=[], help="as 256: by the engine, all questions")
@@ -96,7 +96,7 @@ def measure(load: Load, asked: argparse.Namespace) -> dict[str, float]:
         "roof": lambda: measure_roof(load),
         "generate": lambda: measure_generate(slow),
         "generate_batch": lambda: measure_generate_batch(slow),
-        "vllm_cpu": lambda: measure_vllm(load, asked.vllm_python) if asked.vllm_python else {},
+        "vllm_cpu": lambda: measure_vllm(slow, asked.vllm_python) if asked.vllm_python else {},
         "multi_head": lambda: measure_multi_head(load, slow),
         "scaling": lambda: measure_scaling(load, asked),
     }

@@ -2,15 +2,16 @@
 
     python benchmarks/training.py [--model builtin:smollm2-135m-instruct] [--rows 96]
 
-Everything from loaded rows to a saved policy is timed, imports are not. Tokens are those of the rows, without
-padding, so that both train on the same number. `trl_default` is TRL with its defaults, bfloat16 and activation
-checkpointing among them; `trl_float32` leaves out both, which is kinder to TRL where the CPU has no bfloat16.
-`no_shared_prompt` is restem on rows of the same lengths that begin with different tokens.
+The rows are training questions of the embedded default with their right answers: what its training set holds, without
+the sampling. Everything from loaded rows to a saved policy is timed, one epoch, imports apart. Tokens are those of the
+rows, without padding, so that all train on the same number. `trl_default` is TRL with its defaults, bfloat16 and
+activation checkpointing among them; `trl_float32` leaves out both: kinder to TRL where the CPU has no bfloat16.
+`no_shared_prompt` is restem on rows of the same lengths that begin with different tokens. `seconds_to_first_step` is
+from the end of filtering: the checks before training, and setting up until the first row is trained on.
 """
 
 import argparse
 import json
-import random
 import resource
 import sys
 import tempfile
@@ -19,63 +20,95 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from restem.base_models import prepare_base_model
 from restem.journal import Journal
-from restem.parameters import TrainingParameters
+from restem.parameters import PromptParameters, QuestionsParameters, TrainingParameters
 from restem.policy import Policy
+from restem.prompts import render_prompts
+from restem.questions import load_questions
 
 _ROOF_REPEATS = 3
 
 
-def make_rows(n: int, *, shared_prompt: bool) -> list[dict[str, Any]]:
-    """Return rows of about 76 tokens, 65 of them a prompt of three exemplars and a question."""
-    draw = random.Random(0)
-    exemplars = "Q: 27 + 58\nA: 27 + 58 = 85\n\nQ: 9 + 64\nA: 9 + 64 = 73\n\n"
-    rows = []
-    for index in range(n):
-        a, b = draw.randint(10, 99), draw.randint(10, 99)
-        start = exemplars if shared_prompt else f"{index % 10}{index // 10 % 10}{exemplars[2:]}"
-        rows.append({"prompt": f"{start}Q: {a} + {b}\nA:", "completion": f" {a} + {b} = {a + b}"})
-    return rows
+class Data(NamedTuple):
+    """What is trained on, as the pipeline has it."""
+
+    rows: Any  # the table training_set
+    questions: Any
+    prompts: Any
 
 
-def time_restem(policy: Policy, rows: list[dict[str, Any]], parameters: TrainingParameters) -> dict[str, float]:
-    """Return seconds, peak memory in MiB, and tokens of one restem training."""
+def make_data(policy: Policy, n: int, *, shared_prompt: bool) -> Data:
+    """Return n training questions of the embedded default with their answers; or the same, all beginning otherwise."""
     import pandas as pd
+    import yaml
 
-    import restem.weighted_sft  # noqa: F401 - imports are not timed
-    from restem.trainer import train
-
-    table = pd.DataFrame(rows).assign(
-        policy_id=policy.fingerprint,
-        question_id=[f"q{index}" for index in range(len(rows))],
-        sample_index=0,
-        finish_reason="stop",
-        weight=1.0,
-        rank=1,
+    parameters = yaml.safe_load((Path(__file__).parents[1] / "conf/base/parameters.yml").read_text(encoding="utf-8"))
+    questions = load_questions(QuestionsParameters(**parameters["questions"]))
+    questions = questions[questions["split"].isin(["exemplar", "train"])].head(
+        n + parameters["questions"]["n_exemplars"]
     )
+    prompts = render_prompts(questions, policy, PromptParameters(**parameters["prompt"]))
+    if not shared_prompt:
+        starts = pd.Series([f"{index % 10}{index // 10 % 10}" for index in range(len(prompts))], index=prompts.index)
+        prompts = prompts.assign(prompt=starts + prompts["prompt"].str[2:])
+    answers = questions.set_index("question_id")["gold"].map(lambda gold: " " + json.loads(gold)["answer"])
+    rows = pd.DataFrame(
+        {
+            "policy_id": policy.fingerprint,
+            "question_id": prompts["question_id"],
+            "sample_index": 0,
+            "prompt": prompts["prompt"],
+            "completion": prompts["question_id"].map(answers),
+            "finish_reason": "stop",
+            "weight": 1.0,
+            "rank": 1,
+        }
+    )
+    return Data(rows.reset_index(drop=True), questions, prompts)
+
+
+def time_restem(policy: Policy, data: Data, parameters: TrainingParameters) -> dict[str, float]:
+    """Return seconds, peak memory in MiB, and tokens of one restem training."""
+    start = time.perf_counter()
+    from restem.trainer import train
+    from restem.training_gate import check_training_set
+    from restem.weighted_sft import WeightedSFTTrainer
+
+    imports = time.perf_counter() - start
+    steps: list[float] = []
+    plain_step = WeightedSFTTrainer.training_step
+
+    def step(*arguments: Any, **options: Any) -> Any:
+        steps.append(time.perf_counter())
+        return plain_step(*arguments, **options)
+
+    WeightedSFTTrainer.training_step = step  # type: ignore[method-assign]
+    filtered = time.perf_counter()
+    check_training_set(data.rows, data.questions, data.prompts, policy, parameters=parameters, add_special_tokens=True)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        result = train(table, policy, parameters=parameters, output=Path(folder) / "policy")
+        result = train(data.rows, policy, parameters=parameters, output=Path(folder) / "policy")
         seconds = time.perf_counter() - start
     return {
         "seconds": seconds,
+        "seconds_to_first_step": steps[0] - filtered,
+        "seconds_of_imports": imports,
         "n_tokens": sum(step["n_tokens_total"] for step in result.log),
         "n_tokens_trained": sum(step["n_tokens_trained"] for step in result.log),
         **_use(),
     }
 
 
-def time_trl(
-    policy: Policy, rows: list[dict[str, Any]], parameters: TrainingParameters, changed: dict[str, Any]
-) -> dict[str, float]:
+def time_trl(policy: Policy, data: Data, parameters: TrainingParameters, changed: dict[str, Any]) -> dict[str, float]:
     """Return seconds and peak memory in MiB of TRL's SFTTrainer; `changed` is what is not left at its default."""
     import torch
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    rows = data.rows[["prompt", "completion"]].to_dict("records")
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         config = SFTConfig(
@@ -112,7 +145,8 @@ def time_roof(policy: Policy, n_tokens: int, dtype: str) -> dict[str, float]:
             if device == "cuda":
                 torch.cuda.synchronize()
             best = min(best, time.perf_counter() - start)
-    return {"tokens_per_s": n_tokens / (3 * best)}
+    n_weights = sum(layer.weight.numel() for layer in layers)
+    return {"tokens_per_s": n_tokens / (3 * best), "peak_tokens_per_s": 1e12 / (6 * n_weights)}  # of one TFLOP/s
 
 
 def alone(task: Any, *arguments: Any) -> dict[str, float]:
@@ -140,35 +174,48 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", default="builtin:smollm2-135m-instruct")
     arguments.add_argument("--rows", type=int, default=96)
+    arguments.add_argument("--peak-tflops", type=float, help="of the GPU; adds the share of it that is used")
     arguments.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "restem-benchmark")
     chosen = arguments.parse_args()
 
     policy = prepare_base_model(chosen.model, store=Journal(chosen.store))
     parameters = TrainingParameters(epochs=1)
-    rows = make_rows(chosen.rows, shared_prompt=True)
-    ours = alone(time_restem, policy, rows, parameters)
-    roof = alone(time_roof, policy, round(ours["n_tokens"] / chosen.rows) * parameters.micro_batch_size, _dtype())
-    seconds = {
-        "no_shared_prompt": alone(time_restem, policy, make_rows(chosen.rows, shared_prompt=False), parameters),
-        "trl_float32": alone(time_trl, policy, rows, parameters, {"bf16": False, "activation_checkpointing": False}),
-        "trl_default": alone(time_trl, policy, rows, parameters, {}),
+    data = make_data(policy, chosen.rows, shared_prompt=True)
+    unlike = make_data(policy, chosen.rows, shared_prompt=False)
+    ours = alone(time_restem, policy, data, parameters)
+    width = round(ours["n_tokens"] / len(data.rows) * (parameters.micro_batch_size or parameters.batch_size))
+    roof = alone(time_roof, policy, width, _dtype())
+    measured = {
+        "restem": ours,
+        "no_shared_prompt": alone(time_restem, policy, unlike, parameters),
+        "trl_float32": alone(time_trl, policy, data, parameters, {"bf16": False, "activation_checkpointing": False}),
+        "trl_default": alone(time_trl, policy, data, parameters, {}),
     }
-    rate = ours["n_tokens"] / ours["seconds"]
+    for each in measured.values():
+        each["tokens_per_s"] = ours["n_tokens"] / each["seconds"]
+        each["trained_tokens_per_s"] = ours["n_tokens_trained"] / each["seconds"]
     ratios = {
-        "trl_default": seconds["trl_default"]["seconds"] / ours["seconds"],
-        "roof": rate / roof["tokens_per_s"],
-        "trl_float32": seconds["trl_float32"]["seconds"] / ours["seconds"],
-        "trl_default_memory": seconds["trl_default"]["memory_mib"] / ours["memory_mib"],
+        "trl_default": ours["tokens_per_s"] / measured["trl_default"]["tokens_per_s"],
+        "roof": ours["tokens_per_s"] / roof["tokens_per_s"],
+        "trl_float32": ours["tokens_per_s"] / measured["trl_float32"]["tokens_per_s"],
+        "trl_default_memory": measured["trl_default"]["memory_mib"] / ours["memory_mib"],
     }
     figures = {
         "model": chosen.model,
         "dtype": _dtype(),
-        "n_rows": chosen.rows,
-        "tokens_per_s": rate,
+        "n_rows": len(data.rows),
+        "width": width,
         "roof_tokens_per_s": roof["tokens_per_s"],
-        "restem": ours,
-        **seconds,
+        **measured,
     }
+    if chosen.peak_tflops:
+        figures["model_flops_utilisation"] = ours["tokens_per_s"] / roof["peak_tokens_per_s"] / chosen.peak_tflops
+    for name, each in measured.items():
+        print(
+            f"{name:<18}{each['seconds']:8.1f} s {each['tokens_per_s']:9.0f} tokens/s "
+            f"{each['trained_tokens_per_s']:7.0f} learnt/s {each['memory_mib']:7.0f} MiB"
+        )
+    print(f"{'roof':<26}  {roof['tokens_per_s']:9.0f} tokens/s")
     versions = {package: version(package) for package in ("torch", "transformers", "trl")}
     versions["python"] = sys.version.split()[0]
     print(json.dumps({"benchmark": "training", "ratios": ratios, "figures": figures, "versions": versions}))

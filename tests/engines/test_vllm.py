@@ -83,6 +83,17 @@ def test_a_completion_ends_before_a_stop_string(engine: Any) -> None:
 
 
 @vllm
+def test_more_prompts_than_are_read_at_once_are_drawn_all(policy: Path) -> None:
+    prompts = [f"{index} " + "and so on " * 6 for index in range(12)]
+    options = OPTIONS | {"args": {**OPTIONS["args"], "max_num_batched_tokens": 128}}
+
+    with open_engine("vllm", policy, **options) as engine:
+        drawn = list(engine.sample(prompts, n=3, max_new_tokens=4, temperature=1.0, top_k=4, seed=1))
+
+    assert [len(completions) for completions in drawn] == [3] * 12
+
+
+@vllm
 def test_the_same_seeds_draw_the_same_and_others_do_not(engine: Any) -> None:
     first, again, other = (list(engine.sample(PROMPTS, n=6, max_new_tokens=5, seed=seed)) for seed in (1, 1, 2))
 

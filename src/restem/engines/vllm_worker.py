@@ -55,8 +55,13 @@ def _tried(work: Any, *arguments: Any) -> tuple[Any, dict[str, Any]]:
 
 def _open(asked: dict[str, Any]) -> Any:
     from vllm import LLM  # type: ignore[import-not-found,unused-ignore] # of another environment
+    from vllm.platforms import current_platform  # type: ignore[import-not-found,unused-ignore] # likewise
 
-    return LLM(asked["policy"], dtype=asked["dtype"], enable_prefix_caching=True, **asked["args"])
+    arguments = {"enable_prefix_caching": True}
+    if current_platform.is_cpu():
+        # Where it reads a prompt in parts, vLLM sets the sample's generator back, which those of CPUs cannot do.
+        arguments["enable_chunked_prefill"] = False
+    return LLM(asked["policy"], dtype=asked["dtype"], **(arguments | asked["args"]))
 
 
 def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
