@@ -75,7 +75,7 @@ def _rows(file: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise click.ClickException(f"{name}, line {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise click.ClickException(f"{name}, line {number}: must be a JSON object, got {type(row).__name__}")

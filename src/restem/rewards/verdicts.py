@@ -79,6 +79,6 @@ def gold_of(question: Question) -> dict[str, Any] | None:
     if isinstance(gold, str):
         try:
             gold = json.loads(gold)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return dict(gold) if isinstance(gold, Mapping) else None

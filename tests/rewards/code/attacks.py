@@ -123,6 +123,38 @@ LIES = {
     "a pickle in bytes": "import pickle\ndef add(a, b):\n    return pickle.dumps(a + b)\n",
 }
 
+SLY = {
+    "descriptors sent along": "import array, os, socket\ns = socket.socket(fileno=os.dup(3))\nfds = array.array('i', [0, 1, 2, 3])\n"
+    "for _ in range(2000):\n    try:\n        s.sendmsg([b'['], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)], socket.MSG_DONTWAIT)\n"
+    "    except OSError:\n        break\ndef add(a, b):\n    return 0\n",
+    "half a channel": "import os, socket\ns = socket.socket(fileno=os.dup(3))\ns.shutdown(socket.SHUT_RD)\ndef add(a, b):\n    return 0\n",
+    "stopped": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nif os.fork() == 0:\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    "def add(a, b):\n    os.kill(0, signal.SIGSTOP)\n    return 0\n",
+    "a lying class": "class A:\n    __class__ = property(lambda self: int)\n    def __index__(self): return 5\n    def __eq__(self, o): return True\n"
+    + FAKE.format("A()"),
+    "lying keys": "class K(str):\n    def __eq__(self, o): return True\n    def __hash__(self): return hash('x')\n"
+    + FAKE.format("{K('y'): 5}"),
+    "a lying mapping": "class D(dict):\n    def items(self): return [('x', 5)]\n    def __eq__(self, o): return True\n"
+    + FAKE.format("D()"),
+    "another urgency": "import os\nfor call in (lambda: os.nice(-20), lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99)), "
+    "lambda: os.sched_setaffinity(0, {0})):\n    try:\n        call()\n    except OSError:\n        pass\ndef add(a, b):\n    return 0\n",
+    "locks on Python's own files": "import fcntl, os\nheld = []\nfor name in os.listdir(os.path.dirname(os.__file__))[:40]:\n    try:\n"
+    "        held.append(open(os.path.join(os.path.dirname(os.__file__), name)))\n        fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    "    except OSError:\n        pass\ndef add(a, b):\n    return 0\n",
+    "patched import and compile": "import builtins\nbuiltins.__import__ = builtins.compile = builtins.exec = lambda *a, **k: True\n"
+    "builtins.__build_class__ = None\ndef add(a, b):\n    return 0\n",
+    "patched encoder": "import json, sys\njson.dumps = lambda *a, **k: '[\"value\", 5, null]'\nfor m in list(sys.modules.values()):\n"
+    "    if hasattr(m, 'encode'):\n        try:\n            m.encode = lambda *a, **k: 5\n        except Exception:\n            pass\n"
+    "def add(a, b):\n    return 0\n",
+    "another program in its place": "import os, sys\nos.execv(sys.executable, ['python', '-S', '-c', 'import os\\nos.write(3, b\"+\" * 9)'])\n",
+    "an exception in its own name": "class StopIteration(Exception): pass\nclass AssertionError(BaseException): pass\ndef add(a, b):\n    raise StopIteration('correct')\n",
+    "exceptions of odd shape": "def add(a, b):\n    raise BaseExceptionGroup('x', [SystemExit(0)])\n",
+    "a wide name": "def \uff41dd(a, b):\n    return 0\n",
+    "right only when nobody compares": "def add(a, b):\n    import sys\n    return a + b if sys.gettrace() else 0\n",
+    "memory of a new kind": "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.mmap.restype = ctypes.c_void_p\n"
+    "for _ in range(64):\n    libc.mmap(None, ctypes.c_size_t(1 << 34), 3, 0x4022, -1, 0)\ndef add(a, b):\n    return 0\n",
+}
+
 MONSTERS = {
     "a long text": FAKE.format("'x' * (100 << 20)"),
     "a long list": FAKE.format("[0] * 10 ** 7"),

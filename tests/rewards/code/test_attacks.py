@@ -8,7 +8,7 @@ from restem.rewards import Reward, Verdict, load_reward
 from tests.rewards.code import attacks
 from tests.rewards.code.conftest import ADD
 
-KINDS = ["ENDLESS", "BOMBS", "CRASHES", "EXITS", "LIES", "MONSTERS", "BROKEN_TEXT"]
+KINDS = ["ENDLESS", "BOMBS", "CRASHES", "EXITS", "LIES", "SLY", "MONSTERS", "BROKEN_TEXT"]
 CASES = [(kind, name) for kind in KINDS for name in getattr(attacks, kind)]
 
 
