@@ -4,14 +4,18 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from restem.fingerprints import fingerprint, folder_fingerprint
-from restem.journal import Journal
+from restem.journal import Journal, JournalEntry
+from restem.launch_plan import launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.provenance import versions
+from restem.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention
 from restem.tables import ShardedTable, Table
 from restem.training_gate import refuse_unless_passed
+from restem.training_request import TrainingRequest
 from restem.validation import Validation, determined_by
 
 _LOG = "log.json"
@@ -27,7 +31,13 @@ _COLUMNS = [
     "validation_reward",
     "validation_loss",
 ]
-_NOT_DECISIVE = {"checkpoint_every_s"}  # parameters that change no weight
+_NOT_DECISIVE = {  # parameters that change no weight, or not by themselves
+    "checkpoint_every_s",
+    "launcher",
+    "launcher_config",
+    "processes",
+    "machines",
+}
 
 
 def starting_policy(base_policy: Policy, previous: Policy, training: TrainingParameters) -> Policy:
@@ -45,6 +55,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     training: TrainingParameters,
     validation: Validation | None,
     add_special_tokens: bool,
+    retention: Retention = KEEP_ALL,
 ) -> tuple[Policy, Table]:
     """Return the trained policy and the log of its training, a row per optimizer step.
 
@@ -57,6 +68,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         training: The M-step's parameters.
         validation: What decides when to stop; None trains all epochs.
         add_special_tokens: As for sampling.
+        retention: Which weights the experiment keeps; what it deleted is not trained again.
 
     Raises:
         EmptyTrainingSetError: If there is nothing to learn from.
@@ -65,48 +77,58 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     """
     import pandas as pd
 
-    from restem.trainer import check_unchanged, train
+    from restem.trainer import check_unchanged
 
     refuse_unless_passed(gate)
     start = starting_policy(base_policy, parent, training)
     if start is not base_policy:
         check_unchanged(base_policy)
-    examples = training_set.to_pandas()
-    entry = journal.open(
-        "policy",
-        start=start.fingerprint,
-        training_set=fingerprint(examples.astype(object).to_numpy().tolist()),
-        training={name: value for name, value in asdict(training).items() if name not in _NOT_DECISIVE},
-        validation=None if validation is None else determined_by(validation),
-        add_special_tokens=add_special_tokens,
-        versions=versions("torch", "transformers", "trl", "restem"),
-    )
-    unfinished = entry.path(_UNFINISHED)
-
-    def make(folder: Path) -> None:
-        log = train(
-            examples,
-            start,
-            parameters=training,
-            output=folder,
-            add_special_tokens=add_special_tokens,
-            validation=validation,
-            unfinished=unfinished,
-        ).log
-        entry.write_text(_LOG, json.dumps(log))
-
-    if not entry.has("policy"):
-        entry.write("policy", make)
-    if unfinished.exists():
-        shutil.rmtree(unfinished)  # only now that the policy is whole
-    folder = entry.path("policy")
+    rows = training_set.to_pandas()
+    determined = _determined_by(rows, start, training, validation, add_special_tokens)
+    entry = journal.open("policy", **determined)
+    deleted = None if entry.has("policy") else retention.deleted(entry)
+    folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
+    if deleted is None:
+        unfinished = entry.path(_UNFINISHED)
+        _train(TrainingRequest(rows, start, training, folder, add_special_tokens, validation, unfinished), entry)
     policy = Policy(
         path=folder.as_posix(),
-        fingerprint=folder_fingerprint(folder),
+        fingerprint=deleted or folder_fingerprint(folder),
         iteration=parent.iteration + 1,
         name=base_policy.name,
         base=base_policy.fingerprint,
         parent=parent.fingerprint,
         trained_from=start.fingerprint,
+        made_with={**determined, "n_rows": len(rows)},
+        deleted=deleted is not None,
     )
     return policy, pd.DataFrame(json.loads(entry.path(_LOG).read_text(encoding="utf-8")), columns=_COLUMNS)
+
+
+def _determined_by(
+    rows: Table, start: Policy, training: TrainingParameters, validation: Validation | None, add_special_tokens: bool
+) -> dict[str, Any]:
+    """Return all that determines the weights, as JSON-like values."""
+    parameters = {name: value for name, value in asdict(training).items() if name not in _NOT_DECISIVE}
+    return {
+        "start": start.fingerprint,
+        "training_set": fingerprint(rows.astype(object).to_numpy().tolist()),
+        "training": parameters | launch_plan(training).decisive(),
+        "validation": None if validation is None else determined_by(validation),
+        "add_special_tokens": add_special_tokens,
+        "versions": versions("torch", "transformers", "trl", "restem"),
+    }
+
+
+def _train(request: TrainingRequest, entry: JournalEntry) -> None:
+    """Leave the policy and the log of its training in the journal, whole, and no checkpoint."""
+    from restem.trainer import train_as_asked
+
+    def make(folder: Path) -> None:
+        log = train_as_asked(request._replace(output=folder)).log
+        entry.write_text(_LOG, json.dumps(log))
+
+    if not entry.has("policy"):
+        entry.write("policy", make)
+    if request.unfinished and request.unfinished.exists():
+        shutil.rmtree(request.unfinished)  # only now that the policy is whole

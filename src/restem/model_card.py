@@ -28,6 +28,7 @@ def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str,
         PolicyError: If the policy's files are not those that were recorded, or the folder exists.
         TrainingError: If the folder cannot be written.
     """
+    policy.refuse_if_deleted()
     if output.exists():
         raise PolicyError(f"{output} exists; name a folder that does not")
     if folder_fingerprint(policy.folder) != policy.fingerprint or record["policy"] != policy.fingerprint:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _WEIGHTS = (".safetensors", ".bin", ".index.json")
 
 
+def holds_weights(file: Path) -> bool:
+    """Return whether a file of a model folder is weights, or says which file holds which."""
+    return file.name.endswith(_WEIGHTS)
+
+
 def save_policy(model: Any, weights: "Mapping[str, torch.Tensor]", base: Path, output: Path) -> None:
     """Write trained weights in the base policy's type; all other files are the base policy's own.
 
@@ -37,9 +42,7 @@ def save_policy(model: Any, weights: "Mapping[str, torch.Tensor]", base: Path, o
 
     dtype = AutoConfig.from_pretrained(base, local_files_only=True).dtype or torch.float32
     others = [
-        file
-        for file in base.iterdir()
-        if file.is_file() and file.name not in NOT_THE_MODEL and not file.name.endswith(_WEIGHTS)
+        file for file in base.iterdir() if file.is_file() and file.name not in NOT_THE_MODEL and not holds_weights(file)
     ]
     n_bytes = sum(tensor.numel() for tensor in weights.values()) * dtype.itemsize
     with saving(output, n_bytes=n_bytes):

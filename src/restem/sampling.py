@@ -106,10 +106,12 @@ class Sampling(NamedTuple):
 
         Raises:
             EngineError: If samples drawn here would not be those that the journal's entry is named for.
+            PolicyError: If the policy's weights were deleted.
         """
         here = versions(*self.versions)
         if here != self.versions:
             raise EngineError(f"this worker has {here}, but the run was started with {dict(self.versions)}")
+        self.policy.refuse_if_deleted()
         with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
 
             def do(shard: Shard, advance: Advance) -> None:

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.engines.loading import without_progress_bars
-from restem.errors import EmptyTrainingSetError, ParameterError, PolicyError, TrainingError
+from restem.errors import EmptyTrainingSetError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import link_or_copy
-from restem.parameters import TrainingParameters, uneven_batches
+from restem.launch_plan import is_first_process, launch_plan
+from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.schemas import check
 from restem.tables import Table
 from restem.training_progress import Workplace
+from restem.training_request import TrainingRequest
 from restem.training_setup import arithmetic, set_up
 from restem.validation import Validation
 
@@ -56,8 +58,8 @@ def train(  # noqa: PLR0913 - everything that decides the weights
 ) -> TrainingResult:
     """Return the finished training of the base policy, saved as a new policy folder.
 
-    The same arguments give the same weights, bit for bit, on one kind of CPU with one number of threads, whether
-    or not the training was killed and started again on the way.
+    The same arguments give the same weights, bit for bit, on one kind of CPU with one number of threads and of
+    processes, whether or not the training was killed and started again on the way.
 
     Args:
         training_set: The table `training_set`.
@@ -71,21 +73,48 @@ def train(  # noqa: PLR0913 - everything that decides the weights
 
     Raises:
         EmptyTrainingSetError: If there is nothing to learn from.
-        ParameterError: If batch_size is not a multiple of micro_batch_size.
+        ParameterError: If batches cannot be cut into micro batches, or processes not be started as asked.
         PolicyError: If the base policy is gone or has changed.
-        TrainingError: If rows are too long or hold nothing to learn, the loss becomes infinite or NaN, or the disk
-            is full.
+        TrainingError: If rows are too long or hold nothing to learn, the loss becomes infinite or NaN, the disk
+            is full, or a process was killed.
     """
-    if len(training_set) == 0:
+    return train_as_asked(
+        TrainingRequest(training_set, base_policy, parameters, output, add_special_tokens, validation, unfinished)
+    )
+
+
+def train_as_asked(request: TrainingRequest) -> TrainingResult:
+    """Return what `train` returns for these arguments."""
+    if len(request.rows) == 0:
         raise EmptyTrainingSetError(
             "the training set is empty: no sample was good enough; raise sampling.n, or ask easier questions"
         )
-    _check_request(parameters, base_policy, output)
-    rows = check("training_set", training_set)
+    launch_plan(request.parameters)
+    _check_folders(request)
+    launched = {"in_process": train_here, "accelerate": _train_in_processes}[request.parameters.launcher]
+    return launched(request._replace(rows=check("training_set", request.rows)))
+
+
+def _train_in_processes(request: TrainingRequest) -> TrainingResult:
+    from restem.launcher import train_in_processes
+
+    return train_in_processes(request)
+
+
+def train_here(request: TrainingRequest) -> TrainingResult:
+    """Return the finished training; of several processes that train together, each calls this.
+
+    The first process alone writes.
+
+    Raises:
+        TrainingError: As `train`.
+    """
+    rows, base_policy, parameters, output, add_special_tokens, validation, unfinished = request
     with without_progress_bars(), ExitStack() as held:
         folder = unfinished or Path(held.enter_context(tempfile.TemporaryDirectory()))
         workplace = Workplace(folder, checkpoint_every_s=parameters.checkpoint_every_s if unfinished else math.inf)
-        workplace.clear_unfinished()
+        if is_first_process():
+            workplace.clear_unfinished()
         trainer = set_up(
             rows, base_policy, parameters, workplace, validation=validation, add_special_tokens=add_special_tokens
         )
@@ -103,20 +132,19 @@ def _finish(trainer: "WeightedSFTTrainer", output: Path, dtype: str) -> Training
     watch = trainer.watch
     best_step = watch.progress.best_step or trainer.state.global_step
     if watch.progress.best_step:
-        # Links, because a kill may come before the caller has the policy: the workplace must still be whole then.
-        shutil.copytree(watch.workplace.weights(best_step), output, copy_function=link_or_copy, dirs_exist_ok=True)
+        if is_first_process():
+            # Links, because a kill may come before the caller has the policy: the workplace must still be whole then.
+            shutil.copytree(watch.workplace.weights(best_step), output, copy_function=link_or_copy, dirs_exist_ok=True)
     else:
         watch.save(trainer, output)
     return TrainingResult(output, watch.progress.log, best_step, dtype, trainer.args.device.type)
 
 
-def _check_request(parameters: TrainingParameters, base_policy: Policy, output: Path) -> None:
-    problem = uneven_batches(parameters)
-    if problem:
-        raise ParameterError(problem)
+def _check_folders(request: TrainingRequest) -> None:
+    output = request.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise TrainingError(f"the policy was to be saved to {output}, which holds something already; give a new folder")
-    check_unchanged(base_policy)
+    check_unchanged(request.base_policy)
 
 
 def check_unchanged(policy: Policy) -> None:
@@ -125,6 +153,7 @@ def check_unchanged(policy: Policy) -> None:
     Raises:
         PolicyError: If it is gone or has changed.
     """
+    policy.refuse_if_deleted()
     if not policy.folder.is_dir():
         raise PolicyError(f"the base policy {policy.name} was at {policy.path}, which is gone")
     found = folder_fingerprint(policy.folder)

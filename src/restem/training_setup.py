@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
+from restem.errors import TrainingError
+from restem.launch_plan import LaunchPlan, launch_plan, micro_batch_size
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from restem.weighted_sft import WeightedSFTTrainer
 
     _MakeBatch = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
+
+
+_LONGEST_WAIT_S = 4 * 3600  # of a process for the first one, which measures the reward meanwhile
 
 
 def set_up(  # noqa: PLR0913 - what a training is made of
@@ -64,22 +69,29 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         allow_truncation=parameters.allow_truncation,
         add_special_tokens=add_special_tokens,
     )
+    plan = launch_plan(parameters)
+    size = micro_batch_size(parameters, plan)
     share_prefix = can_share_prefixes(model)
     if parameters.lora:
         model = add_adapters(model, parameters.lora, seed=parameters.seed)
     # A checkpointed forward pass keeps no keys and values, so it has nothing to share.
     share_prefix = share_prefix and not (parameters.gradient_checkpointing or parameters.packing)
+    # Processes that hold parts of the weights must all make the same forward passes, so none makes one more.
+    share_prefix = share_prefix and not plan.is_sharded
     make_batch = pack if parameters.packing else partial(collate, share_prefix=share_prefix)
     solutions = [] if validation is None else encode_rows(validation.solutions, tokenizer, add_special_tokens)
     trainer = WeightedSFTTrainer(
         model=model,
-        args=_trl_config(parameters, n_rows=len(examples), scratch=workplace.scratch),
+        args=_trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch),
         # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
-        train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples))]}),
+        train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
         data_collator=lambda picked: _batch(examples, [row["input_ids"][0] for row in picked], make_batch),
         processing_class=tokenizer,
         sampler=EpochSampler(
-            [len(example.input_ids) for example in examples], batch_size=parameters.batch_size, seed=parameters.seed
+            [len(example.input_ids) for example in examples],
+            batch_size=parameters.batch_size,
+            seed=parameters.seed,
+            multiple_of=size * plan.n_processes if plan.n_processes > 1 else 1,
         ),
         schedule=parameters.schedule,
         row_names=row_names(rows),
@@ -89,11 +101,22 @@ def set_up(  # noqa: PLR0913 - what a training is made of
             measured_after=_measured_after(parameters, len(examples)) if validation else frozenset(),
             patience=parameters.patience,
             reward_of=lambda folder: greedy_reward(folder, validation) if validation else 0.0,
-            held_out=_batches(solutions, parameters.micro_batch_size or parameters.batch_size, make_batch),
+            held_out=_batches(solutions, size, make_batch),
         ),
     )
     trainer.remove_callback(PrinterCallback)
+    _check_processes(trainer.accelerator, plan)
     return trainer
+
+
+def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
+    """Raise unless the processes work together as planned: accelerate itself would go on as well as it can."""
+    found = accelerator.distributed_type.value
+    if accelerator.num_processes != plan.n_processes or (plan.is_sharded and found != plan.sharding):
+        raise TrainingError(
+            f"{plan.config} was to give {plan.n_processes} processes ({plan.sharding or 'whole weights in each'}), "
+            f"and there are {accelerator.num_processes} ({found})"
+        )
 
 
 def context_of(config: Any) -> int | None:
@@ -102,10 +125,18 @@ def context_of(config: Any) -> int | None:
 
 
 def _batch(examples: list[Example], indices: list[int], make: "_MakeBatch") -> "dict[str, torch.Tensor]":
+    """Return a micro batch, with its rows' indices and their number of tokens; an index past the end fills up."""
     import torch
 
-    batch = make([examples[index] for index in indices])
-    return {**batch, "rows": torch.tensor(indices)}
+    picked = [examples[index] if index < len(examples) else _nothing_of(examples[0]) for index in indices]
+    n_tokens = sum(len(examples[index].input_ids) for index in indices if index < len(examples))
+    return {**make(picked), "rows": torch.tensor(indices), "n_tokens": torch.tensor(n_tokens)}
+
+
+def _nothing_of(example: Example) -> Example:
+    """Return a row with nothing to learn, so that every process has as many rows as the others."""
+    prompt = example.input_ids[: example.n_prompt]
+    return Example(prompt, len(prompt), 0.0)
 
 
 def _batches(examples: list[Example], size: int, make: "_MakeBatch") -> "list[dict[str, torch.Tensor]]":
@@ -121,17 +152,17 @@ def _measured_after(parameters: TrainingParameters, n_rows: int) -> frozenset[in
     return validation_steps(parameters.epochs * n_steps, n_steps_per_epoch=n_steps, every=parameters.eval_every)
 
 
-def _trl_config(parameters: TrainingParameters, *, n_rows: int, scratch: Path) -> Any:
+def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int, scratch: Path) -> Any:
     import torch
     from trl import SFTConfig
 
-    micro_batch_size = parameters.micro_batch_size or parameters.batch_size
+    size = micro_batch_size(parameters, plan)
     n_steps = parameters.epochs * math.ceil(n_rows / parameters.batch_size)
     config = SFTConfig(
         output_dir=str(scratch),
         num_train_epochs=parameters.epochs,
-        per_device_train_batch_size=micro_batch_size,
-        gradient_accumulation_steps=parameters.batch_size // micro_batch_size,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=parameters.batch_size // (size * plan.n_processes),
         learning_rate=parameters.learning_rate,
         warmup_steps=math.ceil(parameters.warmup_share * n_steps),
         weight_decay=parameters.weight_decay,
@@ -149,6 +180,9 @@ def _trl_config(parameters: TrainingParameters, *, n_rows: int, scratch: Path) -
         eval_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,  # processes make unequal numbers of forward passes where rows share prompts
+        ddp_timeout=_LONGEST_WAIT_S,
     )
     if config.n_gpu > 1:  # TRL refuses DataParallel; one process uses one GPU
         config._n_gpu = 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from restem.adapters import merged_weights, without_adapters
+from restem.launch_plan import outside_of_the_group
 from restem.policy_files import save_policy
 from restem.training_progress import Progress, Workplace
 
@@ -53,7 +54,9 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a measurement and a checkpoint when they are due; both happen after the step is logged."""
         control.should_evaluate = state.global_step in self._measured_after
-        control.should_save = state.global_step < state.max_steps and self.workplace.checkpoint_is_due()
+        # The clocks of processes differ, and a checkpoint takes all of them.
+        due = _as_first_process_says(self.workplace.checkpoint_is_due())
+        control.should_save = state.global_step < state.max_steps and due
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """End the training when its reward has stopped getting better."""
@@ -65,13 +68,16 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
         """Measure the weights as the policy that they would be, and keep them if they are the best so far."""
         step = trainer.state.global_step
         loss = trainer.loss_on(self._held_out)
-        folder = self.workplace.candidate(step)
+        is_first, reward = trainer.accelerator.is_main_process, 0.0
+        folder = self.workplace.candidate(step) if is_first else self.workplace.folder
         self.save(trainer, folder)
-        reward = self._reward_of(folder)
-        if self.progress.note_validation(reward=reward, loss=loss):
-            self.workplace.keep(step)
-        else:
-            self.workplace.drop(step)
+        if is_first:
+            with outside_of_the_group():
+                reward = self._reward_of(folder)
+        reward = _as_first_process_says(reward)
+        is_best = self.progress.note_validation(reward=reward, loss=loss)
+        if is_first:
+            (self.workplace.keep if is_best else self.workplace.drop)(step)
         of_loss = "" if loss is None else f", loss {loss:.4f}"
         _logger.info(
             "optimizer step %d of %d: validation reward %.3f%s; the best is %.3f at step %d",
@@ -84,10 +90,11 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
         )
 
     def save(self, trainer: "WeightedSFTTrainer", folder: Path) -> None:
-        """Write the weights as they are now as a policy folder."""
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        weights = merged_weights(model, trainer.accelerator.get_state_dict(trainer.model))
-        save_policy(without_adapters(model), weights, self.base, folder)
+        """Write the weights as they are now as a policy folder; processes that hold parts bring them together."""
+        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        if trainer.accelerator.is_main_process:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            save_policy(without_adapters(model), merged_weights(model, weights), self.base, folder)
 
     def publish_checkpoint(self, written: Path, trainer: "WeightedSFTTrainer") -> None:
         """Name the checkpoint that the trainer has written."""
@@ -102,3 +109,10 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
             f". The best weights so far, of step {step} with a validation reward of {self.progress.best_reward:.3f}, "
             f"are kept in {self.workplace.weights(step)}"
         )
+
+
+def _as_first_process_says(value: Any) -> Any:
+    """Return the first process's value in every process."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]

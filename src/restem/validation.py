@@ -57,17 +57,26 @@ def plan_validation(  # noqa: PLR0913 - everything that decides what is measured
     Raises:
         TrainingError: If there is no validation question.
     """
+    refuse_without_questions(questions, every=every)
     if every is None:
         return None
     asked = questions[questions["split"] == _SPLIT]
-    if asked.empty:
-        raise TrainingError(
-            "training.eval_every asks for the reward on validation questions, and there are none: set "
-            "questions.n_validation (or give questions of your own the split 'validation'), "
-            "or train all epochs with training.eval_every=null"
-        )
     prompted = prompts[prompts["question_id"].isin(asked["question_id"])].assign(suite=_SPLIT)
     return Validation(asked, Draw(prompted, greedy_decoding(sampling), "validation", 0), choice, scoring, solutions)
+
+
+def refuse_without_questions(questions: Table, *, every: float | None) -> None:
+    """Raise if the reward is to be measured and there is no question to measure it on.
+
+    Raises:
+        TrainingError: With what to set.
+    """
+    if every is not None and not (questions["split"] == _SPLIT).any():
+        raise TrainingError(
+            "training.eval_every asks for the reward on validation questions, and there are none, or none whose gold "
+            "can be judged (see quarantined_questions): set questions.n_validation (or give questions of your own the "
+            "split 'validation'), or train all epochs with training.eval_every=null"
+        )
 
 
 def greedy_reward(folder: Path, validation: Validation) -> float:

@@ -33,21 +33,23 @@ _N_LINES = 10  # of log per training
 class EpochSampler(Sampler[int]):
     """The order of rows; another one in every epoch."""
 
-    def __init__(self, lengths: list[int], *, batch_size: int, seed: int) -> None:
-        """Order rows of these lengths in tokens."""
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+    def __init__(self, lengths: list[int], *, batch_size: int, seed: int, multiple_of: int = 1) -> None:
+        """Order rows of these lengths in tokens; an epoch is filled up with the index after the last row."""
+        self.lengths, self.batch_size, self.seed, self._epoch = lengths, batch_size, seed, 0
+        self._multiple_of = multiple_of
 
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of this epoch; called by the trainer."""
-        self.epoch = epoch
+    def start_at(self, step: int) -> None:
+        """Take the order of the epoch that follows so many optimizer steps, whole or gone on with."""
+        self._epoch = step // math.ceil(len(self.lengths) / self.batch_size)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the rows' indices."""
-        return iter(epoch_order(self.lengths, batch_size=self.batch_size, seed=self.seed, epoch=self.epoch))
+        yield from epoch_order(self.lengths, batch_size=self.batch_size, seed=self.seed, epoch=self._epoch)
+        yield from [len(self.lengths)] * (len(self) - len(self.lengths))
 
     def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.lengths)
+        """Return the number of rows, what fills up included."""
+        return math.ceil(len(self.lengths) / self._multiple_of) * self._multiple_of
 
 
 class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
@@ -60,15 +62,26 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
         super().__init__(**options)
         self.sampler, self.schedule, self.row_names, self.watch = sampler, schedule, row_names, watch
         self.add_callback(watch)
-        self._batches: list[dict[str, torch.Tensor]] = []  # of the current optimizer step
+        self._batches: list[dict[str, torch.Tensor]] = []  # of the current optimizer step, those of this process
+        self._n_trained = self._n_total = 0  # tokens of the step, of all processes
         # Else the trainer divides by the number of micro batches, and a short one counts as much as a long one.
         self.model_accepts_loss_kwargs = True
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list[Any], Any]:
-        """Return the micro batches of one optimizer step, and the number of tokens that they learn."""
+        """Return this process's micro batches of one optimizer step, and what to divide its loss by.
+
+        That is the number of tokens that all processes learn in the step, over the number of processes: the gradient
+        of the step is the mean of theirs.
+        """
+        # Its order is drawn when the first batch of an epoch is. The trainer's own word does not reach it through the
+        # wrappers of a training in several processes that goes on within an epoch.
+        self.sampler.start_at(self.state.global_step)
         self._batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         n_trained = sum(int((batch["targets"] != IGNORED).sum()) for batch in self._batches)
-        return self._batches, torch.tensor(n_trained, device=device)
+        n_total = sum(int(batch["n_tokens"]) for batch in self._batches)
+        counts = self.accelerator.reduce(torch.tensor([n_trained, n_total], device=device), reduction="sum")
+        self._n_trained, self._n_total = counts.tolist()
+        return self._batches, torch.tensor(self._n_trained / self.accelerator.num_processes, device=device)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Return a micro batch's loss after its backward pass; out of memory, go on with half as many rows at once.
@@ -81,9 +94,14 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
                 return [self._in_parts(model, batch, num_items_in_batch) for batch in to_do][-1]
             except (RuntimeError, MemoryError) as error:
                 width = min(self.watch.progress.micro_batch_size or len(inputs["rows"]), len(inputs["rows"])) // 2
-                # The other processes of a distributed training would wait for ever for this one's gradients.
-                if not is_out_of_memory(error) or width == 0 or self.accelerator.num_processes > 1:
+                if not is_out_of_memory(error) or width == 0:
                     raise
+                if self.accelerator.num_processes > 1:
+                    # The others wait for this one's gradients, so it cannot take the step again alone.
+                    raise TrainingError(
+                        f"process {self.accelerator.process_index} of {self.accelerator.num_processes} is out of "
+                        f"memory with {len(inputs['rows'])} rows at once; set training.micro_batch_size to {width}"
+                    ) from error
             _logger.warning("out of memory: going on with micro batches of %d rows", width)
             self.watch.progress.micro_batch_size = width
             model.zero_grad()
@@ -171,7 +189,9 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
         n_bytes = 12 * sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
         with saving(written, n_bytes=n_bytes):
             super(SFTTrainer, self)._save_checkpoint(model, trial)  # SFTTrainer's own also writes a model card
-        self.watch.publish_checkpoint(written, self)
+        self.accelerator.wait_for_everyone()  # each process writes its random numbers
+        if self.accelerator.is_main_process:
+            self.watch.publish_checkpoint(written, self)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Note an optimizer step; stop when it has gone wrong, before anything is saved."""
@@ -179,7 +199,8 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
             return
         step = self.state.global_step
         if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
-            rows = [self.row_names[row] for batch in self._batches for row in batch["rows"].tolist()]
+            own = torch.cat([batch["rows"] for batch in self._batches]).to(self.args.device)
+            rows = [self.row_names[row] for row in self.accelerator.gather(own).tolist() if row < len(self.row_names)]
             raise TrainingError(
                 f"at optimizer step {step} of {self.state.max_steps} the loss was {logs['loss']} and the norm of its "
                 f"gradient {logs['grad_norm']}; lower training.learning_rate (now {self.args.learning_rate}), or look "
@@ -194,8 +215,8 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
                 "loss": logs["loss"],
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": logs["grad_norm"],
-                "n_tokens_trained": sum(int((batch["targets"] != IGNORED).sum()) for batch in self._batches),
-                "n_tokens_total": sum(int(batch["attention_mask"].sum()) for batch in self._batches),
+                "n_tokens_trained": self._n_trained,
+                "n_tokens_total": self._n_total,
             }
         )
 

@@ -1,0 +1,129 @@
+"""Which policies' weights are kept, and the deletion of the others: `em.keep_policies`.
+
+A policy without weights keeps its record, configuration and tokenizer, so that the experiment stays complete. In the
+journal a mark says which experiment deleted them: that one does not train again, another one that asks for the same
+training does.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any, NamedTuple
+
+from restem.journal import Journal, JournalEntry
+from restem.journal_use import file_keys
+from restem.policy_files import holds_weights
+
+WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
+_RECORD = "policy.json"  # of a policy's version
+_JUDGED_BY = "validation/pass_at_1"
+
+
+class Retention(NamedTuple):
+    """What an experiment keeps."""
+
+    experiment: str = ""
+    keep: str = "all"  # em.keep_policies
+
+    def deleted(self, entry: JournalEntry) -> str | None:
+        """Return the fingerprint of the policy that this experiment had of a training and deleted; None if it has it.
+
+        An experiment that keeps all has a deleted policy trained again.
+        """
+        mark = entry.path(self.mark)
+        if self.keep == "all" or not mark.exists():
+            return None
+        return str(json.loads(mark.read_text(encoding="utf-8"))["fingerprint"])
+
+    @property
+    def mark(self) -> str:
+        """Return the name of the journal's part that says so."""
+        return f"deleted-by-{self.experiment}.json"
+
+
+KEEP_ALL = Retention()
+
+
+def unneeded(records: Mapping[int, Mapping[str, Any]], keep: str) -> list[int]:
+    """Return the iterations whose policies no later step needs, now that the last of these is recorded.
+
+    The base policy and the last one, which the next iteration samples from, always stay.
+
+    Args:
+        records: By iteration, from 0, without gaps.
+        keep: `em.keep_policies`.
+    """
+    last = max(records)
+    stays = {"all": set(records), "best": _best(records), "last": set()}[keep]
+    return [i for i in records if 0 < i < last and i not in stays]
+
+
+def _best(records: Mapping[int, Mapping[str, Any]]) -> set[int]:
+    """Return the first iteration with the most validation questions right; all, where that was not measured."""
+    measured = {i: record["metrics"].get(_JUDGED_BY) for i, record in records.items()}
+    values = {i: measure["value"] for i, measure in measured.items() if measure}
+    return {max(values, key=lambda i: (values[i], -i))} if values else set(records)
+
+
+def delete_weights(versions: Iterable[Any], journal: Journal, retention: Retention) -> int:
+    """Return how many bytes the disk has gained, after deleting the weights of a policy's versions.
+
+    What the journal holds of them goes too, unless another experiment's policy shares its bytes.
+
+    Args:
+        versions: The folders of the policy's versions, on a disk or in an object store.
+        journal: Where they were trained.
+        retention: Of the experiment.
+    """
+    entries = [JournalEntry(folder) for folder in journal.root.glob("policy-*")]
+    freed = 0
+    for version in versions:
+        record = json.loads((version / _RECORD).read_text(encoding="utf-8"))
+        weights = _weights(version)
+        keys = file_keys(file for file in weights if isinstance(file, Path))
+        _mark_version(version / _RECORD, record)
+        freed += _delete(weights)
+        for entry in entries:
+            kept = _weights(entry.path("policy"))
+            if keys & file_keys(kept) and all(file.stat().st_nlink == 1 for file in kept):
+                entry.write_text(retention.mark, json.dumps({"fingerprint": record["fingerprint"]}))
+                freed += sum(file.stat().st_size for file in kept)
+                _strip(entry)
+    return freed
+
+
+def _weights(folder: Any) -> list[Any]:
+    return [file for file in folder.rglob("*") if file.is_file() and holds_weights(file)]
+
+
+def _strip(entry: JournalEntry) -> None:
+    """Leave of a trained policy what is not weights, under another name."""
+    if not entry.has(WITHOUT_WEIGHTS):
+        entry.write(WITHOUT_WEIGHTS, lambda target: _copy_rest(entry.path("policy"), target))
+    # A kill in mid-deletion must not leave a policy that looks whole.
+    rmtree(entry.path("policy").rename(entry.path(".policy.deleted")))
+
+
+def _copy_rest(policy: Path, target: Path) -> None:
+    copytree(policy, target, ignore=lambda folder, names: [name for name in names if holds_weights(Path(folder, name))])
+
+
+def _mark_version(file: Any, record: dict[str, Any]) -> None:
+    text = json.dumps({**record, "deleted": True}, indent=1, sort_keys=True)
+    if not isinstance(file, Path):
+        file.write_text(text, encoding="utf-8")  # an object store takes it whole or not at all
+        return
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+
+
+def _delete(files: Iterable[Any]) -> int:
+    freed = 0
+    for file in files:
+        stat = file.stat()
+        shared = isinstance(file, Path) and stat.st_nlink > 1
+        freed += 0 if shared else stat.st_size
+        file.unlink()
+    return freed
