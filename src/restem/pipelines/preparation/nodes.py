@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem import base_models, canaries, contamination, prompts, questions, solutions
+from restem import base_models, canaries, contamination, prompts, questions, solutions, validation
 from restem.journal import Journal
 from restem.parameters import (
     LimitsParameters,
@@ -10,6 +10,7 @@ from restem.parameters import (
     PromptParameters,
     QuestionsParameters,
     ScoringParameters,
+    TrainingParameters,
 )
 from restem.policy import Policy
 from restem.tables import ShardedTable, Table
@@ -62,7 +63,8 @@ def render_prompts(judgeable_questions: Table, policy_0: Policy, parameters: Pro
 
 
 def summarise_questions(
-    questions: Table, quarantined_questions: Table, near_duplicates: Table, prompts: Table
+    questions: Table, quarantined_questions: Table, near_duplicates: Table, prompts: Table, training: TrainingParameters
 ) -> dict[str, Any]:
     """Return how many questions each split and level has, what was quarantined, and what was in two splits."""
+    validation.refuse_without_questions(questions, every=training.eval_every)
     return canaries.summarise_questions(questions, quarantined_questions, near_duplicates, prompts)

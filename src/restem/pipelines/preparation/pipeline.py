@@ -59,7 +59,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 summarise_questions,
-                ["questions", "quarantined_questions", "near_duplicates", "prompts"],
+                ["questions", "quarantined_questions", "near_duplicates", "prompts", "params:training"],
                 "questions_summary",
                 name="summarise_questions",
             ),
