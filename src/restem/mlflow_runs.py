@@ -1,8 +1,11 @@
 """The runs of an experiment in MLflow: one parent, a child per iteration; what was superseded is kept and marked."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem.mlflow_datasets import DatasetName
+from restem.mlflow_models import supersede_models
 from restem.parameters import Parameters
 from restem.records import record_id
 
@@ -13,7 +16,19 @@ if TYPE_CHECKING:
 _PARAMETERS_PER_CALL = 100  # limits of the tracking server's REST interface
 _METRICS_PER_CALL = 1000
 _MAX_PARAMETER_CHARACTERS = 6000
-CURVE = "training/step_"  # metrics of a child run whose step is the optimizer's
+_KIND = "mlflow.experimentKind"
+CURVE = "training_curve/"  # metrics of a child run whose step is the optimizer's
+ORDER = "iteration"  # metric of a child run: its iteration, a column that sorts as a number
+
+
+class Point(NamedTuple):
+    """A number of a run at a step: the iteration, or the optimizer's step."""
+
+    name: str
+    value: float
+    step: int
+    model_id: str | None = None  # of the logged model that it was measured of
+    dataset: DatasetName | None = None  # that it was measured on
 
 
 class TrackingSession(NamedTuple):
@@ -22,6 +37,7 @@ class TrackingSession(NamedTuple):
     client: "MlflowClient"
     experiment_id: str
     parameters: Parameters
+    started_ms: int | None = None  # when the experiment began, in milliseconds since the epoch; None is now
 
 
 def experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> str:
@@ -35,7 +51,8 @@ def experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> s
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    return str(client.create_experiment(name, artifact_location=artifacts))
+    # The tag spares the user the question what kind of experiment it is, and shows runs rather than traces.
+    return str(client.create_experiment(name, artifact_location=artifacts, tags={_KIND: "custom_model_development"}))
 
 
 class Runs(NamedTuple):
@@ -65,6 +82,7 @@ def find_runs(session: TrackingSession, records: Mapping[int, Mapping[str, Any]]
         for run in [*parents, *outdated]:
             client.set_tag(run.info.run_id, "restem.superseded", "true")
             client.set_tag(run.info.run_id, "mlflow.runName", f"{run.info.run_name} (superseded)")
+            supersede_models(client, run.info.run_id, experiment_id=session.experiment_id)
         parent = _create_parent(session)
         for run in sorted(current, key=lambda run: current[run]):
             _adopt(client, parent, run, current[run])
@@ -86,9 +104,14 @@ def _holds(run: "Run", ids: Mapping[int, str]) -> bool:
 
 
 def _create_parent(session: TrackingSession) -> str:
-    name = session.parameters.experiment
-    tags = {"restem.kind": "experiment", "restem.experiment": name}
-    run = session.client.create_run(session.experiment_id, tags=tags, run_name=name)
+    name, parameters = session.parameters.experiment, session.parameters
+    tags = {
+        "restem.kind": "experiment",
+        "restem.experiment": name,
+        "restem.method": parameters.method,
+        "restem.base": parameters.policy.model,
+    }
+    run = session.client.create_run(session.experiment_id, tags=tags, run_name=name, start_time=session.started_ms)
     session.client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
@@ -97,16 +120,29 @@ def _adopt(client: "MlflowClient", parent: str, child: str, i: int) -> None:
     data = client.get_run(child).data
     client.set_tag(child, "mlflow.parentRunId", parent)
     log_missing_parameters(client, parent, data.params)
-    log_metrics(client, parent, {n: v for n, v in data.metrics.items() if not n.startswith(CURVE)}, step=i)
+    own = {name: value for name, value in data.metrics.items() if name != ORDER and not name.startswith(CURVE)}
+    log_points(client, parent, (Point(name, value, i) for name, value in own.items()))
 
 
-def log_metrics(client: "MlflowClient", run: str, metrics: Mapping[str, float], *, step: int) -> None:
-    """Log any number of metrics at one step."""
+def log_points(client: "MlflowClient", run: str, points: Iterable[Point]) -> None:
+    """Log any number of points; MLflow draws finite numbers only, and others are left out."""
     from mlflow.entities import Metric
     from mlflow.utils.time import get_current_time_millis
 
     now = get_current_time_millis()
-    entities = [Metric(name, value, now, step) for name, value in metrics.items()]
+    entities = [
+        Metric(
+            point.name,
+            point.value,
+            now,
+            point.step,
+            model_id=point.model_id,
+            dataset_name=point.dataset.name if point.dataset else None,
+            dataset_digest=point.dataset.digest if point.dataset else None,
+        )
+        for point in points
+        if math.isfinite(point.value)
+    ]
     for start in range(0, len(entities), _METRICS_PER_CALL):
         client.log_batch(run, metrics=entities[start : start + _METRICS_PER_CALL])
 

@@ -7,25 +7,24 @@ over many of them, and its commands import mlflow (seconds) at every start of ke
 
 import base64
 import json
-import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import RestemError
 from restem.experiment import Catalog
-from restem.fingerprints import fingerprint
 from restem.history import FIGURES
-from restem.mlflow_runs import CURVE, TrackingSession, experiment_id, find_runs, log_metrics, log_missing_parameters
+from restem.mlflow_iterations import log_iteration, span_of
+from restem.mlflow_runs import TrackingSession, experiment_id, find_runs
 from restem.parameters import Parameters
-from restem.records import flat, record_id, stale_iterations
+from restem.records import stale_iterations
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
 
 
 class TrackingError(RestemError):
@@ -58,6 +57,22 @@ def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int
     Raises:
         TrackingError: If MLflow cannot be reached, with the command that logs later.
     """
+    with reaching(parameters, project, later="restem mlflow-sync") as where:
+        return _sync(catalog, parameters, where)
+
+
+@contextmanager
+def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[Destination]:
+    """Return where to log to, and take whatever MLflow raises inside as one error.
+
+    Args:
+        parameters: All parameters.
+        project: The project's folder, for its own store.
+        later: The command that logs later.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached or refuses.
+    """
     seconds = str(parameters.tracking.timeout_s)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", seconds)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -65,12 +80,12 @@ def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int
 
     where = destination(project)
     try:
-        return _sync(catalog, parameters, where)
+        yield where
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise TrackingError(
             f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
-            "log them later with: restem mlflow-sync"
+            f"log them later with: {later}"
         ) from error
 
 
@@ -79,116 +94,34 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
 
     client = MlflowClient(tracking_uri=where.uri)
     mlflow_experiment = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
-    session = TrackingSession(client, mlflow_experiment, parameters)
-    records = {i: catalog.load(f"record_{i}") for i in _recorded(catalog, parameters.em.iterations)}
+    records = {i: catalog.load(f"record_{i}") for i in _recorded(catalog)}
+    spans = [span_of(catalog, i) for i in records]
+    started = min((span.start_ms for span in spans), default=None)
+    session = TrackingSession(client, mlflow_experiment, parameters, started)
     parent, logged = find_runs(session, records)
-    new = {i: _log_iteration(session, parent, catalog, records[i]) for i in records if i not in logged}
+    runs = dict(logged)
+    new = [i for i in records if i not in logged]
+    for i in new:
+        runs[i] = log_iteration(session, parent, catalog, records[i], runs)
     stale = stale_iterations(records)
-    for i, run in (logged | new).items():
+    for i, run in runs.items():
         client.set_tag(run, "restem.stale", str(i in stale).lower())
     if new:
         _log_report(client, parent, catalog)
-    return list(new)
+        client.set_terminated(parent, end_time=max(span.end_ms for span in spans))
+    return new
 
 
-def _recorded(catalog: Catalog, iterations: int) -> Iterator[int]:
+def _recorded(catalog: Catalog) -> Iterator[int]:
     """Return the iterations that have a record, up to the first that has none."""
-    return takewhile(lambda i: catalog.exists(f"record_{i}"), range(iterations + 1))
-
-
-def _log_iteration(session: TrackingSession, parent: str, catalog: Catalog, record: dict[str, Any]) -> str:
-    client, i, name = session.client, record["iteration"], session.parameters.experiment
-    tags = {
-        "mlflow.parentRunId": parent,
-        "mlflow.source.git.commit": record["git_commit"],
-        "restem.kind": "iteration",
-        "restem.experiment": name,
-        "restem.iteration": str(i),
-        "restem.policy": record["policy"],
-        "restem.parent": str(record["parent"]),
-        "restem.base": record["model"],
-    }
-    run = client.create_run(session.experiment_id, tags=tags, run_name=f"{name} iteration {i}").info.run_id
-    _log_parameters(client, run, record)
-    _log_parameters(client, parent, record)
-    metrics = _metrics(record) | _cost(catalog, i)
-    log_metrics(client, run, metrics, step=i)
-    log_metrics(client, parent, metrics, step=i)
-    client.log_inputs(run, _datasets(catalog, record))
-    client.log_dict(run, record, "record.json")
-    _log_training(client, run, catalog, i)
-    _log_table(client, run, catalog, f"evaluation_{i}")
-    # The tag is last: a run that was cut short is found without it.
-    client.set_tag(run, "restem.record", record_id(record))
-    client.set_terminated(run)
-    return str(run)
-
-
-def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for name, measured in record["metrics"].items():
-        values |= {name: measured["value"], f"{name}_low": measured["low"], f"{name}_high": measured["high"]}
-    for stage in ("scoring", "filtering", "training"):
-        numbers = flat(record[stage])
-        values |= {
-            f"{stage}/{_metric_name(name)}": float(number)
-            for name, number in numbers.items()
-            if isinstance(number, (int, float))
-        }
-    return values
-
-
-def _cost(catalog: Catalog, i: int) -> dict[str, float]:
-    if not catalog.exists("node_seconds"):
-        return {}
-    seconds = catalog.load("node_seconds")
-    prefix = f"iteration_{i}."
-    return {f"cost/seconds_{name.removeprefix(prefix)}": s for name, s in seconds.items() if name.startswith(prefix)}
-
-
-def _metric_name(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
-
-
-def _log_parameters(client: "MlflowClient", run: str, record: Mapping[str, Any]) -> None:
-    versions = {f"version.{name}": version for name, version in record["versions"].items()}
-    log_missing_parameters(client, run, flat(record["parameters"]) | versions)
-
-
-def _log_training(client: "MlflowClient", run: str, catalog: Catalog, i: int) -> None:
-    name = f"training_log_{i}"
-    if i == 0 or not catalog.exists(name):
-        return
-    for row in catalog.load(name).to_dict("records"):
-        measured = {key: float(value) for key, value in row.items() if key != "step" and not math.isnan(value)}
-        numbers = {f"{CURVE}{key}": value for key, value in measured.items()}
-        log_metrics(client, run, numbers, step=int(row["step"]))
-
-
-def _log_table(client: "MlflowClient", run: str, catalog: Catalog, name: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.parquet"
-        catalog.load(name).to_parquet(file, index=False)
-        client.log_artifact(run, str(file))
-
-
-def _datasets(catalog: Catalog, record: Mapping[str, Any]) -> "list[DatasetInput]":
-    import mlflow.data
-    from mlflow.entities import DatasetInput, InputTag
-
-    questions = catalog.load("questions")
-    inputs = []
-    for split in ("train", "validation", "test"):
-        rows = questions[questions["split"] == split]
-        dataset = mlflow.data.from_pandas(
-            rows, name=f"questions/{split}", digest=fingerprint([record["questions_digest"], split])
-        )
-        context = InputTag("mlflow.data.context", "training" if split == "train" else "evaluation")
-        inputs.append(DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[context]))
-    return inputs
+    return takewhile(lambda i: catalog.exists(f"record_{i}"), count())
 
 
 def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
+    from restem.reports import format_table
+
+    if catalog.exists("results"):
+        client.set_tag(parent, "mlflow.note.content", f"```\n{format_table(catalog.load('results'))}\n```")
     for name, file in (("report_html", "report.html"), ("report_markdown", "report.md")):
         if catalog.exists(name):
             client.log_text(parent, catalog.load(name), file)

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import pandas as pd
 import pytest
 
 from restem.errors import EmptyTrainingSetError, ExperimentError, ParameterError, PolicyError, QuestionsError
@@ -200,87 +198,6 @@ def test_run_prints_the_results_with_intervals(project: Project) -> None:
     assert result.returncode == 0, result.stderr
     assert "test" in result.stdout
     assert "[" in result.stdout
-
-
-def mlflow_runs(project: Project) -> pd.DataFrame:
-    client = mlflow.MlflowClient(f"sqlite:///{project.folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("restem")
-    assert experiment is not None
-    return client.search_runs([experiment.experiment_id])
-
-
-def test_mlflow_has_a_parent_and_a_child_per_iteration_with_the_same_metrics(finished: Project) -> None:
-    runs = mlflow_runs(finished)
-    parents = [run for run in runs if run.data.tags["restem.kind"] == "experiment"]
-    children = {run.data.tags["restem.iteration"]: run for run in runs if run.data.tags["restem.kind"] == "iteration"}
-
-    assert [run.data.tags["restem.experiment"] for run in parents] == ["tiny"]
-    assert set(children) == {"0", "1", "2"}
-    for child in children.values():
-        assert child.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
-        assert {"test/pass_at_1", "validation/pass_at_1", "test/maj_at_4"} <= set(child.data.metrics)
-        assert child.data.params["sampling.n"] == "64"
-        assert child.inputs.dataset_inputs
-
-
-def test_mlflow_values_are_those_of_the_catalog(finished: Project) -> None:
-    runs = {run.data.tags.get("restem.iteration"): run for run in mlflow_runs(finished)}
-
-    for i in range(3):
-        recorded = finished.catalog().load(f"record_{i}")["metrics"]["test/pass_at_1"]["value"]
-        assert runs[str(i)].data.metrics["test/pass_at_1"] == recorded
-
-
-def test_mlflow_parent_has_a_step_per_iteration_and_the_report(finished: Project) -> None:
-    client = mlflow.MlflowClient(f"sqlite:///{finished.folder / 'mlflow.db'}")
-    (parent,) = [run for run in mlflow_runs(finished) if run.data.tags["restem.kind"] == "experiment"]
-
-    history = client.get_metric_history(parent.info.run_id, "test/pass_at_1")
-
-    assert [metric.step for metric in history] == [0, 1, 2]
-    assert {"report.html", "report.md"} <= {file.path for file in client.list_artifacts(parent.info.run_id)}
-    figures = {file.path: file.file_size for file in client.list_artifacts(parent.info.run_id, "figures")}
-    assert figures["figures/pass_at_1.png"] > 1000
-
-
-def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(project: Project) -> None:
-    project.run(track=True, em__iterations=1)
-    project.run("em_iteration", track=True, em__iterations=1, em__iteration=1, sampling__n=48)
-    client = mlflow.MlflowClient(f"sqlite:///{project.folder / 'mlflow.db'}")
-
-    current = [run for run in mlflow_runs(project) if run.data.tags.get("restem.superseded") != "true"]
-
-    (parent,) = [run for run in current if run.data.tags["restem.kind"] == "experiment"]
-    children = {run.data.tags["restem.iteration"]: run for run in current if run is not parent}
-    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
-    assert children["1"].data.params["sampling.n"] == "48"
-    assert [metric.step for metric in client.get_metric_history(parent.info.run_id, "test/pass_at_1")] == [0, 1]
-    assert parent.data.metrics["test/pass_at_1"] == children["1"].data.metrics["test/pass_at_1"]
-
-
-def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> None:
-    before = {run.info.run_id: run.data.to_dictionary() for run in mlflow_runs(finished)}
-
-    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
-    subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True)
-
-    assert {run.info.run_id: run.data.to_dictionary() for run in mlflow_runs(finished)} == before
-
-
-def test_unreachable_tracking_server_loses_nothing_and_is_synced_later(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    project.run(track=True, em__iterations=1)
-    assert project.catalog().load("record_1")["iteration"] == 1
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-
-    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
-    result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-
-    assert result.returncode == 0, result.stderr
-    assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(project)} == {None, "0", "1"}
 
 
 def test_registry_lists_every_iteration_without_importing_torch(project: Project) -> None:
