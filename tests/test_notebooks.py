@@ -16,5 +16,9 @@ def test_notebook_runs_on_a_finished_experiment(
 
     NotebookClient(cells, timeout=120, resources={"metadata": {"path": str(finished.folder)}}).execute()
 
-    shown = [output for cell in cells.cells for output in cell.get("outputs", [])]
-    assert any("image/png" in output.get("data", {}) for output in shown)
+    outputs = [output for cell in cells.cells for output in cell.get("outputs", [])]
+    printed = "".join(output.get("text", "") for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    assert "policy_2 against policy_0:" in printed
+    for i in (1, 2):
+        assert f"iteration {i} learned sample" in printed

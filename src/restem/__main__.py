@@ -7,9 +7,13 @@ from restem.commands.compare import compare
 from restem.commands.export import export
 from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
+from restem.commands.migrate import migrate
+from restem.commands.plan import plan
 from restem.commands.project import mlflow_sync, status
+from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
+from restem.commands.trace import trace
 
 
 @click.group()
@@ -18,7 +22,21 @@ def restem() -> None:
     """Self-train language models with ReST^EM."""
 
 
-for _command in (score, audit, inspect, status, compare, study, journal, export, mlflow_sync):
+for _command in (
+    run,
+    score,
+    audit,
+    inspect,
+    status,
+    compare,
+    plan,
+    study,
+    trace,
+    journal,
+    export,
+    mlflow_sync,
+    migrate,
+):
     restem.add_command(_command)
 
 if __name__ == "__main__":
