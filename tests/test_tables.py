@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from restem.schemas import TableValidator, check
-from restem.tables import ShardedTable, write_shard
+from restem.tables import RowsByQuestion, ShardedTable, write_shard
 
 
 @pytest.fixture
@@ -65,3 +65,14 @@ def test_bad_shard_is_found_when_it_is_read(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="column 'prompt'"):
         list(table)
+
+
+def test_rows_of_questions_are_found_in_all_shards_that_hold_them(tmp_path: Path) -> None:
+    for number, names in enumerate((["a", "b"], ["c"], ["b", "b"])):
+        frame = pd.DataFrame({"question_id": names, "shard": number})
+        write_shard(frame, tmp_path / f"{number}.parquet")
+    rows = RowsByQuestion(ShardedTable(sorted(tmp_path.glob("[0-9].parquet"))))
+    (tmp_path / "1.parquet").write_text("not read again")
+
+    assert rows.rows(["b", "unknown"]).to_dict("list") == {"question_id": ["b", "b", "b"], "shard": [0, 2, 2]}
+    assert rows.rows(["unknown"]).empty

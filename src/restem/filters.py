@@ -16,7 +16,7 @@ from restem.journal import Journal
 from restem.parameters import FilteringParameters
 from restem.schemas import TRAINING_COLUMNS, check
 from restem.solutions import HUMAN
-from restem.tables import ShardedTable, Table, write_shard
+from restem.tables import RowsByQuestion, ShardedTable, Table, write_shard
 
 _BELOW = "reward below filtering.min_reward"
 _REPEATED = "repeated completion"
@@ -69,11 +69,14 @@ def select_training_set(  # noqa: PLR0913 - everything that decides what is lear
     )
     own = _own_rows(scored, sources.follow_up, prompts, parameters, seed) if "samples" in parameters.learn_from else ()
     files, held = [], set()
-    for number, rows in enumerate(itertools.chain(own, _rows_from_before(sources.kept_before, parameters))):
+    may_repeat = parameters.distinct and parameters.learn_from != ["samples"]  # a question's samples are in one shard
+    solved = _solved(scored, sources.follow_up) if parameters.only_solved else None
+    for number, rows in enumerate(itertools.chain(own, _rows_from_before(sources.kept_before, parameters, solved))):
         if rows.empty:
             continue
-        fresh = rows[[pair not in held for pair in _pairs(rows)]] if parameters.distinct else rows
-        held.update(_pairs(fresh))
+        fresh = rows[[pair not in held for pair in _pairs(rows)]] if may_repeat else rows
+        if may_repeat:
+            held.update(_pairs(fresh))
         if len(fresh):
             files.append(entry.path(f"{number:05d}.parquet"))
             write_shard(check("training_set", fresh), files[-1])
@@ -95,23 +98,36 @@ def _own_rows(
     import pandas as pd
 
     text_of = prompts.set_index("question_id")["prompt"]
-    further = follow_up.to_pandas() if len(follow_up) else None
+    further = RowsByQuestion(follow_up)
     for shard in scored:
-        whole = shard
-        if further is not None:
-            whole = pd.concat([shard, further[further["question_id"].isin(shard["question_id"])]], ignore_index=True)
+        whole = pd.concat([shard, further.rows(shard["question_id"])], ignore_index=True) if follow_up.files else shard
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
         yield rows.loc[rows["weight"] > 0, TRAINING_COLUMNS]
 
 
-def _rows_from_before(kept_before: ShardedTable, parameters: FilteringParameters) -> Iterator[Table]:
+def _solved(scored: ShardedTable, follow_up: ShardedTable) -> set[str]:
+    """Return the questions that have a correct sample."""
+    return {
+        name
+        for shard in itertools.chain(scored, follow_up)
+        for name in shard.loc[shard["reward"] >= 1.0, "question_id"]
+    }
+
+
+def _rows_from_before(
+    kept_before: ShardedTable, parameters: FilteringParameters, solved: set[str] | None
+) -> Iterator[Table]:
+    """Yield the rows of earlier iterations and of people that are learned from; of people only what is in `solved`."""
     wanted = {"human": "human" in parameters.learn_from, "earlier": "earlier" in parameters.learn_from}
     if any(wanted.values()):
         for shard in kept_before:
             is_human = shard["policy_id"] == HUMAN
-            yield shard.loc[is_human.map({True: wanted["human"], False: wanted["earlier"]}), TRAINING_COLUMNS]
+            chosen = is_human.map({True: wanted["human"], False: wanted["earlier"]})
+            if solved is not None:
+                chosen &= ~is_human | shard["question_id"].isin(solved)
+            yield shard.loc[chosen, TRAINING_COLUMNS]
 
 
 def _pairs(rows: Table) -> list[tuple[str, str]]:
@@ -171,23 +187,22 @@ def summarise_filtering(
     """
     parameters = at_iteration(parameters, iteration)
     n_samples = n_correct = n_distinct = 0
-    questions: set[str] = set()
     policies: set[str] = set()
     for shard in itertools.chain(scored, follow_up or ()):
         correct = shard[shard["reward"] >= parameters.min_reward]
         n_samples += len(shard)
         n_correct += len(correct)
         n_distinct += len(_distinct(correct, parameters)) if parameters.distinct else len(correct)
-        questions.update(shard["question_id"])
         policies.update(shard["policy_id"])
-    n_kept = int(kept["policy_id"].isin(policies).sum()) if "samples" in parameters.learn_from else 0
+    n_own = sum(int(shard["policy_id"].isin(policies).sum()) for shard in kept)
+    n_kept = n_own if "samples" in parameters.learn_from else 0
     return {
         "n_samples": n_samples,
         "n_correct": n_correct,
         "n_kept": n_kept,
         "n_from_before": len(kept) - n_kept,
-        "n_questions": len(questions),
-        "n_questions_kept": int(kept["question_id"].nunique()),
+        "n_questions": sum(int(shard["question_id"].nunique()) for shard in scored),
+        "n_questions_kept": len({name for shard in kept for name in shard["question_id"].unique()}),
         "dropped": {_BELOW: n_samples - n_correct, _REPEATED: n_correct - n_distinct, _OVER_CAP: n_distinct - n_kept},
     }
 

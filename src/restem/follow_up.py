@@ -59,6 +59,8 @@ def follow_up_samples(  # noqa: PLR0913 - everything that decides what is drawn
         iteration: That the samples are for.
         seed: `em.seed`.
     """
+    if not sampling.follow_up.rounds:
+        return ShardedTable([])
     n_correct = _count_correct(scored)
     asked_in = (
         _hinted(judging.questions, policy, prompt, sampling.follow_up.hint) if sampling.follow_up.hint else prompts

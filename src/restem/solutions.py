@@ -6,7 +6,7 @@ from restem.fingerprints import file_fingerprints, fingerprint
 from restem.journal import Journal
 from restem.prompts import as_completion
 from restem.schemas import check
-from restem.tables import ShardedTable, Table, write_shard
+from restem.tables import RowsByQuestion, ShardedTable, Table, write_shard
 
 HUMAN = "human"  # in place of the policy that a row came from
 
@@ -40,17 +40,21 @@ def human_solutions(questions: Table, prompts: Table, *, journal: Journal) -> Sh
 
 def accumulate(kept_before: ShardedTable, training_set: ShardedTable, *, journal: Journal) -> ShardedTable:
     """Return what was learned from so far: `kept_before`, and the rows of a training set that it does not hold."""
-    key = ["policy_id", "question_id", "sample_index"]
-    held = set(kept_before[key].itertuples(index=False, name=None)) if len(kept_before) else set()
+    before = RowsByQuestion(kept_before)
     entry = journal.open(
         "kept", before=file_fingerprints(kept_before.files), training_set=file_fingerprints(training_set.files)
     )
     files = list(kept_before.files)
     for number, shard in enumerate(training_set):
-        new = shard[[row not in held for row in shard[key].itertuples(index=False, name=None)]]
+        held = set(_keys(before.rows(shard["question_id"]))) if kept_before.files else set()
+        new = shard[[row not in held for row in _keys(shard)]]
         path = entry.path(f"{number:05d}.parquet")
         if len(new):
             if not path.exists():
                 write_shard(new, path)
             files.append(path)
     return ShardedTable(files)
+
+
+def _keys(rows: Table) -> list[tuple[str, str, int]]:
+    return [tuple(row) for row in zip(rows["policy_id"], rows["question_id"], rows["sample_index"], strict=True)]

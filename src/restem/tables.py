@@ -6,7 +6,7 @@ checker and costs no import of pandas where only names of pipelines are wanted.
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ class ShardedTable:
         """Describe the table that these files hold, in order; nothing is read yet.
 
         Args:
-            files: Parquet files with the same columns.
+            files: Parquet files with the same columns; in an object store, what universal_pathlib has for a Path.
             check: Applied to every whole shard as it is read; raises on a bad one.
         """
         self.files = tuple(files)
@@ -42,7 +42,8 @@ class ShardedTable:
         """Return one of the shards."""
         import pandas as pd
 
-        frame = pd.read_parquet(file)
+        with file.open("rb") as stream:
+            frame = pd.read_parquet(stream)
         return self._check(frame) if self._check else frame
 
     def __iter__(self) -> Iterator[Table]:
@@ -53,22 +54,32 @@ class ShardedTable:
         """Return the number of rows, from the files' metadata."""
         import pyarrow.parquet as pq
 
-        return sum(pq.read_metadata(file).num_rows for file in self.files)
+        n_rows = 0
+        for file in self.files:
+            with file.open("rb") as stream:
+                n_rows += pq.read_metadata(stream).num_rows
+        return n_rows
 
     @property
     def columns(self) -> list[str]:
         """Return the column names."""
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(self.files[0]).names) if self.files else []
+        if not self.files:
+            return []
+        with self.files[0].open("rb") as stream:
+            return list(pq.read_schema(stream).names)
 
     def __getitem__(self, column: str | list[str]) -> Any:
         """Return a column as a Series, or a list of columns as a DataFrame, of all shards."""
         import pandas as pd
 
         wanted = [column] if isinstance(column, str) else column
-        frame = _joined([pd.read_parquet(file, columns=wanted) for file in self.files])
-        return frame[column]
+        frames = []
+        for file in self.files:
+            with file.open("rb") as stream:
+                frames.append(pd.read_parquet(stream, columns=wanted))
+        return _joined(frames)[column]
 
     def head(self, n: int = 5) -> Table:
         """Return the first n rows, reading no more shards than needed."""
@@ -86,6 +97,25 @@ class ShardedTable:
     def __repr__(self) -> str:
         """Return a summary that does not read the rows."""
         return f"ShardedTable({len(self)} rows in {len(self.files)} shards: {', '.join(self.columns)})"
+
+
+class RowsByQuestion:
+    """The rows of some questions in a table, found by reading the shards that hold them only."""
+
+    def __init__(self, table: ShardedTable) -> None:
+        """Note where each question is: memory grows with the questions, and not with the rows."""
+        self._table = table
+        self._places: dict[str, list[int]] = {}  # of shards, by question
+        for place, file in enumerate(table.files):
+            for name in ShardedTable([file])["question_id"].unique():
+                self._places.setdefault(name, []).append(place)
+
+    def rows(self, question_ids: Iterable[str]) -> Table:
+        """Return all rows of these questions; those of a shard stay in order."""
+        wanted = set(question_ids)
+        places = sorted({place for name in wanted for place in self._places.get(name, ())})
+        shards = (self._table.shard(self._table.files[place]) for place in places)
+        return _joined([shard[shard["question_id"].isin(wanted)] for shard in shards])
 
 
 def write_shard(frame: Table, file: Path) -> None:

@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +45,25 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, address: str) -> Non
         sampled(tmp_path, on_ray(address, patience_s=1))
 
 
-def test_an_address_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+@pytest.mark.parametrize("listens", [False, True])
+def test_an_address_that_does_not_answer_is_named(tmp_path: Path, listens: bool) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        if listens:
+            held.listen()
+        address = f"127.0.0.1:{held.getsockname()[1]}"
 
         with pytest.raises(ScaleError, match=rf"scale\.address={address} does not answer"):
-            sampled(tmp_path, on_ray(address, patience_s=1))
+            sampled(tmp_path, on_ray(address, patience_s=0.5))
+
+
+def test_an_address_where_something_else_answers_is_named(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        with pytest.raises(ScaleError, match="what answers there is no Ray head"):
+            sampled(tmp_path, on_ray(f"127.0.0.1:{server.server_port}", patience_s=5))
+        server.shutdown()
 
 
 @pytest.mark.slow

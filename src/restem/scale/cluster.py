@@ -16,6 +16,10 @@ logger = logging.getLogger(__name__)
 
 _STORE_BYTES = 200_000_000  # of a cluster started here: a few shards of prompts; results never pass through Ray
 _LOOK_EVERY_S = 0.5
+# Ray's head speaks gRPC, so HTTP/2: a connection preface and empty settings are answered by settings (RFC 9113, 3.4).
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+_HTTP2_FRAME_BYTES = 9
+_HTTP2_SETTINGS = b"\4"
 
 
 def connect(scale: ScaleParameters) -> Any:
@@ -106,9 +110,13 @@ def _refuse_silent(address: str, *, patience_s: float) -> None:
             f"got {address!r}; this process itself must run on a node of the cluster"
         )
     try:
-        socket.create_connection((host, int(port)), timeout=patience_s).close()
+        with socket.create_connection((host, int(port)), timeout=patience_s) as connection:
+            connection.sendall(_HTTP2_GREETING)
+            answer = connection.recv(_HTTP2_FRAME_BYTES, socket.MSG_WAITALL)
+        if answer[3:4] != _HTTP2_SETTINGS:
+            raise OSError("what answers there is no Ray head")
     except OSError as error:
         raise ScaleError(
-            f"scale.address={address} does not answer: {error}. Is the cluster up (ray status), and is the address "
-            "that of its head?"
+            f"scale.address={address} does not answer as a Ray cluster: {error}. Is the cluster up (ray status), and "
+            "is the address that of its head?"
         ) from error
