@@ -131,16 +131,11 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     """
     by_reason: Counter[str] = Counter()
     by_found: Counter[str] = Counter()
-    questions: set[str] = set()
-    solved: set[str] = set()
-    n_correct = 0
-    n_tokens = 0
+    n_correct = n_tokens = 0
     rates: list[float] = []
     for shard in scored:
         by_reason.update(shard["reason"])
-        questions.update(shard["question_id"])
         correct = shard["reward"] >= 1.0
-        solved.update(shard.loc[correct, "question_id"])
         rates += correct.groupby(shard["question_id"]).mean().tolist()
         by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
         n_correct += int(correct.sum())
@@ -157,8 +152,8 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         "acceptance": n_correct / n if n else 0.0,
         "acceptance_low": low,
         "acceptance_high": high,
-        "n_questions": len(questions),
-        "questions_with_correct": len(solved),
+        "n_questions": len(rates),
+        "questions_with_correct": sum(rate > 0 for rate in rates),
         "n_tokens": n_tokens,
     }
 
