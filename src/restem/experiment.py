@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 from restem.errors import ExperimentError
 from restem.parameters import EmParameters
+from restem.records import refuse_later_format
+from restem.sentinels import why_stopped
 
 
 class Catalog(Protocol):
@@ -21,6 +23,9 @@ class Catalog(Protocol):
 
     def load(self, name: str) -> Any:
         """Return the dataset's data."""
+
+    def save(self, name: str, data: Any) -> None:
+        """Keep the dataset's data."""
 
     def get(self, key: str) -> Any:
         """Return the dataset itself."""
@@ -37,6 +42,7 @@ class Plan(NamedTuple):
     complete: tuple[int, ...] = ()
     stale: tuple[int, ...] = ()  # have a record, but an earlier iteration changed since
     forced: bool = False
+    stopped: str = ""  # why the experiment ends before em.iterations, as em.stop_when asks
 
     def refuse_unless_ready(self) -> None:
         """Raise if em_iteration has nothing to do or nothing to build on.
@@ -53,6 +59,11 @@ class Plan(NamedTuple):
             raise ExperimentError(
                 f"em.iteration={self.next_iteration} needs policy_{self.next_iteration - 1}, but the complete "
                 f"iterations of experiment {self.name!r} are: {', '.join(map(str, self.complete)) or 'none'}"
+            )
+        if not self.forced and self.stopped:
+            raise ExperimentError(
+                f"experiment {self.name!r} has stopped: {self.stopped}. See the report: kedro run --pipeline=compare. "
+                f"Go on all the same with --params=em.iteration={len(self.complete) + 1}"
             )
         if not self.forced and len(self.complete) == self.iterations:
             raise ExperimentError(
@@ -84,15 +95,19 @@ def plan_from(em: EmParameters, *, name: str, catalog: Catalog | None) -> Plan:
     if catalog is None:
         return Plan(name, em.iterations, forced or 1)
     complete, stale = _complete_and_stale(catalog, em.iterations)
+    goes_on = forced is not None or not 0 < len(complete) < em.iterations
+    stopped = "" if goes_on else why_stopped(catalog.load(f"record_{len(complete)}"), em)
+    iterations = len(complete) if stopped else em.iterations
     return Plan(
         name=name,
-        iterations=em.iterations,
-        next_iteration=forced or min(len(complete) + 1, em.iterations),
+        iterations=iterations,
+        next_iteration=forced or min(len(complete) + 1, iterations),
         prepared=catalog.exists("questions_summary"),
         has_baseline=_is_complete(catalog, 0, parent=None),
         complete=complete,
         stale=stale,
         forced=forced is not None,
+        stopped=stopped,
     )
 
 
@@ -118,6 +133,7 @@ def _is_complete(catalog: Catalog, i: int, *, parent: str | None, base: str | No
     if not all(map(catalog.exists, (f"record_{i}", f"policy_{i}", "questions_summary"))):
         return False
     record: Mapping[str, Any] = catalog.load(f"record_{i}")
+    refuse_later_format(record)
     policy = catalog.load(f"policy_{i}")
     asked: Mapping[str, Any] = catalog.load("questions_summary")
     same_base = base is None or record["base"] == base

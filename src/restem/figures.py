@@ -57,6 +57,17 @@ def train_against_test(metrics: Metrics) -> "Figure":
     return _by_iteration(metrics, series, title="Train against test", vertical="pass@1, sampled")
 
 
+def by_difficulty(metrics: Metrics) -> "Figure":
+    """Return sampled pass@1 by iteration, a line per group of questions that are equally hard for the base policy.
+
+    Args:
+        metrics: By iteration and group.
+    """
+    groups = dict.fromkeys(name for numbers in metrics.values() for name in numbers)
+    series = {f"base {name}": name for name in groups}
+    return _by_iteration(metrics, series, title="pass@1 by difficulty", vertical="pass@1, sampled")
+
+
 def kept_and_dropped(filtering: Mapping[int, Mapping[str, Any]]) -> "Figure":
     """Return what became of the samples of each iteration, as stacked bars.
 
@@ -80,14 +91,26 @@ def kept_and_dropped(filtering: Mapping[int, Mapping[str, Any]]) -> "Figure":
 
 def pass_at_k_curves(metrics: Metrics, *, suite: str = "test") -> "Figure":
     """Return pass@k of every policy, with 95 % intervals: a curve that falls at high k has lost diversity."""
-    figure, axes = _figure(f"pass@k on {suite}", "k, samples per question", "pass@k")
+    curves = {policy_label(i): pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
+    return pass_at_k_of_policies(curves, title=f"pass@k on {suite}")
+
+
+def pass_at_k_of_policies(curves: Mapping[str, Mapping[int, Measured]], *, title: str) -> "Figure":
+    """Return a curve of pass@k over k for every policy, with 95 % intervals.
+
+    Args:
+        curves: By what a policy is called: its pass@k by k.
+        title: Of the figure.
+    """
+    figure, axes = _figure(title, "k, samples per question", "pass@k")
     ticks: set[int] = set()
-    for index, i in enumerate(sorted(metrics)):
-        curve = pass_at_k_of(metrics[i], suite=suite)
+    for index, (label, curve) in enumerate(curves.items()):
         if not curve:
             continue
-        ticks |= set(curve)
-        axes.plot(list(curve), [each["value"] for each in curve.values()], **_style(index), label=policy_label(i))
+        marked = [place for place, k in enumerate(curve) if k & (k - 1) == 0 or k == max(curve)]
+        ticks |= {k for k in curve if k & (k - 1) == 0}
+        values = [each["value"] for each in curve.values()]
+        axes.plot(list(curve), values, **_style(index), markevery=marked, label=label)
         axes.fill_between(
             list(curve),
             [each["low"] for each in curve.values()],
@@ -102,6 +125,27 @@ def pass_at_k_curves(metrics: Metrics, *, suite: str = "test") -> "Figure":
         axes.minorticks_off()
     axes.set_ylim(0, 1)
     _legend(axes)
+    return figure
+
+
+def side_by_side(points: Mapping[str, Measured], *, title: str) -> "Figure":
+    """Return a number of every policy with its 95 % interval, one below the other, the first as a line to compare with.
+
+    Args:
+        points: By what a policy is called.
+        title: Of the figure.
+    """
+    figure, axes = _figure(title, "", "")
+    figure.set_figheight(1.2 + 0.32 * len(points))
+    places = list(range(len(points)))
+    values = [point["value"] for point in points.values()]
+    left = [max(0.0, point["value"] - point["low"]) for point in points.values()]
+    right = [max(0.0, point["high"] - point["value"]) for point in points.values()]
+    axes.errorbar(values, places, xerr=[left, right], **_style(0) | {"linestyle": ""}, capsize=3)
+    axes.axvline(values[0], color=_INK, alpha=0.4, linewidth=0.8)
+    axes.set_yticks(places, list(points))
+    axes.set_ylim(len(points) - 0.5, -0.5)
+    axes.set_xlim(left=0)
     return figure
 
 

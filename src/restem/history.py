@@ -8,9 +8,12 @@ from typing import Any
 
 from restem import figures
 from restem.fingerprints import question_seed
+from restem.recommendation import recommend
 from restem.records import stale_iterations
-from restem.reports import Report, build_report
-from restem.tables import ShardedTable, Table
+from restem.report_tables import Tables, curves_of, difficulty_metrics
+from restem.reports import Report, build_report, main_suite
+from restem.sentinels import COLUMNS
+from restem.tables import RowsByQuestion, ShardedTable, Table
 
 # Their datasets, in the order in which `draw_figures` returns them.
 FIGURES = [
@@ -20,7 +23,10 @@ FIGURES = [
     "figure_kept",
     "figure_training_loss",
     "figure_validation",
+    "figure_difficulty",
 ]
+SVGS = [name.replace("figure_", "svg_") for name in FIGURES]  # the same figures, as text
+_SAMPLE = ["question_id", "sample_index"]
 _EXAMPLES_EACH = 3  # kept, and not kept, per iteration
 
 
@@ -36,7 +42,8 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
 
     Args:
         experiment: Its name.
-        datasets: evaluation_i and record_i from 0; examples_i and training_log_i from 1.
+        datasets: evaluation_i and record_i from 0; examples_i and training_log_i from 1; breakdown, pass_at_k,
+            changed_questions and cost.
         seed: Of the bootstrap.
     """
     records = by_iteration(datasets, "record")
@@ -52,46 +59,52 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
         records=records,
         examples=[row for table in by_iteration(datasets, "examples").values() for row in table.to_dict("records")],
         training_logs=by_iteration(datasets, "training_log"),
+        tables=Tables(*(datasets[name] for name in Tables._fields)),
+        recommendation=recommend(records),
         seed=seed,
     )
 
 
+def sentinels_of(records: Mapping[int, Mapping[str, Any]]) -> Table:
+    """Return what the sentinels of every iteration said: iteration, sentinel, verdict, evidence."""
+    import pandas as pd
+
+    rows = [{"iteration": i, **row} for i, record in records.items() for row in record.get("sentinels", ())]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
 def draw_figures(datasets: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the figures: pass@1, train against test, pass@k, what was kept, training loss, validation."""
+    """Return the figures: pass@1, train against test, pass@k, what was kept, loss, validation, difficulty."""
     records = by_iteration(datasets, "record")
     metrics = {i: record["metrics"] for i, record in records.items()}
+    suite = main_suite(metrics[0])
+    curves = curves_of(datasets["pass_at_k"], suite=suite)
     return (
         figures.pass_at_1_by_iteration(metrics),
         figures.train_against_test(metrics),
-        figures.pass_at_k_curves(metrics),
+        figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
         figures.kept_and_dropped({i: record["filtering"] for i, record in records.items() if i > 0}),
         figures.training_loss(by_iteration(datasets, "training_log")),
         figures.validation_curves(by_iteration(datasets, "training_log")),
+        figures.by_difficulty(difficulty_metrics(datasets["breakdown"], suite=suite)),
     )
 
 
 def choose_examples(
     scored: ShardedTable, training_set: ShardedTable, questions: Table, *, iteration: int, seed: int
 ) -> Table:
-    """Return a few completions to read, chosen by seed: kept ones and others, with their verdicts."""
+    """Return a few completions to read, chosen by seed: kept ones first, then others, with their verdicts."""
     import pandas as pd
 
-    keys = ["question_id", "sample_index"]
-    kept = pd.MultiIndex.from_frame(training_set[keys])
+    learned = RowsByQuestion(training_set)
+    chosen = pd.DataFrame()
+    for shard in scored:
+        kept = pd.MultiIndex.from_frame(learned.rows(shard["question_id"]).reindex(columns=_SAMPLE))
+        is_kept = pd.MultiIndex.from_frame(shard[_SAMPLE]).isin(kept)
+        candidates = pd.concat([chosen, shard.assign(kept=is_kept, order=_shuffled(shard, seed))])
+        chosen = candidates.sort_values("order").groupby("kept").head(_EXAMPLES_EACH)
+    rows = chosen.sort_values(["kept", "order"], ascending=[False, True], ignore_index=True)
     asked = questions.set_index("question_id")["text"]
-    index = scored[keys]
-    groups = pd.MultiIndex.from_frame(index).isin(kept)
-    chosen = pd.concat(
-        [
-            index[groups == is_kept]
-            .sample(frac=1.0, random_state=question_seed(seed, "examples") % 2**32)
-            .head(_EXAMPLES_EACH)
-            for is_kept in (True, False)
-        ]
-    )
-    wanted = pd.MultiIndex.from_frame(chosen)
-    found = [shard[pd.MultiIndex.from_frame(shard[keys]).isin(wanted)] for shard in scored]
-    rows = pd.concat(found, ignore_index=True)
     return pd.DataFrame(
         {
             "iteration": iteration,
@@ -103,6 +116,13 @@ def choose_examples(
             "reason": rows["reason"],
             "answer": rows["answer"],
             "found_by": rows["found_by"],
-            "kept": pd.MultiIndex.from_frame(rows[keys]).isin(kept),
+            "kept": rows["kept"],
         }
     )
+
+
+def _shuffled(shard: Table, seed: int) -> Any:
+    """Return a random number in [0, 1) per row; those of other shards differ."""
+    import numpy as np
+
+    return np.random.default_rng(question_seed(seed, "examples", shard["question_id"].iloc[0])).random(len(shard))

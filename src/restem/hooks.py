@@ -5,8 +5,10 @@ Nodes know none of this; everything here reads and writes the catalog.
 
 import logging
 import os
+import re
 import time
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment
+from restem.consistency import refuse_changes
+from restem.errors import ExperimentError
 from restem.parameters import Parameters, check_parameters
+from restem.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +33,7 @@ class ExperimentHooks:
 
     def __init__(self) -> None:
         """Start without an experiment."""
+        self._parameters: Parameters | None = None
         self._held = ExitStack()
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
@@ -35,21 +41,25 @@ class ExperimentHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check every parameter before anything runs, and tell the registry where the experiment stands."""
-        parameters = check_parameters(context.config_loader["parameters"])
+        self._parameters = parameters = check_parameters(context.config_loader["parameters"])
         _stay_offline(parameters)
         catalog = _bare_catalog(context)
         plan = experiment.plan_from(parameters.em, name=parameters.experiment, catalog=catalog)
         experiment.use(lambda: plan)
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
-        """Refuse an iteration that has nothing to build on, and take the experiment's lock."""
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Refuse an iteration that has nothing to build on, or nothing that fits, and take the experiment's lock."""
         plan = experiment.current_plan()
         if "em_iteration" in (run_params["pipeline_names"] or []):
             plan.refuse_unless_ready()
-        self._seconds = {}
+        _refuse_older(pipeline, catalog, plan.name)
+        if self._parameters is not None:
+            refuse_changes(_built_on(pipeline, catalog), self._parameters)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(plan.name))
+        self._seconds = catalog.load("node_seconds") if catalog.exists("node_seconds") else {}
+        catalog.save("node_seconds", self._seconds)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -57,15 +67,15 @@ class ExperimentHooks:
         self._started[node.name] = time.monotonic()
 
     @hook_impl
-    def after_node_run(self, node: Node) -> None:
-        """Stop the node's clock."""
-        self._seconds[node.name] = round(time.monotonic() - self._started.pop(node.name), 3)
+    def after_node_run(self, node: Node, catalog: DataCatalog) -> None:
+        """Stop the node's clock, and keep the time: the longest, since a later run finds its work in the journal."""
+        seconds = round(time.monotonic() - self._started.pop(node.name), 3)
+        self._seconds[node.name] = max(seconds, self._seconds.get(node.name, 0.0))
+        catalog.save("node_seconds", self._seconds)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Keep the times, let go of the experiment, and show how it stands."""
-        earlier = catalog.load("node_seconds") if catalog.exists("node_seconds") else {}
-        catalog.save("node_seconds", earlier | self._seconds)
+        """Let go of the experiment, and show how it stands."""
         self._held.close()
         if "results" in pipeline.all_outputs():
             _show_results(catalog)
@@ -74,6 +84,33 @@ class ExperimentHooks:
     def on_pipeline_error(self) -> None:
         """Let go of the experiment."""
         self._held.close()
+
+
+class RetentionHooks:
+    """Deletes the weights that no later step needs, as soon as an iteration is recorded."""
+
+    def __init__(self) -> None:
+        """Start without an experiment."""
+        self._retention = KEEP_ALL
+        self._catalog: DataCatalog | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember what is to be kept."""
+        parameters = check_parameters(context.config_loader["parameters"])
+        self._retention = Retention(parameters.experiment, parameters.em.keep_policies)
+
+    @hook_impl
+    def before_pipeline_run(self, catalog: DataCatalog) -> None:
+        """Remember where policies are."""
+        self._catalog = catalog
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Delete what the record of an iteration leaves without a use."""
+        recorded = re.fullmatch(r"record_(\d+)", dataset_name)
+        if recorded and self._catalog is not None:
+            _delete_unneeded(self._catalog, int(recorded[1]), self._retention)
 
 
 class TrackingHooks:
@@ -104,27 +141,64 @@ class TrackingHooks:
             logger.warning("%s", error)
 
 
-def _stay_offline(parameters: Parameters) -> None:
-    """Keep the hub libraries offline, unless the base model or questions are to come from the hub."""
+def asks_the_hub(parameters: Parameters) -> bool:
+    """Return whether the base model, the teacher or questions are to come from the Hugging Face hub."""
+    from restem import questions
     from restem.base_models import is_hub_id
-    from restem.questions import asks_the_hub
 
     models = filter(None, [parameters.policy.model, parameters.policy.teacher])
-    offline = "0" if any(map(is_hub_id, models)) or asks_the_hub(parameters.questions) else "1"
+    return any(map(is_hub_id, models)) or questions.asks_the_hub(parameters.questions)
+
+
+def _stay_offline(parameters: Parameters) -> None:
+    """Keep the hub libraries offline, unless they are to be asked."""
+    offline = "0" if asks_the_hub(parameters) else "1"
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         os.environ.setdefault(variable, offline)
+
+
+def _refuse_older(pipeline: Pipeline, catalog: DataCatalog, experiment_name: str) -> None:
+    """Raise if the pipeline reads what an older restem did not write yet."""
+    for name in sorted(pipeline.inputs()):
+        added = re.fullmatch(r"greedy_answers_(\d+)", name)
+        if added and catalog.exists(f"record_{added[1]}") and not catalog.exists(name):
+            raise ExperimentError(
+                f"iteration {added[1]} of experiment {experiment_name!r} was made by an older restem, which did not "
+                f"keep {name}; bring it up to date with: restem migrate --experiment {experiment_name}"
+            )
+
+
+def _built_on(pipeline: Pipeline, catalog: DataCatalog) -> dict[int, Any]:
+    """Return the records of the iterations that those of the pipeline build on, and that it does not make anew."""
+    spaces = {str(node.namespace) for node in pipeline.nodes if node.namespace}
+    made = {int(space.removeprefix("iteration_")) for space in spaces if space.startswith("iteration_")}
+    before = [i for i in range(max(made, default=0)) if i not in made and catalog.exists(f"record_{i}")]
+    return {i: catalog.load(f"record_{i}") for i in before}
 
 
 def _bare_catalog(context: KedroContext) -> DataCatalog:
     """Return the catalog without parameters; Kedro's own would ask for the pipelines, which ask for this one."""
     config = {
         name: {**entry, "filepath": str(Path(context.project_path) / entry["filepath"])}
-        if "filepath" in entry
+        if "filepath" in entry and "://" not in entry["filepath"]
         else entry
         for name, entry in context.config_loader["catalog"].items()
         if isinstance(entry, dict) and not name.startswith("_")
     }
     return DataCatalog.from_config(config)
+
+
+def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention) -> None:
+    """Delete the weights that no later step needs, now that an iteration is recorded; the log says which."""
+    recorded = takewhile(lambda i: catalog.exists(f"record_{i}"), range(iteration + 1))
+    records = {i: catalog.load(f"record_{i}") for i in recorded}
+    for i in unneeded(records, retention.keep) if iteration in records else []:
+        policies: Any = catalog.get(f"policy_{i}")
+        freed = delete_weights(policies.versions(), catalog.load("journal"), retention)
+        if freed:
+            logger.info(
+                "deleted the weights of policy_%d (em.keep_policies=%s): %.1f MB", i, retention.keep, freed / 1e6
+            )
 
 
 def _show_results(catalog: DataCatalog) -> None:

@@ -18,6 +18,7 @@ from restem.pipelines import (
 SHARED_INPUTS = {"questions", "questions_summary", "prompts", "journal"}
 SHARED_PARAMETERS = {
     "params:em",
+    "params:experiment",
     "params:prompt",
     "params:sampling",
     "params:scoring",
@@ -50,8 +51,13 @@ def baseline() -> Pipeline:
         [evaluation.create_pipeline(), recording.create_baseline_pipeline()],
         namespace="iteration_0",
         inputs={**_same(SHARED_INPUTS), "evaluated_policy": "policy_0"},
-        outputs={"evaluation": "evaluation_0", "evaluated_solutions": "validation_set_0", "record": "record_0"},
-        parameters=SHARED_PARAMETERS - {"params:training"},
+        outputs={
+            "evaluation": "evaluation_0",
+            "greedy_answers": "greedy_answers_0",
+            "evaluated_solutions": "validation_set_0",
+            "record": "record_0",
+        },
+        parameters=SHARED_PARAMETERS - {"params:training", "params:experiment"},
     )
 
 
@@ -77,6 +83,9 @@ def em_iteration(i: int) -> Pipeline:
             "sampling_policy": f"policy_{i - 1}",
             "kept_before": f"kept_{i - 1}",
             "base_policy": "policy_0",
+            "record_before": f"record_{i - 1}",
+            "evaluation_before": f"evaluation_{i - 1}",
+            "base_evaluation": "evaluation_0",
             "validation_set": f"validation_set_{i - 1}",
             "evaluated_policy": f"policy_{i}",
         },
@@ -85,6 +94,7 @@ def em_iteration(i: int) -> Pipeline:
             "trained_policy": f"policy_{i}",
             "training_log": f"training_log_{i}",
             "evaluation": f"evaluation_{i}",
+            "greedy_answers": f"greedy_answers_{i}",
             "evaluated_solutions": f"validation_set_{i}",
             "examples": f"examples_{i}",
             "record": f"record_{i}",

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from restem.errors import ExperimentError
 from restem.fingerprints import fingerprint
 from restem.policy import Policy
 from restem.provenance import git_commit, versions
 from restem.rewards import opinions
 from restem.tables import ShardedTable, Table
+
+FORMAT = 2  # of records; 1 had neither audit nor sentinels nor cost
 
 
 def make_record(
@@ -20,6 +23,7 @@ def make_record(
 ) -> dict[str, Any]:
     """Return the record of an evaluated policy."""
     return {
+        "format": FORMAT,
         "iteration": policy.iteration,
         "policy": policy.fingerprint,
         "parent": policy.parent,
@@ -31,6 +35,8 @@ def make_record(
         "audit": {},
         "filtering": {},
         "training": {},
+        "sentinels": [],
+        "cost": {},
         "parameters": plain(parameters),
         "versions": versions(),
         "git_commit": git_commit(),
@@ -77,6 +83,20 @@ def stale_iterations(records: Mapping[int, Mapping[str, Any]]) -> list[int]:
         if stale or not follows:
             stale.append(i)
     return stale
+
+
+def refuse_later_format(record: Mapping[str, Any]) -> None:
+    """Raise if a later restem wrote the record: what it says might mean something else by now.
+
+    Raises:
+        ExperimentError: With both formats.
+    """
+    found = record.get("format", 1)
+    if found > FORMAT:
+        raise ExperimentError(
+            f"the record of iteration {record['iteration']} has format {found}, and this version of restem reads up to "
+            f"{FORMAT}: a later one wrote it. Use that one, or another experiment: --params=experiment=NAME"
+        )
 
 
 def plain(value: Any) -> Any:

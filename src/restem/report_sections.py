@@ -19,12 +19,23 @@ _IDS_SHOWN = 5
 _ANSWER_SHOWN = 80  # characters
 
 
+class Link(NamedTuple):
+    """A cell that leads to an example of the same page."""
+
+    text: str
+    anchor: str
+
+    def __str__(self) -> str:
+        """Return what is read where links within a page do not work."""
+        return self.text
+
+
 class Grid(NamedTuple):
     """A table of text; the first cell of a row names it."""
 
     caption: str
     header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Link]]
     numbers: bool = True  # cells are not wrapped
 
 
@@ -41,6 +52,7 @@ class Example(NamedTuple):
     heading: str
     question: str
     completion: str
+    anchor: str = ""  # that a cell leads to
 
 
 class Section(NamedTuple):

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from restem import figures
-from restem.comparisons import Comparison, compare
+from restem.audit_section import audit_section
+from restem.comparisons import Comparison, compare, judge_together
 from restem.errors import EvaluationError
 from restem.figures import Metrics
 from restem.metrics import GAP, Measured
-from restem.audit_section import audit_section
+from restem.recommendation import Recommendation
 from restem.report_sections import (
     Grid,
     Page,
@@ -28,6 +29,15 @@ from restem.report_sections import (
     training_section,
     words,
 )
+from restem.report_tables import (
+    Tables,
+    breakdown_section,
+    changes_section,
+    cost_section,
+    curves_of,
+    sentinels_section,
+)
+from restem.sentinels import NOT_SEEN, SHOWN, SUSPECTED
 from restem.tables import Table
 
 _FIRST_SUITES = ("test", "validation", "train")  # the first there is carries the verdict
@@ -51,6 +61,8 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
     records: Mapping[int, Mapping[str, Any]],
     examples: Sequence[Mapping[str, Any]] = (),
     training_logs: Mapping[int, Table] | None = None,
+    tables: Tables | None = None,
+    recommendation: Recommendation | None = None,
     seed: int = 0,
 ) -> Report:
     """Return the page about an experiment; everything is by iteration, 0 being the base policy.
@@ -64,20 +76,26 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         records: Where each policy came from: policy, parent, base, parameters, versions, git_commit ...
         examples: Completions to show, with iteration, question_id, question, completion, reason and kept.
         training_logs: The `training_log` of every iteration from 1, with columns step and loss.
+        tables: Of the catalog.
+        recommendation: Which iteration to keep.
         seed: Of the bootstrap.
 
     Raises:
         EvaluationError: If the base policy or an iteration lacks its evaluation, or two cannot be compared.
     """
     suite = _main_suite(metrics, evaluations)
-    table = results_table(metrics)
+    table, tables = results_table(metrics), tables or Tables()
     changes = _Changes.of(evaluations, suite=suite, seed=seed)
     sections = [
-        _results(table, metrics, changes),
+        _results(table, metrics, changes, tables),
+        breakdown_section(tables.breakdown, suite=suite),
+        changes_section(tables.changed_questions, suite=suite),
         data_section(filtering, scoring),
         audit_section(records),
+        sentinels_section(records),
         training_section(training_logs or {}, records),
         examples_section(examples),
+        cost_section(tables.cost),
         configuration_section(records),
         lineage_section(records),
     ]
@@ -85,7 +103,7 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         experiment=experiment,
         model=_model(records),
         n_iterations=max(evaluations),
-        verdict=[*_verdict(metrics, changes), *_warnings(records)],
+        verdict=[*_verdict(metrics, changes), *_kept(recommendation), *_warnings(records), *_alarms(records)],
         sections=[section for section in sections if any(section[1:])],
     )
     return Report(markdown=render("report.md.j2", page), html=render("report.html.j2", page), table=table)
@@ -101,7 +119,9 @@ class _Changes(NamedTuple):
     @classmethod
     def of(cls, evaluations: Mapping[int, Table], *, suite: str, seed: int) -> "_Changes":
         last = max(evaluations)
-        base = {i: compare(evaluations[0], evaluations[i], suite=suite, seed=seed) for i in sorted(evaluations) if i}
+        made = [i for i in sorted(evaluations) if i]
+        alone = [compare(evaluations[0], evaluations[i], suite=suite, seed=seed) for i in made]
+        base = dict(zip(made, judge_together(alone), strict=True))
         before = compare(evaluations[last - 1], evaluations[last], suite=suite, seed=seed) if last - 1 in base else None
         return cls(suite, base, before)
 
@@ -121,7 +141,7 @@ def results_table(metrics: Metrics) -> Table:
     rows = []
     for i in sorted(metrics):
         numbers = metrics[i]
-        suite = _first_suite(numbers)
+        suite = main_suite(numbers)
         largest = max(figures.pass_at_k_of(numbers, suite=suite), default=1)
         majority = [name for name in numbers if name.startswith(f"{suite}/maj_at_")]
         names = [f"{suite}/pass_at_1", f"{suite}/greedy_pass_at_1", f"{suite}/pass_at_{largest}", *majority]
@@ -157,7 +177,8 @@ def _readable(table: Table) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _first_suite(numbers: Mapping[str, Measured]) -> str:
+def main_suite(numbers: Mapping[str, Measured]) -> str:
+    """Return the suite that carries the verdict: test, or the first that was measured."""
     suites = [name.split("/")[0] for name in numbers if name.endswith("/pass_at_1")]
     known = [suite for suite in _FIRST_SUITES if suite in suites]
     if not (known or suites):
@@ -171,7 +192,7 @@ def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
     lone = sorted(set(metrics) ^ set(evaluations))
     if lone:
         raise EvaluationError(f"iterations {lone} lack their evaluation or their metrics; run those iterations again")
-    return _first_suite(metrics[0])
+    return main_suite(metrics[0])
 
 
 def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
@@ -198,6 +219,27 @@ def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
     return sentences
 
 
+def _kept(recommendation: Recommendation | None) -> list[str]:
+    if recommendation is None:
+        return []
+    i, reason = recommendation
+    return [f"Keep {'the base policy' if i == 0 else f'iteration {i}'} (best_policy): {reason}."]
+
+
+def _alarms(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence per sentinel of the last iteration that saw something."""
+    last = max(records, default=0)
+    rows = records[last].get("sentinels", ()) if records else ()
+    seen = [row for verdict in (SHOWN, SUSPECTED) for row in rows if row["verdict"] == verdict]
+    if rows and not seen and any(row["verdict"] == NOT_SEEN for row in rows):
+        quiet = [words(row["sentinel"]) for row in rows if row["verdict"] == NOT_SEEN]
+        return [f"Watched for and not seen in iteration {last}: {', '.join(quiet)}."]
+    return [
+        f"{words(row['sentinel']).capitalize()} is {row['verdict']} in iteration {last}: {row['evidence']}."
+        for row in seen
+    ]
+
+
 def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     stale = [str(i) for i, record in sorted(records.items()) if record.get("stale")]
     warnings = []
@@ -212,7 +254,7 @@ def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     return warnings
 
 
-def _results(table: Table, metrics: Metrics, changes: _Changes) -> Section:
+def _results(table: Table, metrics: Metrics, changes: _Changes, of_catalog: Tables) -> Section:
     suite, base, _ = changes
     header, rows = _readable(table)
     tables = [Grid(f"On {suite}, with 95 % intervals; n in questions; iteration 0 is the base policy.", header, rows)]
@@ -234,9 +276,16 @@ def _results(table: Table, metrics: Metrics, changes: _Changes) -> Section:
             Grid(f"Change from the base policy on {suite}, question by question.", names, changed, numbers=False)
         )
     tables.append(all_numbers(metrics))
+    curves = {figures.policy_label(i): figures.pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
+    if of_catalog.pass_at_k is not None:
+        curves = curves_of(of_catalog.pass_at_k, suite=suite)
     drawings = [
         drawing("pass-at-1", "pass@1 by iteration with 95 % intervals.", figures.pass_at_1_by_iteration(metrics)),
         drawing("gap", "Questions trained on against questions held out.", figures.train_against_test(metrics)),
-        drawing("pass-at-k", f"pass@k on {suite}.", figures.pass_at_k_curves(metrics, suite=suite)),
+        drawing(
+            "pass-at-k",
+            f"pass@k on {suite}: the base policy against each trained one.",
+            figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
+        ),
     ]
     return Section("Results by iteration", tables=tables, drawings=drawings)

@@ -41,6 +41,8 @@ def status(env: str | None, experiment: str | None) -> None:
     for i in range(1, plan.iterations + 1):
         state = "complete" if i in plan.complete else "stale" if i in plan.stale else "to do"
         click.echo(f"  iteration {i}: {state}")
+    if plan.stopped:
+        click.echo(f"stopped: {plan.stopped}")
     if len(plan.complete) < plan.iterations:
         following = "em_iteration" if plan.prepared else "prepare"
         click.echo(f"next: kedro run --pipeline={following}")

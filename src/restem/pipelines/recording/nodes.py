@@ -2,17 +2,53 @@
 
 from typing import Any
 
-from restem import history, records
-from restem.parameters import EmParameters
+from restem import cost, history, records
+from restem.parameters import EmParameters, EvaluationParameters, PromptParameters
 from restem.policy import Policy
+from restem.prompts import adds_special_tokens
+from restem.sentinels import Watched, watch
 from restem.tables import ShardedTable, Table
 
 
 def record_baseline(
-    evaluated_policy: Policy, questions_summary: dict[str, Any], metrics: dict[str, Any], parameters: dict[str, Any]
+    evaluated_policy: Policy,
+    questions_summary: dict[str, Any],
+    metrics: dict[str, Any],
+    cost_summary: dict[str, float],
+    parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of the base policy, which no iteration made."""
-    return records.make_record(evaluated_policy, questions_summary, metrics, parameters)
+    return records.make_record(evaluated_policy, questions_summary, metrics, parameters) | {"cost": cost_summary}
+
+
+def count_baseline_cost(
+    evaluated_policy: Policy, prompts: Table, scored_evaluation_samples: ShardedTable, prompt: PromptParameters
+) -> dict[str, float]:
+    """Return the tokens and operations that measuring the base policy took."""
+    mean = cost.count_prompt_tokens(
+        prompts["prompt"].to_list(), evaluated_policy, add_special_tokens=adds_special_tokens(prompt)
+    )
+    evaluated = cost.Drawn.of(scored_evaluation_samples)
+    size = cost.model_size(evaluated_policy.folder)
+    return cost.count_cost(size, mean, sampled=cost.Drawn.of(), evaluated=evaluated, training_log=None)
+
+
+def count_cost(  # noqa: PLR0913 - a node names all that it reads
+    evaluated_policy: Policy,
+    prompts: Table,
+    scored_samples: ShardedTable,
+    follow_up_samples: ShardedTable,
+    scored_evaluation_samples: ShardedTable,
+    training_log: Table,
+    prompt: PromptParameters,
+) -> dict[str, float]:
+    """Return the tokens and operations that the iteration took."""
+    mean = cost.count_prompt_tokens(
+        prompts["prompt"].to_list(), evaluated_policy, add_special_tokens=adds_special_tokens(prompt)
+    )
+    sampled, evaluated = cost.Drawn.of(scored_samples, follow_up_samples), cost.Drawn.of(scored_evaluation_samples)
+    size = cost.model_size(evaluated_policy.folder)
+    return cost.count_cost(size, mean, sampled=sampled, evaluated=evaluated, training_log=training_log)
 
 
 def choose_examples(
@@ -27,6 +63,24 @@ def choose_examples(
     return history.choose_examples(scored_samples, training_set, questions, iteration=i, seed=em.seed)
 
 
+def watch_iteration(  # noqa: PLR0913 - a node names all that it reads
+    evaluated_policy: Policy,
+    evaluation: Table,
+    evaluation_before: Table,
+    base_evaluation: Table,
+    audit_summary: dict[str, Any],
+    record_before: dict[str, Any],
+    em: EmParameters,
+    parameters: EvaluationParameters,
+) -> Table:
+    """Return what went wrong in this iteration, if anything: a verdict per sentinel, with its evidence."""
+    audit_before = record_before.get("audit", {})
+    watched = Watched(
+        evaluation, evaluation_before, base_evaluation, audit_summary, audit_before, parameters.k, em.seed
+    )
+    return watch(watched, iteration=evaluated_policy.iteration)
+
+
 def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     evaluated_policy: Policy,
     questions_summary: dict[str, Any],
@@ -37,6 +91,8 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     training_set: ShardedTable,
     training_gate: Table,
     training_log: Table,
+    sentinels: Table,
+    cost_summary: dict[str, float],
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of this iteration: where its policy came from, and how it did."""
@@ -45,5 +101,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "audit": audit_summary,
         "filtering": filtering_summary,
         "training": records.summarise_training(training_set, training_gate, training_log),
+        "sentinels": sentinels[["sentinel", "verdict", "evidence"]].to_dict("records"),
+        "cost": cost_summary,
     }
     return records.make_record(evaluated_policy, questions_summary, metrics, parameters) | made

@@ -2,7 +2,14 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from restem.pipelines.recording.nodes import choose_examples, record_baseline, record_iteration
+from restem.pipelines.recording.nodes import (
+    choose_examples,
+    count_baseline_cost,
+    count_cost,
+    record_baseline,
+    record_iteration,
+    watch_iteration,
+)
 
 
 def create_pipeline() -> Pipeline:
@@ -16,6 +23,35 @@ def create_pipeline() -> Pipeline:
                 name="choose_examples",
             ),
             Node(
+                watch_iteration,
+                [
+                    "evaluated_policy",
+                    "evaluation",
+                    "evaluation_before",
+                    "base_evaluation",
+                    "audit_summary",
+                    "record_before",
+                    "params:em",
+                    "params:evaluation",
+                ],
+                "sentinels",
+                name="watch_iteration",
+            ),
+            Node(
+                count_cost,
+                [
+                    "evaluated_policy",
+                    "prompts",
+                    "scored_samples",
+                    "follow_up_samples",
+                    "scored_evaluation_samples",
+                    "training_log",
+                    "params:prompt",
+                ],
+                "cost_summary",
+                name="count_cost",
+            ),
+            Node(
                 record_iteration,
                 [
                     "evaluated_policy",
@@ -27,6 +63,8 @@ def create_pipeline() -> Pipeline:
                     "training_set",
                     "training_gate",
                     "training_log",
+                    "sentinels",
+                    "cost_summary",
                     "parameters",
                 ],
                 "record",
@@ -41,8 +79,14 @@ def create_baseline_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                count_baseline_cost,
+                ["evaluated_policy", "prompts", "scored_evaluation_samples", "params:prompt"],
+                "cost_summary",
+                name="count_cost",
+            ),
+            Node(
                 record_baseline,
-                ["evaluated_policy", "questions_summary", "metrics", "parameters"],
+                ["evaluated_policy", "questions_summary", "metrics", "cost_summary", "parameters"],
                 "record",
                 name="record_baseline",
             ),

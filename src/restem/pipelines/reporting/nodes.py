@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from restem import history
+from restem import figures, history
 from restem.parameters import EmParameters
 from restem.tables import Table
 
 
 def draw_figures(**datasets: Any) -> tuple[Any, ...]:
-    """Return the figures of the experiment."""
-    return history.draw_figures(datasets)
+    """Return the figures of the experiment, and the same as SVG."""
+    drawn = history.draw_figures(datasets)
+    return *drawn, *(figures.to_svg(figure, name=name) for figure, name in zip(drawn, history.SVGS, strict=True))
 
 
 def write_report(experiment: str, em: EmParameters, **datasets: Any) -> tuple[Table, str, str]:

@@ -2,8 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from restem.history import FIGURES
+from restem.history import FIGURES, SVGS
 from restem.pipelines.reporting.nodes import draw_figures, write_report
+from restem.report_tables import Tables
 
 
 def create_pipeline(last: int) -> Pipeline:
@@ -18,11 +19,16 @@ def create_pipeline(last: int) -> Pipeline:
     examples = [f"examples_{i}" for i in range(1, last + 1)]
     return Pipeline(
         [
-            Node(draw_figures, _by_name(records + logs), FIGURES, name="draw_figures"),
+            Node(
+                draw_figures,
+                _by_name([*records, *logs, "breakdown", "pass_at_k"]),
+                FIGURES + SVGS,
+                name="draw_figures",
+            ),
             Node(
                 write_report,
                 {"experiment": "params:experiment", "em": "params:em"}
-                | _by_name(records + logs + evaluations + examples),
+                | _by_name(records + logs + evaluations + examples + list(Tables._fields)),
                 ["results", "report_html", "report_markdown"],
                 name="write_report",
             ),

@@ -1,6 +1,8 @@
 """Nodes of sampling."""
 
-from restem import draws
+from typing import Any
+
+from restem import draws, sentinels
 from restem import sampling as sampler
 from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters
@@ -14,6 +16,7 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     prompts: Table,
     sampling_policy: Policy,
     teacher: Policy,
+    record_before: dict[str, Any],
     journal: Journal,
     em: EmParameters,
     prompt: PromptParameters,
@@ -21,6 +24,7 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     scale: ScaleParameters,
 ) -> ShardedTable:
     """Return `sampling.n` completions of the current policy, or its teacher, for every training question."""
+    sentinels.refuse_if_stopped(record_before, em)
     draw = draws.training_draw(questions, prompts, sampling, iteration=sampling_policy.iteration + 1)
     choice = draws.engine_choice(sampling, prompt)
     policy = draws.who_samples(sampling_policy, teacher)

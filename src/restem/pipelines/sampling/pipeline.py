@@ -16,6 +16,7 @@ def create_pipeline() -> Pipeline:
                     "prompts",
                     "sampling_policy",
                     "teacher",
+                    "record_before",
                     "journal",
                     "params:em",
                     "params:prompt",

@@ -1,0 +1,146 @@
+"""What an experiment says about itself: which policy to keep, what went wrong, what it cost; in real Kedro sessions."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from restem.__main__ import restem
+from restem.errors import ExperimentError
+from restem.experiment import current_plan
+from restem.recommendation import recommend
+from tests.conftest import Project
+
+
+def command(project: Project, *arguments: str) -> Result:
+    with chdir(project.folder):
+        return CliRunner().invoke(restem, [*arguments, "--env", "tiny"])
+
+
+@pytest.fixture
+def copied(finished: Project, tmp_path: Path) -> Iterator[Project]:
+    """A finished experiment that a test may change."""
+    (tmp_path / "copy").mkdir()
+    made = Project(tmp_path / "copy")
+    shutil.copytree(finished.folder / "data", made.folder / "data")
+    with chdir(made.folder):
+        yield made
+
+
+def test_best_policy_is_the_recommended_one_and_its_weights_are_not_copied(finished: Project) -> None:
+    catalog = finished.catalog()
+    records = {i: catalog.load(f"record_{i}") for i in range(3)}
+
+    best = catalog.load("best_policy")
+
+    assert best == catalog.load(f"policy_{recommend(records).iteration}")
+    assert not list((finished.folder / "data/06_models/tiny/best_policy").rglob("*.safetensors"))
+
+
+def test_every_iteration_says_what_was_watched_for(finished: Project) -> None:
+    catalog = finished.catalog()
+
+    table = catalog.load("sentinels")
+
+    names = ["overfitting", "diversity_collapse", "transfer_loss", "worse_audit"]
+    assert table["sentinel"].tolist() == names * 2
+    assert [row["sentinel"] for row in catalog.load("record_2")["sentinels"]] == names
+    assert "sentinel/overfitting" not in catalog.load("record_2")["metrics"]
+
+
+def test_cost_counts_the_tokens_of_the_tables(finished: Project) -> None:
+    catalog = finished.catalog()
+
+    cost = catalog.load("cost").set_index("iteration")
+
+    for i in (1, 2):
+        assert cost.loc[i, "tokens_sampled"] == catalog.load(f"iteration_{i}.samples")["n_tokens"].sum()
+        assert cost.loc[i, "tokens_evaluated"] == catalog.load(f"iteration_{i}.evaluation_samples")["n_tokens"].sum()
+        assert cost.loc[i, "tokens_trained"] == catalog.load(f"training_log_{i}")["n_tokens_total"].sum()
+        assert cost.loc[i, "seconds_training"] > 0
+    assert cost.loc[0, "tokens_sampled"] == 0
+
+
+def test_every_figure_is_a_png_and_an_svg_file(finished: Project) -> None:
+    folder = finished.folder / "data/08_reporting/tiny"
+    names = sorted(path.stem for path in folder.glob("*.png"))
+
+    assert "difficulty" in names
+    assert names == sorted(path.stem for path in folder.glob("*.svg"))
+    assert finished.catalog().load("svg_pass_at_k").startswith("<svg")
+
+
+def test_plan_counts_what_the_experiment_then_did(finished: Project) -> None:
+    result = command(finished, "plan", "--no-measure")
+
+    assert result.exit_code == 0, result.output
+    catalog = finished.catalog()
+    drawn = 2 * len(catalog.load("iteration_1.samples"))
+    evaluated = 3 * len(catalog.load("iteration_1.evaluation_samples"))
+    lines = {line.split()[0]: line.split() for line in result.output.splitlines() if line.strip()}
+    assert lines["sampling"][1] == f"{drawn:,}"
+    assert lines["evaluation"][1] == f"{evaluated:,}"
+    assert "leave out --no-measure" in result.output
+
+
+def test_plan_measures_a_sample_to_tell_the_time(finished: Project) -> None:
+    before = sorted(path for path in (finished.folder / "data").rglob("*") if "journal" not in path.parts)
+
+    result = command(finished, "plan")
+
+    assert result.exit_code == 0, result.output
+    assert "tokens/s sampled" in result.output
+    assert result.output.split("all")[1].split()[-1] in ("s", "min", "h") or " s" in result.output
+    assert before == sorted(path for path in (finished.folder / "data").rglob("*") if "journal" not in path.parts)
+
+
+def test_plan_of_what_is_not_prepared_names_the_command(project: Project) -> None:
+    result = command(project, "plan")
+
+    assert result.exit_code == 1
+    assert "kedro run --pipeline=prepare" in result.output
+
+
+def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written(copied: Project) -> None:
+    catalog = copied.catalog()
+    trouble = {"sentinel": "overfitting", "verdict": "shown", "evidence": "train +0.1, validation -0.2"}
+    catalog.save("record_1", catalog.load("record_1") | {"sentinels": [trouble]})
+    asked = {"em__stop_when": ["overfitting"], "em__iterations": 2}
+    shutil.rmtree(copied.folder / "data/08_reporting/tiny/iteration_2/record.json")
+
+    with pytest.raises(ExperimentError, match="has stopped: iteration 1 shows overfitting"):
+        copied.run("em_iteration", **asked)
+
+    assert (current_plan().iterations, current_plan().complete) == (1, (1,))
+    copied.run("compare", **asked)
+    assert copied.catalog().load("results")["iteration"].tolist() == [0, 1]
+    assert "Overfitting is shown in iteration 1" in copied.catalog().load("report_markdown")
+
+
+def test_an_experiment_of_an_older_version_is_migrated(copied: Project) -> None:
+    catalog = copied.catalog()
+    old = catalog.load("evaluation_1").drop(columns=["mean_reward", "n_distinct_correct"])
+    expected = catalog.load("evaluation_1")
+    shutil.rmtree(copied.folder / "data/07_model_output/tiny/iteration_1/greedy_answers.parquet")
+    (newest,) = (copied.folder / "data/07_model_output/tiny/iteration_1/evaluation.parquet").glob("*/*.parquet")
+    old.to_parquet(newest, index=False)
+    with pytest.raises(ExperimentError, match=r"made by an older restem.*restem migrate --experiment tiny"):
+        copied.run("compare")
+
+    result = command(copied, "migrate")
+
+    assert "migrated of experiment tiny: iteration 1" in result.output
+    assert copied.catalog().load("evaluation_1").equals(expected)
+    assert "nothing: it is up to date" in command(copied, "migrate").output
+    copied.run("compare")
+
+
+def test_an_experiment_of_a_later_version_is_refused(copied: Project) -> None:
+    catalog = copied.catalog()
+    catalog.save("record_1", catalog.load("record_1") | {"format": 99})
+
+    with pytest.raises(ExperimentError, match="has format 99, and this version of restem reads up to 2"):
+        copied.run("compare")
