@@ -215,7 +215,7 @@ def test_restem_inspect_shows_accepted_and_rejected_samples(finished: Project, m
 
     assert first.exit_code == 0, first.output
     assert (first.stdout.count("ACCEPTED "), first.stdout.count("REJECTED ")) == (2, 1)
-    assert "answer: " in first.stdout and "(found by: whole)" in first.stdout
+    assert "  answer, found by: whole:\n" in first.stdout and "  gold:\n" in first.stdout
     assert first.stdout == again.stdout != other.stdout
 
 

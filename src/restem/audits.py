@@ -16,7 +16,6 @@ from restem.rewards import audit_golds
 from restem.rewards.composition import checked_parts
 from restem.rewards.golden import golden_cases
 from restem.rewards.loading import COMPOSED, load_reward
-from restem.rewards.second import load_second, why_no_second
 from restem.rewards.verdicts import Verdict
 from restem.scoring import open_reward
 from restem.tables import ShardedTable, Table
@@ -129,6 +128,8 @@ def _canaries(questions: Table, parameters: ScoringParameters) -> Iterator[Check
 def _second(
     accepted: Table, singles: Sequence[tuple[str, dict[str, Any]]], parameters: ScoringParameters
 ) -> Iterator[Check]:
+    from restem.rewards.second import load_second, why_no_second
+
     rows: list[Any] = accepted.to_dict("records")
     for name, options in singles:
         lacking = why_no_second(name)

@@ -1,12 +1,16 @@
 """Samples for a person to read: a seeded few of those that were accepted and of those that were not."""
 
-from collections.abc import Iterable, Iterator
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from restem.fingerprints import question_seed
+from restem.rewards.verdicts import gold_of
 from restem.tables import ShardedTable, Table
 
 _INDENT = "    "
+_GOLD_SHOWN = 400  # characters of a gold that is more than an answer
 
 
 def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
@@ -33,7 +37,7 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
     for is_accepted, n in ((True, n_accepted), (False, n_rejected)):
         for row in _first(_rows(scored, is_accepted=is_accepted, reason=reason), n, seed):
             question = asked.loc[row["question_id"]]
-            rows.append({**row, "text": question["text"], "gold": question["gold"], "reward_name": question["reward"]})
+            rows.append({**row, "text": question["text"], "gold": question["gold"]})
     return rows
 
 
@@ -47,18 +51,17 @@ def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Ite
 
 def _first(rows: Iterable[dict[str, Any]], n: int, seed: int) -> list[dict[str, Any]]:
     """Return the n rows that come first in an order of the seed, holding few at a time."""
-    import heapq
-
     return heapq.nsmallest(
         n, rows, key=lambda row: question_seed(seed, "inspect", row["question_id"], row["sample_index"])
     )
 
 
-def format_sample(row: dict[str, Any]) -> str:
+def format_sample(row: Mapping[str, Any]) -> str:
     """Return a sample as text for a terminal: the question, what was answered, and the verdict on it."""
-    found_by = row.get("found_by")
-    answer = "none" if row["answer"] is None else repr(row["answer"])
-    gold = str(row["gold"])
+    gold = gold_of(row) or {}
+    shown = gold["answer"] if "answer" in gold else json.dumps(gold)[:_GOLD_SHOWN]
+    how = f", found by: {row['found_by']}" if row.get("found_by") else ""
+    answer = [] if row["answer"] is None else [f"  answer{how}:", _indented(row["answer"])]
     return "\n".join(
         [
             f"{row['question_id']}, sample {row['sample_index']}",
@@ -66,14 +69,15 @@ def format_sample(row: dict[str, Any]) -> str:
             _indented(row["text"]),
             "  completion:",
             _indented(row["completion"]),
-            f"  gold: {gold}",
-            f"  answer: {answer}{f' (found by: {found_by})' if found_by else ''}",
+            *answer,
+            "  gold:",
+            _indented(shown),
             f"  verdict: {row['reward']:g}, {row['reason']}, by {row['reward_version']}",
         ]
     )
 
 
-def _indented(text: str) -> str:
+def _indented(text: Any) -> str:
     # What a model wrote is shown as text: it must not move the cursor or write over what stands above it.
     shown = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in str(text))
     return "\n".join(f"{_INDENT}{line}" for line in shown.split("\n"))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from restem.errors import RewardError
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
-from restem.rewards.judge import opinion_of
 from restem.rewards.pool import WorkerPool
 from restem.rewards.scoring import Reward, SingleReward, version_of
 from restem.rewards.verdicts import Judge
@@ -84,6 +83,8 @@ def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]
         names: Of rewards.
         options: Their options by name, as in `scoring.options`.
     """
+    from restem.rewards.judge import opinion_of
+
     found = {}
     for name in names:
         of_reward = options.get(name) or {}
