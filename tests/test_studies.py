@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from restem.commands.study_runs import plan_study
 from restem.errors import StudyError
 from restem.intervals import holm
 from restem.parameters import check_parameters
@@ -43,6 +44,14 @@ def test_every_experiment_of_the_paper_is_a_study_that_can_be_read() -> None:
     assert set(known_studies(STUDIES)) == OF_THE_PAPER
     for name in OF_THE_PAPER:
         assert read_study(name, STUDIES).caveat
+
+
+@pytest.mark.parametrize("preset", ["small", "apps"])
+def test_every_study_runs_unchanged_on_every_preset(preset: str) -> None:
+    for name in OF_THE_PAPER:
+        tasks = plan_study(read_study(name, STUDIES), project=STUDIES.parents[1], env=preset, params={})
+
+        assert [task.parameters.experiment for task in tasks] == [f"{preset}.{name}.{task.name}" for task in tasks]
 
 
 def test_all_methods_are_compared() -> None:

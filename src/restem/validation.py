@@ -115,6 +115,7 @@ def select_validation_set(scored: ShardedTable, prompts: Table, *, parameters: F
     found = []
     for shard in scored:
         sampled = shard[(shard["suite"] == _SPLIT) & (shard["decoding"] == "sampled")]
+        sampled = sampled[sampled["reward"] > 0]  # a method may learn from wrong ones too, but they solve nothing
         found.append(best_distinct(sampled, parameters=parameters, seed=seed))
     rows = pd.concat(found, ignore_index=True)
     rows = rows.assign(

@@ -112,7 +112,7 @@ def test_star_gives_hints_where_it_failed_and_trains_without_them(family: Projec
 
 
 def test_rwr_trains_on_every_sample_by_the_exponential_of_its_reward(family: Project) -> None:
-    catalog = run(family, "rwr", filtering__max_per_question=64)
+    catalog = run(family, "rwr")
     scored = frame(catalog, "iteration_1.scored_samples")
     weighed = frame(catalog, "iteration_1.training_set").merge(scored[[*KEYS, "reward"]], on=KEYS, validate="1:1")
 

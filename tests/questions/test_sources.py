@@ -126,3 +126,4 @@ def test_own_source_by_dotted_path() -> None:
     table = load_questions(QuestionsParameters(source=f"{__name__}:own_source"))
 
     assert list(table["text"]) == ["0?", "1?"]
+    assert set(table["source"]) == {f"{__name__}:own_source"}

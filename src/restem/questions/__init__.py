@@ -54,7 +54,7 @@ def load_questions(parameters: QuestionsParameters, *, limit: int | None = None)
     import pandas as pd
 
     given = [*_own_rows(parameters), *_transfer_rows(parameters)]
-    rows = [_row(number, row) for number, row in enumerate(given)]
+    rows = [_row(number, row, source=parameters.source) for number, row in enumerate(given)]
     if limit is not None:
         rows = _first(rows, limit)
     _check_splits(rows)
@@ -148,7 +148,7 @@ def _source(name: str) -> Source:
     return source
 
 
-def _row(number: int, given: Mapping[str, Any]) -> dict[str, str]:
+def _row(number: int, given: Mapping[str, Any], *, source: str) -> dict[str, str]:
     text, gold, split = given.get("text"), given.get("gold"), given.get("split")
     if not isinstance(text, str) or not text.strip():
         raise QuestionsError(f"question {number} has no text")
@@ -165,7 +165,7 @@ def _row(number: int, given: Mapping[str, Any]) -> dict[str, str]:
         "gold": gold_text,
         "reward": str(given.get("reward") or "exact"),
         "level": str(given.get("level") or ""),
-        "source": str(given.get("source") or ""),
+        "source": str(given.get("source") or source),
         "split": str(split),
         "licence": str(given.get("licence") or ""),
     }
