@@ -5,7 +5,7 @@ import pytest
 from kedro.io import DatasetError, Version
 
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
-from restem.datasets.folder import publish
+from restem.datasets.folder import Place
 from restem.fingerprints import folder_fingerprint
 from restem.policy import Policy
 from restem.tables import ShardedTable, write_shard
@@ -80,7 +80,7 @@ def test_publishing_again_after_a_kill_replaces_what_the_kill_left(tmp_path: Pat
     (tmp_path / ".whole.partial" / "half").write_text("written")
     (tmp_path / "file").write_text("content")
 
-    publish(tmp_path / "whole", {"file": tmp_path / "file"}, "manifest.json", {"n": 1})
+    Place(str(tmp_path / "whole"), "manifest.json").publish(tmp_path / "whole", {"file": tmp_path / "file"}, {"n": 1})
 
     assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == ["file", "manifest.json"]
 
@@ -90,3 +90,13 @@ def test_journal_refuses_to_be_a_node_output(tmp_path: Path) -> None:
 
     with pytest.raises(DatasetError, match="written by the operations"):
         dataset.save(dataset.load())
+
+
+def test_more_than_a_hundred_thousand_shards_stay_in_order(tmp_path: Path) -> None:
+    for name in ("99999", "100000"):
+        (tmp_path / f"{name}.parquet").touch()
+    (tmp_path / "shards.json").write_text("{}")
+
+    loaded = ShardedParquetDataset(filepath=str(tmp_path)).load()
+
+    assert [file.stem for file in loaded.files] == ["99999", "100000"]

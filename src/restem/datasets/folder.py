@@ -1,33 +1,80 @@
-"""Whole folders, versioned: a version is there entirely, with its manifest, or not at all."""
+"""Whole folders, versioned: a version is there entirely, with its manifest, or not at all.
+
+On a disk a folder appears in one rename. An object store has no rename: there the manifest is written last, and without
+it nothing counts.
+"""
 
 import json
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from kedro.io.core import get_protocol_and_path
 
 from restem.journal import link_or_copy
 
+_UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
 
-def publish(folder: Path, files: dict[str, Path], manifest: str, content: dict[str, Any]) -> None:
-    """Make the folder from existing files, in one rename.
 
-    Files are hard-linked where the file system can, so a journal and a version share their bytes.
+class Place:
+    """Where a dataset's versions are: a disk, or an object store that fsspec knows, as `s3://bucket/folder`."""
 
-    Args:
-        folder: The version's folder; must not exist.
-        files: Relative name in the folder -> existing file.
-        manifest: File name for `content` as JSON.
-        content: What the folder says about itself.
-    """
+    def __init__(self, filepath: str, manifest: str) -> None:
+        """Use the place.
+
+        Args:
+            filepath: As in the catalog.
+            manifest: Name of the file that a whole version has.
+        """
+        self.protocol, path = get_protocol_and_path(filepath)
+        self.path = PurePosixPath(path)
+        self._manifest = manifest
+
+    def folder(self, path: PurePosixPath | str) -> Any:
+        """Return a folder here as a pathlib.Path, or as its like from universal_pathlib."""
+        if self.protocol == "file":
+            return Path(path)
+        from upath import UPath
+
+        return UPath(f"{self.protocol}://{path}")
+
+    def is_whole(self, path: str) -> bool:
+        """Return whether a version is there."""
+        return bool((self.folder(path) / self._manifest).is_file())
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return what is there now, whoever wrote it."""
+        import fsspec
+
+        system = fsspec.filesystem(self.protocol)
+        system.invalidate_cache()
+        return list(system.glob(pattern))
+
+    def publish(self, path: PurePosixPath | str, files: dict[str, Any], content: dict[str, Any]) -> None:
+        """Make a version from existing files.
+
+        Args:
+            path: The version's folder; must not exist.
+            files: Relative name in the folder -> existing file.
+            content: What the manifest says, as JSON.
+        """
+        (_rename if self.protocol == "file" else _upload)(self.folder(path), files, self._manifest, content)
+
+
+def _rename(folder: Path, files: dict[str, Any], manifest: str, content: dict[str, Any]) -> None:
+    """Make the folder beside its place; files are linked where that is possible, so a journal shares their bytes."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for name, source in files.items():
         target = partial / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(source.resolve(), target)
+        if isinstance(source, Path):
+            link_or_copy(source.resolve(), target)
+        else:
+            copy(source, target)
     with (partial / manifest).open("w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1, sort_keys=True)
         stream.flush()
@@ -35,6 +82,14 @@ def publish(folder: Path, files: dict[str, Path], manifest: str, content: dict[s
     partial.rename(folder)
 
 
-def whole_when(manifest: str) -> Callable[[str], bool]:
-    """Return the test for a published folder: its manifest is there."""
-    return lambda folder: (Path(folder) / manifest).is_file()
+def _upload(folder: Any, files: dict[str, Any], manifest: str, content: dict[str, Any]) -> None:
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        for _ in pool.map(lambda name: copy(files[name], folder / name), files):
+            pass  # waiting for each raises what went wrong with it
+    (folder / manifest).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def copy(source: Any, target: Any) -> None:
+    """Copy a file between a disk and an object store, or within one."""
+    with source.open("rb") as read, target.open("wb") as write:
+        shutil.copyfileobj(read, write)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro.io.core import get_protocol_and_path
 
 from restem.journal import Journal
 
@@ -12,7 +13,16 @@ class JournalDataset(AbstractDataset[Journal, Journal]):
     """A folder of journal entries; loading gives the `Journal`, saving is for the operations themselves."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        """Use the folder, which is made when needed."""
+        """Use the folder, which is made when needed.
+
+        Raises:
+            DatasetError: If it is not on a disk.
+        """
+        if get_protocol_and_path(filepath)[0] != "file":
+            raise DatasetError(
+                f"the journal must be on a disk, shared by all that work on the experiment, got {filepath}: an object "
+                "store has neither the rename that makes its parts whole, nor its locks"
+            )
         self._filepath = Path(filepath)
         self.metadata = metadata
 

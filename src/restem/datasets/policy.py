@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
-from restem.datasets.folder import publish, whole_when
+from restem.datasets.folder import Place, copy
+from restem.journal import Journal
 from restem.policy import Policy
 
 _MANIFEST = "policy.json"
@@ -22,6 +23,7 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
         *,
         filepath: str,
         copy: bool = True,
+        cache: str | None = None,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -31,28 +33,52 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
             filepath: Folder of the model.
             copy: Whether the version holds the weights (by hard link where it can), or only says where they are,
                 as for a base model that many experiments share.
+            cache: Folder on a disk for policies that are in an object store: engines and trainers read files.
             version: Given by Kedro.
             metadata: For kedro-viz.
         """
-        super().__init__(PurePosixPath(filepath), version, exists_function=whole_when(_MANIFEST))
+        self._place = Place(filepath, _MANIFEST)
+        if copy and cache is None and self._place.protocol != "file":
+            raise DatasetError(f"{filepath} is no disk: give the dataset a folder on one, as cache: data/06_models/cache")
+        super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
+        self._cache = cache
         self._holds_weights = copy
         self.metadata = metadata
 
     def load(self) -> Policy:
         """Return the record; its path is this version's folder, or the shared base model's."""
-        folder = Path(self._get_load_path())
-        if not self._exists_function(str(folder)):
+        folder = self._place.folder(self._get_load_path())
+        if not self._place.is_whole(str(self._get_load_path())):
             raise DatasetError(f"{folder} is not a whole policy: {_MANIFEST} is missing")
         policy = Policy(**json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
-        return replace(policy, path=folder.as_posix()) if self._holds_weights else policy
+        if not self._holds_weights:
+            return policy
+        on_disk = folder if isinstance(folder, Path) else self._fetched(folder, policy)
+        return replace(policy, path=on_disk.as_posix())
+
+    def _fetched(self, folder: Any, policy: Policy) -> Path:
+        """Return the policy's folder in the cache, fetched if it is not there yet."""
+        entry = Journal(Path(self._cache or "").absolute()).open("policy", fingerprint=policy.fingerprint)
+
+        def fetch(target: Path) -> None:
+            for file in folder.rglob("*"):
+                if file.is_file():
+                    place = target / file.relative_to(folder).as_posix()
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    copy(file, place)
+
+        return entry.path("policy") if entry.has("policy") else entry.write("policy", fetch)
 
     def save(self, data: Policy) -> None:
         """Publish the policy's files as this version."""
-        folder = Path(self._get_save_path())
         weights = [file for file in data.folder.rglob("*") if file.is_file()] if self._holds_weights else []
         files = {file.relative_to(data.folder).as_posix(): file for file in weights if file.name != _MANIFEST}
         record = replace(data, path=".") if self._holds_weights else data
-        publish(folder, files, _MANIFEST, record.to_dict())
+        self._place.publish(self._get_save_path(), files, record.to_dict())
+
+    def versions(self) -> list[Any]:
+        """Return the folders of all whole versions, in no order."""
+        return [file.parent for file in self._place.folder(self._filepath).glob(f"*/*/{_MANIFEST}")]
 
     def preview(self) -> JSONPreview:
         """Return the record, for kedro-viz."""
@@ -60,7 +86,7 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
 
     def _exists(self) -> bool:
         try:
-            return self._exists_function(str(self._get_load_path()))
+            return self._place.is_whole(str(self._get_load_path()))
         except DatasetError:
             return False
 

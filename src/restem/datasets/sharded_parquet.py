@@ -1,12 +1,11 @@
 """A table in Parquet shards, versioned as one folder."""
 
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
-from restem.datasets.folder import publish, whole_when
+from restem.datasets.folder import Place
 from restem.tables import ShardedTable
 
 _MANIFEST = "shards.json"
@@ -18,22 +17,23 @@ class ShardedParquetDataset(AbstractVersionedDataset[ShardedTable, ShardedTable]
     def __init__(
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Use the folder; with `versioned: true` a subfolder per version."""
-        super().__init__(PurePosixPath(filepath), version, exists_function=whole_when(_MANIFEST))
+        """Use the folder, on a disk or as `s3://bucket/folder`; with `versioned: true` a subfolder per version."""
+        self._place = Place(filepath, _MANIFEST)
+        super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
         self.metadata = metadata
 
     def load(self) -> ShardedTable:
         """Return the table; rows are read when asked for."""
-        folder = Path(self._get_load_path())
-        if not self._exists_function(str(folder)):
+        folder = self._place.folder(self._get_load_path())
+        if not self._place.is_whole(str(self._get_load_path())):
             raise DatasetError(f"{folder} is not a whole table: {_MANIFEST} is missing")
-        return ShardedTable(sorted(folder.glob("*.parquet")))
+        return ShardedTable(sorted(folder.glob("*.parquet"), key=lambda file: int(file.stem)))
 
     def save(self, data: ShardedTable) -> None:
         """Publish the table's files as this version."""
-        folder = Path(self._get_save_path())
         files = {f"{number:05d}.parquet": file for number, file in enumerate(data.files)}
-        publish(folder, files, _MANIFEST, {"n_shards": len(files), "n_rows": len(data), "columns": data.columns})
+        content = {"n_shards": len(files), "n_rows": len(data), "columns": data.columns}
+        self._place.publish(self._get_save_path(), files, content)
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, for kedro-viz."""
@@ -42,7 +42,7 @@ class ShardedParquetDataset(AbstractVersionedDataset[ShardedTable, ShardedTable]
 
     def _exists(self) -> bool:
         try:
-            return self._exists_function(str(self._get_load_path()))
+            return self._place.is_whole(str(self._get_load_path()))
         except DatasetError:
             return False
 
