@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
 
-.PHONY: install demo tiny test test-fast test-vllm check format lock bench viz mlflow clean
+.PHONY: install demo tiny test test-fast test-vllm check format lock bench viz mlflow pictures clean
 
 install: $(READY)
 
@@ -63,16 +63,21 @@ lock: install
 bench: install
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/preparation.py
-	$(BIN)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/rewards.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/scale.py
 
 viz: install
-	$(KEDRO) viz run
+	$(KEDRO) viz run --include-hooks
 
 mlflow: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
+
+# The README's pictures: what the tests of both UIs see of this project's own experiment, which needs three iterations.
+pictures: install
+	RESTEM_REQUIRE_BROWSER=1 RESTEM_UI_PROJECT=$(CURDIR) RESTEM_PICTURES=docs $(BIN)/python -m pytest tests/ui
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -55,8 +55,8 @@ def test_intervals_over_seeds_and_questions_hold_the_truth_as_often_as_they_say(
         combined = combine_rates(before, after, [after - before], suite="test", seed=trial)
         held += combined.low <= 0.1 <= combined.high
 
-    # The standard error of this share is 1.1 %. Where seeds do not matter the intervals are somewhat too wide.
-    assert 0.92 <= held / 400 <= 0.995
+    # The standard error of this share is 1.1 %.
+    assert 0.92 <= held / 400 <= 0.98
 
 
 def test_a_seed_that_goes_its_own_way_widens_the_interval() -> None:

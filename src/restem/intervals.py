@@ -211,7 +211,7 @@ def bootstrap_intervals(values: "ArrayLike", *, seed: int) -> list[Interval]:
         drawn = random.integers(n, size=(size, n), dtype=np.int32) + np.arange(0, size * n, n, dtype=np.int32)[:, None]
         # How often each question was drawn serves all numbers at once.
         chunks.append(np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n) @ table / n)
-    return [_expanded_interval(means, n_informative=n) for means in np.concatenate(chunks).T]
+    return _expanded_intervals(np.concatenate(chunks), n_informative=n)
 
 
 def independent_difference(a: "ArrayLike", b: "ArrayLike", *, seed: int) -> PairedDifference:
@@ -268,6 +268,12 @@ def _resampled_means(values: "Floats", random: "np.random.Generator") -> "Floats
 
 def _expanded_interval(means: "Floats", *, n_informative: int) -> Interval:
     """Return the percentiles of the resampled means that widen, for few observations, as Student's t does."""
+    ((low, high),) = _expanded_intervals(means[:, None], n_informative=n_informative)
+    return Interval(low, high)
+
+
+def _expanded_intervals(means: "Floats", *, n_informative: int) -> list[Interval]:
+    """Return the same of every column of `(RESAMPLES, numbers)`."""
     import numpy as np
 
     tail = 0.0
@@ -277,6 +283,6 @@ def _expanded_interval(means: "Floats", *, n_informative: int) -> Interval:
         # Source: Abramowitz and Stegun 1964, 26.7.5.
         t = Z_95 + (Z_95**3 + Z_95) / (4 * freedom) + (5 * Z_95**5 + 16 * Z_95**3 + 3 * Z_95) / (96 * freedom**2)
         tail = NormalDist().cdf(-t * math.sqrt(n_informative / freedom))
-    low = float(np.quantile(means, tail, method="lower"))
-    high = float(np.quantile(means, 1 - tail, method="higher"))
-    return Interval(low, high)
+    low = np.quantile(means, tail, axis=0, method="lower")
+    high = np.quantile(means, 1 - tail, axis=0, method="higher")
+    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]

@@ -1,9 +1,10 @@
 """Several seeds of one experiment taken together: how much the questions matter, and how much the seed does.
 
 A difference is resampled over questions and over seeds at once. Source: Owen 2007, The pigeonhole bootstrap,
-https://doi.org/10.1214/07-AOAS122. Deviation: with two or three seeds its percentiles are too narrow where seeds matter
-most, so they are widened as Student's t is, with the degrees of freedom of Satterthwaite 1946,
-https://doi.org/10.2307/3002019, for the two components of the variance.
+https://doi.org/10.1214/07-AOAS122. Deviation: it counts the chance of single samples three times and that of few seeds
+too little, so its distribution is scaled to the unbiased variance (of the two-way random effects, Searle et al. 1992,
+https://doi.org/10.1002/9780470316856, chapter 4) and widened as Student's t is, with the degrees of freedom of
+Satterthwaite 1946, https://doi.org/10.2307/3002019.
 """
 
 import math
@@ -103,14 +104,15 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
         seed: Of the bootstrap.
     """
     import numpy as np
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     change = sum(part.mean(axis=0) for part in parts)
     difference = float(np.mean(change))
-    widening, freedom = _widening(parts)
+    error, freedom = _standard_error(parts)
+    widening = float(stdtrit(freedom, 0.975)) / Z_95
     drawn = _resampled(parts, np.random.default_rng(seed))
-    low, high = (difference + widening * (float(np.quantile(drawn, at)) - difference) for at in (0.025, 0.975))
-    error = (high - low) / (2 * widening * Z_95)
+    scale = widening * error / float(drawn.std()) if error else 0.0
+    low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (0.025, 0.975))
     p_value = 2 * float(stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
     n = after.shape[1]
     detectable = min(1.0, error * widening * DETECTABLE)
@@ -148,10 +150,9 @@ def _resampled(parts: "Sequence[Rates]", random: "np.random.Generator") -> "Rate
     return drawn
 
 
-def _widening(parts: "Sequence[Rates]") -> tuple[float, float]:
-    """Return how much wider than a normal distribution Student's t is here, and its degrees of freedom."""
+def _standard_error(parts: "Sequence[Rates]") -> tuple[float, float]:
+    """Return the standard error of the difference, and its degrees of freedom."""
     import numpy as np
-    from scipy.special import stdtrit
 
     n = parts[0].shape[1]
     if n < 2:  # noqa: PLR2004 - one question has no variance
@@ -167,9 +168,9 @@ def _widening(parts: "Sequence[Rates]") -> tuple[float, float]:
             components.append((max(0.0, float(means.var(ddof=1)) / n_seeds - noise / (n_seeds * n)), n_seeds - 1))
     total = sum(variance for variance, _ in components)
     if not total:
-        return float(stdtrit(n - 1, 0.975)) / Z_95, n - 1
+        return 0.0, n - 1
     freedom = total**2 / math.fsum(variance**2 / degrees for variance, degrees in components)
-    return float(stdtrit(freedom, 0.975)) / Z_95, freedom
+    return math.sqrt(total), freedom
 
 
 def differing(parameters: Mapping[str, Mapping[str, object]]) -> dict[str, list[object]]:
