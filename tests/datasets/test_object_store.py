@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError, Version
 
+from restem.commands.project import filepath
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
+from restem.errors import ExperimentError
 from restem.fingerprints import file_fingerprints, folder_fingerprint
 from restem.policy import Policy
 from restem.tables import ShardedTable, write_shard
@@ -127,3 +129,5 @@ def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project
     assert folder_fingerprint(policy.folder) == policy.fingerprint == stored.load("record_1")["policy"]
     assert bucket.glob(f"{BUCKET}/results/06_models/tiny/iteration_1/policy/*/policy/*.safetensors")
     assert {file.name for file in (project.folder / "data").rglob("*.parquet")} == {file.name for file in journaled}
+    with pytest.raises(ExperimentError, match=r"needs results on a disk, and questions_summary is at s3://"):
+        filepath(stored, "questions_summary")

@@ -102,6 +102,13 @@ def known_experiments(catalog: Catalog, parameters: Parameters) -> list[str]:
 
 
 def filepath(catalog: Catalog, name: str) -> Path:
-    """Return where a dataset is, without its version."""
+    """Return where a dataset is, without its version.
+
+    Raises:
+        ExperimentError: If it is not on a disk.
+    """
     dataset: Any = catalog.get(name)
+    protocol = getattr(dataset, "_protocol", "file")
+    if protocol != "file":
+        raise ExperimentError(f"this needs results on a disk, and {name} is at {protocol}:// (data in globals.yml)")
     return Path(str(dataset._filepath))
