@@ -15,7 +15,7 @@ from typing import Any
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -58,7 +58,7 @@ class ExperimentHooks:
             refuse_changes(_built_on(pipeline, catalog), self._parameters)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(plan.name))
-        self._seconds = catalog.load("node_seconds") if catalog.exists("node_seconds") else {}
+        self._seconds = _seconds_so_far(catalog)
         catalog.save("node_seconds", self._seconds)
 
     @hook_impl
@@ -155,6 +155,17 @@ def _stay_offline(parameters: Parameters) -> None:
     offline = "0" if asks_the_hub(parameters) else "1"
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         os.environ.setdefault(variable, offline)
+
+
+def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
+    """Return the wall clock of the nodes that ran before."""
+    if not catalog.exists("node_seconds"):
+        return {}
+    try:
+        return dict(catalog.load("node_seconds"))
+    except DatasetError:
+        logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
+        return {}
 
 
 def _refuse_older(pipeline: Pipeline, catalog: DataCatalog, experiment_name: str) -> None:

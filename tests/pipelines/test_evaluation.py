@@ -138,6 +138,22 @@ def test_an_experiment_of_an_older_version_is_migrated(copied: Project) -> None:
     copied.run("compare")
 
 
+def test_times_that_a_kill_left_unreadable_begin_anew(copied: Project) -> None:
+    (copied.folder / "data/08_reporting/tiny/seconds.json").write_text('{"prepare')
+
+    copied.run("compare")
+
+    assert set(copied.catalog().load("node_seconds")) == {
+        "break_down_results",
+        "choose_best_policy",
+        "compare_policies",
+        "draw_figures",
+        "name_changed_questions",
+        "tabulate_cost",
+        "write_report",
+    }
+
+
 def test_an_experiment_of_a_later_version_is_refused(copied: Project) -> None:
     catalog = copied.catalog()
     catalog.save("record_1", catalog.load("record_1") | {"format": 99})
