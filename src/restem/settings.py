@@ -7,9 +7,9 @@ for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TEL
     os.environ.setdefault(_variable, "1")
 
 from restem.config_loader import MethodConfigLoader  # noqa: E402 - after the variables
-from restem.hooks import ExperimentHooks, TrackingHooks  # noqa: E402 - after the variables
+from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 
-HOOKS = (TrackingHooks(), ExperimentHooks())  # Kedro calls the last one first
+HOOKS = (TrackingHooks(), RetentionHooks(), ExperimentHooks())  # Kedro calls the last one first
 
 CONFIG_LOADER_CLASS = MethodConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -4,9 +4,10 @@ from restem import m_step, validation
 from restem import training_gate as gate
 from restem.draws import engine_choice
 from restem.journal import Journal
-from restem.parameters import PromptParameters, SamplingParameters, ScoringParameters, TrainingParameters
+from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters, TrainingParameters
 from restem.policy import Policy
 from restem.prompts import adds_special_tokens
+from restem.retention import Retention
 from restem.tables import ShardedTable, Table
 
 
@@ -42,6 +43,8 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
     sampling: SamplingParameters,
     scoring: ScoringParameters,
     training: TrainingParameters,
+    em: EmParameters,
+    experiment: str,
 ) -> tuple[Policy, Table]:
     """Return the base policy fine-tuned on this iteration's training set, and the log of the training."""
     return m_step.train_policy(
@@ -61,4 +64,5 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
             scoring=scoring,
         ),
         add_special_tokens=adds_special_tokens(prompt),
+        retention=Retention(experiment, em.keep_policies),
     )

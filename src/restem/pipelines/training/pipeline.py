@@ -30,6 +30,8 @@ def create_pipeline() -> Pipeline:
                     "params:sampling",
                     "params:scoring",
                     "params:training",
+                    "params:em",
+                    "params:experiment",
                 ],
                 ["trained_policy", "training_log"],
                 name="train_policy",
