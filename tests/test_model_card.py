@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from restem.fingerprints import folder_fingerprint
 from restem.journal import Journal
 from restem.model_card import export_policy
 from restem.policy import Policy
+from tests.conftest import Project
+from tests.hub_server import serving
 
 
 @pytest.fixture
@@ -72,3 +77,31 @@ def test_a_hub_without_a_token_is_refused_before_anything_is_copied(
 
     assert result.exit_code == 1
     assert "HF_TOKEN" in result.output
+
+
+def exported_to_hub(project: Project, output: Path, *, url: str, token: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "restem", "export", "1", str(output), "--env", "tiny", "--hub", "me/mine"]
+    environment = {**os.environ, "HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
+    return subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_hub_gets_the_whole_folder_in_a_private_repository(finished: Project, tmp_path: Path) -> None:
+    with serving(token="secret") as hub:
+        result = exported_to_hub(finished, tmp_path / "out", url=hub.url, token="secret")
+
+    assert result.returncode == 0, result.stderr
+    assert hub.created == [{"name": "mine", "organization": "me", "visibility": "private"}]
+    assert hub.files == {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert {"README.md", "restem.json", "model.safetensors", "config.json", "tokenizer.json"} <= set(hub.files)
+
+
+def test_a_hub_that_refuses_leaves_the_folder_and_says_so(finished: Project, tmp_path: Path) -> None:
+    with serving(token="secret") as hub:
+        result = exported_to_hub(finished, tmp_path / "out", url=hub.url, token="wrong")
+
+    assert result.returncode == 1
+    assert f"{tmp_path / 'out'} is whole, but could not be uploaded to me/mine" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out")
