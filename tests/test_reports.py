@@ -200,6 +200,31 @@ def test_stale_iterations_and_changed_questions_are_said_at_the_top() -> None:
     assert "not made with the same questions" in text
 
 
+def test_opinions_are_called_so_at_the_top() -> None:
+    records = {i: record(i, opinions={"judge": "the opinion of the model m, the majority of 3"}) for i in range(3)}
+
+    top = build_report(**inputs(records=records)).markdown.partition("## ")[0]
+
+    assert "No check but an opinion: the reward judge is the opinion of the model m, the majority of 3." in top
+
+
+def test_the_audit_of_the_rewards_and_high_shares_of_reasons_are_reported() -> None:
+    audit: dict[str, object] = {"n_checked": 40, "n_disagreed": 2, "n_unchecked": 3}
+    audit |= {"false_positive_rate": 0.05, "low": 0.014, "high": 0.165}
+    audit |= {"golden_cases": 14, "golden_failed": 1, "canaries": 50, "canaries_failed": 0}
+    audit |= {"not_audited": {"format": "the form is all that it asks for"}}
+    scoring = {"accepted_by_found": {"box": 390, "answer is": 10}}
+    records = {i: record(i, audit=audit if i else {}, scoring=scoring if i else {}) for i in range(3)}
+    warned = {i: one | {"warnings": ["9.0% of the verdicts are timeout"]} for i, one in inputs()["scoring"].items()}
+
+    text = build_report(**inputs(records=records, scoring=warned)).markdown
+
+    assert "| 1 | 40 | 2 | 0.050 [0.014, 0.165] | 3 | 1 of 14 | 0 of 50 |" in text
+    assert "The reward format has no second verifier: the form is all that it asks for." in text
+    assert "| iteration | answer is | box |" in text and "| 2 | 10 | 390 |" in text
+    assert "Iteration 1: 9.0% of the verdicts are timeout." in text
+
+
 def test_report_without_a_base_policy_or_with_an_iteration_missing_is_refused() -> None:
     with pytest.raises(EvaluationError, match="base policy has no evaluation"):
         build_report(**inputs(evaluations={1: EVALUATIONS[1]}))

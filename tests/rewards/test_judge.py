@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from restem import history
 from restem.__main__ import restem
 from restem.errors import RewardError
 from restem.rewards import Reward, Verdict, audit_golds, load_reward, opinions
@@ -252,7 +251,7 @@ def test_restem_score_says_that_verdicts_are_opinions(tmp_path: Path) -> None:
     assert "1 judged (the opinion of the model echo, the majority of 1, not a check)" in result.stderr
 
 
-def test_records_and_reports_of_an_experiment_name_whose_opinion_it_rests_on(project: Project) -> None:
+def test_records_of_an_experiment_name_whose_opinion_it_rests_on(project: Project) -> None:
     with grading(knows_that_it_is_four) as server:
         judge = {**OPTIONS, "base_url": server.url, "k": 1, "concurrency": 2}
         rows = [
@@ -266,11 +265,7 @@ def test_records_and_reports_of_an_experiment_name_whose_opinion_it_rests_on(pro
         project.run("prepare", "baseline", questions=source, scoring=scoring, prompt__style="zero_shot")
 
     whose = "the opinion of the model echo, the majority of 1"
-    catalog = project.catalog()
-    record = catalog.load("record_0")
-    page = history.report("tiny", {"record_0": record, "evaluation_0": catalog.load("evaluation_0")}, seed=0)
-    assert record["opinions"] == {"all_of": whose}
-    assert f"is {whose}." in page.markdown
+    assert project.catalog().load("record_0")["opinions"] == {"all_of": whose}
 
 
 def test_only_rewards_that_ask_a_model_are_opinions() -> None:
