@@ -40,7 +40,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def run(family: Project, method: str, **changes: Any) -> Any:
-    """Return the catalog of an experiment that a method made."""
+    """Return the catalog of an experiment that a method made; `to` is the dataset that it ends with."""
     family.run(method=method, experiment=method, **{**SMALL, **changes})
     return family.catalog(experiment=method)
 
@@ -80,7 +80,7 @@ def test_another_method_in_the_same_experiment_is_refused_unless_forced(family: 
 
 
 def test_exit_learns_from_the_best_samples_of_all_iterations(family: Project) -> None:
-    catalog = run(family, "exit", em__iterations=2)
+    catalog = run(family, "exit", em__iterations=2, to="kept_2")
     first, second = (frame(catalog, f"iteration_{i}.training_set") for i in (1, 2))
 
     assert set(second["policy_id"]) == {catalog.load(f"policy_{i}").fingerprint for i in (0, 1)}
@@ -99,7 +99,7 @@ def test_adaptive_asks_again_only_where_too_little_was_correct(family: Project) 
 
 
 def test_star_gives_hints_where_it_failed_and_trains_without_them(family: Project) -> None:
-    catalog = run(family, "star", **EVERYTHING_IS_KEPT)
+    catalog = run(family, "star", to="policy_1", **EVERYTHING_IS_KEPT)
     scored, hinted = (frame(catalog, f"iteration_1.{name}") for name in ("scored_samples", "follow_up_samples"))
     trained, prompts = frame(catalog, "iteration_1.training_set"), catalog.load("prompts")
 
@@ -112,7 +112,7 @@ def test_star_gives_hints_where_it_failed_and_trains_without_them(family: Projec
 
 
 def test_rwr_trains_on_every_sample_by_the_exponential_of_its_reward(family: Project) -> None:
-    catalog = run(family, "rwr")
+    catalog = run(family, "rwr", to="policy_1")
     scored = frame(catalog, "iteration_1.scored_samples")
     weighed = frame(catalog, "iteration_1.training_set").merge(scored[[*KEYS, "reward"]], on=KEYS, validate="1:1")
 
@@ -155,7 +155,7 @@ def test_rft_trains_once_on_many_distinct_samples_and_the_human_solutions(family
 
 
 def test_iml_samples_other_questions_in_every_iteration_from_the_policy_so_far(family: Project) -> None:
-    catalog = run(family, "iml", em__iterations=2, sampling__n_questions=8)
+    catalog = run(family, "iml", em__iterations=2, sampling__n_questions=8, to="policy_2")
     asked = [set(frame(catalog, f"iteration_{i}.samples")["question_id"]) for i in (1, 2)]
     policies = [catalog.load(f"policy_{i}") for i in range(3)]
 
@@ -165,7 +165,7 @@ def test_iml_samples_other_questions_in_every_iteration_from_the_policy_so_far(f
 
 
 def test_human_solutions_are_learned_from_alone(family: Project) -> None:
-    catalog = run(family, "sft_human")
+    catalog = run(family, "sft_human", to="policy_1")
     trained = frame(catalog, "iteration_1.training_set")
 
     assert set(trained["policy_id"]) == {"human"}
@@ -182,9 +182,9 @@ def test_human_solutions_can_be_cut_to_what_the_policy_solves(family: Project) -
 
 
 def test_distillation_trains_the_base_policy_on_samples_of_the_teacher(family: Project) -> None:
-    teacher = run(family, "sft_human").load("policy_1")
+    teacher = run(family, "sft_human", to="policy_1").load("policy_1")
 
-    catalog = run(family, "distill", policy__teacher=str(family.folder / teacher.path))
+    catalog = run(family, "distill", to="policy_1", policy__teacher=str(family.folder / teacher.path))
     base, student = catalog.load("policy_0"), catalog.load("policy_1")
 
     assert catalog.load("teacher").fingerprint == teacher.fingerprint

@@ -111,7 +111,7 @@ def test_page_compares_with_the_reference_and_says_what_is_missing(ran: Ran) -> 
         "Sampled pass@1 on test against ten, over the same 8 questions"
     )
     assert "| taught against ten | " in text
-    assert "Missing, so not on this page: humans: not begun; taught\\_by\\_humans: it needs" in text
+    assert "Missing, so not on this page: humans: not begun; taught_by_humans: it needs" in text
     for section in ("## pass@k", "## Train against test", "## By difficulty", "## What this shows, and what not"):
         assert section in text
     assert "Nothing learned here means anything." in text
