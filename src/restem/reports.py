@@ -87,7 +87,8 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
     table, tables = results_table(metrics), tables or Tables()
     changes = _Changes.of(evaluations, suite=suite, seed=seed)
     sections = [
-        _results(table, metrics, changes, tables),
+        _curves(metrics, suite, tables),
+        _numbers(table, metrics, changes),
         breakdown_section(tables.breakdown, suite=suite),
         changes_section(tables.changed_questions, suite=suite),
         data_section(filtering, scoring),
@@ -254,7 +255,23 @@ def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     return warnings
 
 
-def _results(table: Table, metrics: Metrics, changes: _Changes, of_catalog: Tables) -> Section:
+def _curves(metrics: Metrics, suite: str, tables: Tables) -> Section:
+    curves = {figures.policy_label(i): figures.pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
+    if tables.pass_at_k is not None:
+        curves = curves_of(tables.pass_at_k, suite=suite)
+    drawings = [
+        drawing("pass-at-1", "pass@1 by iteration with 95 % intervals.", figures.pass_at_1_by_iteration(metrics)),
+        drawing("gap", "Questions trained on against questions held out.", figures.train_against_test(metrics)),
+        drawing(
+            "pass-at-k",
+            f"pass@k on {suite}: the base policy against each trained one.",
+            figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
+        ),
+    ]
+    return Section("Results by iteration", drawings=drawings)
+
+
+def _numbers(table: Table, metrics: Metrics, changes: _Changes) -> Section:
     suite, base, _ = changes
     header, rows = _readable(table)
     tables = [Grid(f"On {suite}, with 95 % intervals; n in questions; iteration 0 is the base policy.", header, rows)]
@@ -276,16 +293,4 @@ def _results(table: Table, metrics: Metrics, changes: _Changes, of_catalog: Tabl
             Grid(f"Change from the base policy on {suite}, question by question.", names, changed, numbers=False)
         )
     tables.append(all_numbers(metrics))
-    curves = {figures.policy_label(i): figures.pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
-    if of_catalog.pass_at_k is not None:
-        curves = curves_of(of_catalog.pass_at_k, suite=suite)
-    drawings = [
-        drawing("pass-at-1", "pass@1 by iteration with 95 % intervals.", figures.pass_at_1_by_iteration(metrics)),
-        drawing("gap", "Questions trained on against questions held out.", figures.train_against_test(metrics)),
-        drawing(
-            "pass-at-k",
-            f"pass@k on {suite}: the base policy against each trained one.",
-            figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
-        ),
-    ]
-    return Section("Results by iteration", tables=tables, drawings=drawings)
+    return Section("Numbers by iteration", tables=tables)
