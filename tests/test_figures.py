@@ -49,6 +49,7 @@ LOGS = {
         }
     )
 }
+
 DRAWN = {
     "pass_at_1": lambda: figures.pass_at_1_by_iteration(METRICS),
     "gap": lambda: figures.train_against_test(METRICS),
@@ -90,6 +91,16 @@ def test_pass_at_k_curves_follow_k_in_order() -> None:
     assert [line.get_label() for line in lines] == ["base policy", "iteration 1", "iteration 2"]
     assert list(lines[0].get_xdata()) == [1, 2, 16]
     assert list(lines[0].get_ydata()) == pytest.approx([0.22, 0.24, 0.52])
+
+
+def test_curves_of_every_k_are_marked_at_powers_of_two() -> None:
+    every_k = {k: measured(0.2 + 0.01 * k) for k in range(1, 12)}
+
+    (axes,) = figures.pass_at_k_of_policies({"base policy": every_k}, title="pass@k").axes
+
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "4", "8"]
+    assert len(axes.lines[0].get_xdata()) == 11
+    assert axes.lines[0].get_markevery() == [0, 1, 3, 7, 10]
 
 
 def test_training_loss_has_a_line_per_iteration() -> None:
