@@ -227,19 +227,6 @@ def test_nothing_is_only_in_memory(finished: Project) -> None:
     assert [name for name in names if isinstance(catalog.get(name), MemoryDataset)] == []
 
 
-def test_kedro_viz_shows_each_iteration_as_a_box_between_layers(finished: Project) -> None:
-    command = [str(KEDRO), "viz", "build"]
-    process = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr
-
-    graph = json.loads((finished.folder / "build" / "api" / "main").read_text())
-
-    boxes = {node["name"] for node in graph["nodes"] if node["type"] == "modularPipeline"}
-    assert {"iteration_0", "iteration_1", "iteration_2"} <= boxes
-    steps = ["questions", "E-step 1", "M-step 1", "E-step 2", "M-step 2", "evaluation 2", "report"]
-    assert [layer for layer in graph["layers"] if layer in steps] == steps
-
-
 @pytest.mark.slow
 def test_the_default_runs_on_a_real_pretrained_model(project: Project) -> None:
     few = {
