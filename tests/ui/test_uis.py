@@ -134,7 +134,7 @@ def open_graph(page: Page, url: str) -> None:
     page.open(f"{url}/api/version")
     visible = {"sidebar": False, "miniMap": False, "graph": True, "code": False, "slicing": False}
     page.remember("KedroViz", {"showFeatureHints": False, "visible": visible, "expandAllPipelines": False})
-    page.open(url, width=1000, height=2400)
+    page.open(url, width=1800, height=2200)
     page.see(".pipeline-layer-name")
     page.click_if_there(".update-reminder-unexpanded button:last-child")
 
