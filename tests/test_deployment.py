@@ -1,4 +1,4 @@
-"""What is deployed: the package, without the project around it; the image and the cluster, as far as they can be read."""
+"""What is deployed: the package without the project around it; image and cluster, as far as they can be read."""
 
 import os
 import re

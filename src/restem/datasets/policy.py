@@ -39,7 +39,7 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
         """
         self._place = Place(filepath, _MANIFEST)
         if copy and cache is None and self._place.protocol != "file":
-            raise DatasetError(f"{filepath} is no disk: give the dataset a folder on one, as cache: data/06_models/cache")
+            raise DatasetError(f"{filepath} is no disk: name a folder on one, as cache: data/06_models/fetched")
         super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
         self._cache = cache
         self._holds_weights = copy
