@@ -64,7 +64,8 @@ def _separate(questions: Table, reasons: dict[str, str]) -> tuple[Table, Table]:
     for suite in sorted(suites - left):
         raise QuestionsError(
             f"all questions of the transfer suite {suite} are quarantined, as "
-            f"{_first_of(suite, questions[bad], reasons)}; mend them, or leave the suite out with questions.transfer.{suite}=null"
+            f"{_first_of(suite, questions[bad], reasons)}; mend them, or leave the suite out with "
+            f"questions.transfer.{suite}=null"
         )
     quarantined = questions[bad].reset_index(drop=True)
     why = pd.Series([reasons[name] for name in quarantined["question_id"]], dtype=str)
