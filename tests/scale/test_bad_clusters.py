@@ -68,7 +68,7 @@ def test_an_address_where_something_else_answers_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_gpu_that_no_node_has_is_named(cluster: Any, tmp_path: Path) -> None:
-    with pytest.raises(ScaleError, match=r"scale\.sampling asks for 1 CPUs and 1 GPUs .* have 0 CPUs and 0 GPUs; 1 C"):
+    with pytest.raises(ScaleError, match=r"scale\.sampling asks for 1 CPUs and 1 GPUs .* have 1 CPUs and 0 GPUs; 1 C"):
         sampled(tmp_path, on_ray(cluster.address, gpus=1, patience_s=0.1))
 
 

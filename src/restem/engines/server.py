@@ -134,8 +134,7 @@ class Server:
             response = self._client.get(f"{self.base_url}/models")
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
             raise EngineError(
-                f"no server answers at {self.base_url} ({_words(error)}); "
-                f"start it, or mend {self._options}.base_url"
+                f"no server answers at {self.base_url} ({_words(error)}); start it, or mend {self._options}.base_url"
             ) from error
         self._check_key(response)
         return _names(response) if response.status_code == httpx2.codes.OK else []

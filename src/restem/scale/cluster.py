@@ -76,7 +76,8 @@ def _has_room(node: dict[str, Any], asked: WorkersParameters) -> bool:
 
 def _described(ray: Any) -> str:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return "; ".join(f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs" for has in nodes) or "nothing"
+    described = (f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs" for has in nodes)
+    return "; ".join(sorted(described, reverse=True)) or "nothing"
 
 
 def _import_ray() -> Any:
