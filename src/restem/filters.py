@@ -149,7 +149,7 @@ def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:
 
 def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) -> Table:
     """Return the rows that are kept, with their `rank` (1, 2, ...) within the question."""
-    kept = scored[scored["reward"] >= parameters.min_reward]
+    kept = _acceptable(scored, parameters)
     kept = kept.sort_values(["question_id", "sample_index"], kind="stable")
     if parameters.distinct:
         kept = _distinct(kept, parameters)
@@ -165,6 +165,12 @@ def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) 
 
     ranked: Table = pd.concat(chosen, ignore_index=True)
     return ranked.assign(rank=ranked.groupby("question_id", sort=False).cumcount() + 1)
+
+
+def _acceptable(scored: Table, parameters: FilteringParameters) -> Table:
+    """Return the samples with enough reward; one cut off before its first character has nothing to learn from."""
+    empty = (scored["completion"] == "") & (scored["finish_reason"] == "length")
+    return scored[(scored["reward"] >= parameters.min_reward) & ~empty]
 
 
 def _distinct(rows: Table, parameters: FilteringParameters) -> Table:
@@ -189,7 +195,7 @@ def summarise_filtering(
     n_samples = n_correct = n_distinct = 0
     policies: set[str] = set()
     for shard in itertools.chain(scored, follow_up or ()):
-        correct = shard[shard["reward"] >= parameters.min_reward]
+        correct = _acceptable(shard, parameters)
         n_samples += len(shard)
         n_correct += len(correct)
         n_distinct += len(_distinct(correct, parameters)) if parameters.distinct else len(correct)
