@@ -104,7 +104,7 @@ def test_redone_iteration_with_other_parameters_makes_later_ones_stale(project: 
     project.catalog()
     assert current_plan().complete == (1,)
     assert current_plan().stale == (2,)
-    project.run("em_iteration")
+    project.run("em_iteration", sampling__n=48)
     project.catalog()
     assert current_plan().complete == (1, 2)
 
