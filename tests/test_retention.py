@@ -18,7 +18,15 @@ from tests.conftest import Project
 
 
 def records(*validation: float) -> dict[int, Any]:
-    return {i: {"metrics": {"validation/pass_at_1": {"value": value}}} for i, value in enumerate(validation)}
+    return {
+        i: {
+            "policy": f"p{i}",
+            "parent": f"p{i - 1}",
+            "base": "p0",
+            "metrics": {"validation/pass_at_1": {"value": value}},
+        }
+        for i, value in enumerate(validation)
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,7 +47,9 @@ def test_the_base_policy_the_last_and_what_was_asked_for_stay(
 
 
 def test_without_validation_questions_no_policy_is_the_best_so_all_stay() -> None:
-    assert unneeded({i: {"metrics": {}} for i in range(4)}, "best") == []
+    unmeasured = {i: record | {"metrics": {}} for i, record in records(0.1, 0.5, 0.4, 0.3).items()}
+
+    assert unneeded(unmeasured, "best") == []
 
 
 def weights(folder: Path) -> list[Path]:

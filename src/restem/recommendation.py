@@ -25,17 +25,11 @@ def recommend(records: Mapping[int, Mapping[str, Any]]) -> Recommendation:
     Args:
         records: By iteration, from 0, without gaps.
     """
-    stale = set(stale_iterations(records))
-    measured = {
-        i: record["metrics"][_CHOSEN_BY]
-        for i, record in sorted(records.items())
-        if i not in stale and _CHOSEN_BY in record["metrics"]
-    }
-    if not measured:
-        last = max(i for i in records if i not in stale)
+    best = best_measured(records)
+    if best is None:
+        last = max(set(records) - set(stale_iterations(records)))
         return Recommendation(last, "it is the last one: there are no validation questions to choose by")
-    best = max(measured, key=lambda i: measured[i]["value"])
-    number = measured[best]
+    number = records[best]["metrics"][_CHOSEN_BY]
     reason = (
         f"its pass@1 on the {number['n']} validation questions is the best: {number['value']:.3f} "
         f"[{number['low']:.3f}, {number['high']:.3f}]"
@@ -44,3 +38,14 @@ def recommend(records: Mapping[int, Mapping[str, Any]]) -> Recommendation:
     if troubles:
         reason += f"; but it shows {' and '.join(troubles)}"
     return Recommendation(best, reason.replace("_", " "))
+
+
+def best_measured(records: Mapping[int, Mapping[str, Any]]) -> int | None:
+    """Return the first iteration with the best number to choose by; None if none has it. Stale ones do not count."""
+    stale = set(stale_iterations(records))
+    values = {
+        i: record["metrics"][_CHOSEN_BY]["value"]
+        for i, record in sorted(records.items())
+        if i not in stale and _CHOSEN_BY in record["metrics"]
+    }
+    return max(values, key=lambda i: values[i], default=None)

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from restem.journal import Journal, JournalEntry
 from restem.journal_use import file_keys
 from restem.policy_files import holds_weights
+from restem.recommendation import best_measured
 
 WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
 _RECORD = "policy.json"  # of a policy's version
-_JUDGED_BY = "validation/pass_at_1"
 
 
 class Retention(NamedTuple):
@@ -55,15 +55,9 @@ def unneeded(records: Mapping[int, Mapping[str, Any]], keep: str) -> list[int]:
         keep: `em.keep_policies`.
     """
     last = max(records)
-    stays = {"all": set(records), "best": _best(records), "last": set()}[keep]
+    best = best_measured(records)  # all stay where that was not measured
+    stays = {"all": set(records), "best": set(records) if best is None else {best}, "last": set()}[keep]
     return [i for i in records if 0 < i < last and i not in stays]
-
-
-def _best(records: Mapping[int, Mapping[str, Any]]) -> set[int]:
-    """Return the first iteration with the most validation questions right; all, where that was not measured."""
-    measured = {i: record["metrics"].get(_JUDGED_BY) for i, record in records.items()}
-    values = {i: measure["value"] for i, measure in measured.items() if measure}
-    return {max(values, key=lambda i: (values[i], -i))} if values else set(records)
 
 
 def delete_weights(versions: Iterable[Any], journal: Journal, retention: Retention) -> int:
