@@ -29,11 +29,12 @@ demo: install
 tiny: install
 	$(KEDRO) run --env tiny
 
+# Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 test-fast: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # vLLM pins other versions of torch and transformers, so it has an environment of its own, of about 4 GB.
 # What it installs for images and sound does not load beside its torch, and is not needed.
