@@ -150,9 +150,13 @@ def time_roof(policy: Policy, n_tokens: int, dtype: str) -> dict[str, float]:
 
 
 def alone(task: Any, *arguments: Any) -> dict[str, float]:
-    """Return the result of a task in a process of its own, so that memory is its own too."""
+    """Return the result of a task in a process of its own, so that memory is its own too; and show it at once.
+
+    TRL's default can take many minutes on a CPU without bfloat16: whoever stops it has the rest.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         result: dict[str, float] = pool.submit(task, *arguments).result()
+    print(f"{task.__name__}: {result}", file=sys.stderr, flush=True)
     return result
 
 
