@@ -36,7 +36,7 @@ def break_down(evaluations: Mapping[int, Table], *, k: Sequence[int], seed: int)
         if known.isna().any():
             lone = first_few(name for _, name in known.index[known.isna()])
             raise EvaluationError(f"iteration {i} was evaluated on questions that the base policy was not: {lone}")
-        groups = evaluation.assign(difficulty=[_difficulty(rate) for rate in known])
+        groups = evaluation.assign(difficulty=[difficulty(rate) for rate in known])
         for (suite, by), parts in _parts(groups).items():
             for group, part in parts.items():
                 within = [each for each in k if each <= part["n"].min()]
@@ -64,7 +64,8 @@ def _names(evaluation: Table) -> "list[tuple[str, str]]":
     return list(zip(evaluation["suite"], evaluation["question_id"], strict=True))
 
 
-def _difficulty(rate: float) -> str:
+def difficulty(rate: float) -> str:
+    """Return how difficult a question is by the share of correct samples, a key of DIFFICULTIES."""
     return next(name for name, least in DIFFICULTIES.items() if rate >= least)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from restem.engines import known_engines
 from restem.errors import ParameterError
 from restem.launch_plan import launch_plan
+from restem.schemas import OWN_SUITES
 
 if TYPE_CHECKING:
     from restem.parameters import Parameters, QuestionsParameters, TrainingParameters
@@ -74,7 +75,7 @@ def _problem_of(check: "Callable[[TrainingParameters], object]", training: "Trai
 
 def _suites(parameters: "Parameters") -> list[str]:
     """Return the suites that every policy is measured on."""
-    return ["test", "validation", "train", *(name for name, entry in parameters.questions.transfer.items() if entry)]
+    return [*OWN_SUITES, *(name for name, entry in parameters.questions.transfer.items() if entry)]
 
 
 def _no_suite(name: str, parameters: "Parameters") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem import figures
-from restem.metrics import GAP
+from restem.metrics import GAP, Measured
 from restem.records import flat
 from restem.tables import Table
 
@@ -103,6 +103,11 @@ def interval(value: float, low: float, high: float, *, signed: bool = False) -> 
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def measured(number: Measured | None, *, signed: bool = False) -> str:
+    """Return a metric with its interval as text; a dash if it was not measured."""
+    return _ABSENT if number is None else interval(number["value"], number["low"], number["high"], signed=signed)
+
+
 def first_ids(questions: Sequence[str]) -> str:
     """Return how many questions, and the first of them."""
     if not questions:
@@ -123,9 +128,7 @@ def all_numbers(metrics: figures.Metrics) -> Grid:
     for name in names:
         cells = []
         for i in sorted(metrics):
-            number = metrics[i].get(name)
-            shown = (number["value"], number["low"], number["high"]) if number else (float("nan"),) * 3
-            cells.append(interval(*shown, signed=name == GAP))
+            cells.append(measured(metrics[i].get(name), signed=name == GAP))
         counts = {metrics[i][name]["n"] for i in metrics if name in metrics[i]}
         rows.append([words(name), " or ".join(map(str, sorted(counts))), *cells])
     header = ["metric", "n", *(figures.policy_label(i) for i in sorted(metrics))]

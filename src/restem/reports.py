@@ -25,6 +25,7 @@ from restem.report_sections import (
     first_ids,
     interval,
     lineage_section,
+    measured,
     render,
     training_section,
     words,
@@ -37,10 +38,9 @@ from restem.report_tables import (
     curves_of,
     sentinels_section,
 )
+from restem.schemas import OWN_SUITES
 from restem.sentinels import NOT_SEEN, SHOWN, SUSPECTED
 from restem.tables import Table
-
-_FIRST_SUITES = ("test", "validation", "train")  # the first there is carries the verdict
 
 
 class Report(NamedTuple):
@@ -149,8 +149,8 @@ def results_table(metrics: Metrics) -> Table:
         chosen = {name.removeprefix(f"{suite}/"): numbers[name] for name in names}
         chosen |= {name.replace("/", "_"): numbers[name] for name in ("train/pass_at_1", GAP) if name in numbers}
         row: dict[str, float] = {"iteration": i, "n": numbers[names[0]]["n"]}
-        for name, measured in chosen.items():
-            row |= {name: measured["value"], f"{name}_low": measured["low"], f"{name}_high": measured["high"]}
+        for name, number in chosen.items():
+            row |= {name: number["value"], f"{name}_low": number["low"], f"{name}_high": number["high"]}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -181,7 +181,7 @@ def _readable(table: Table) -> tuple[list[str], list[list[str]]]:
 def main_suite(numbers: Mapping[str, Measured]) -> str:
     """Return the suite that carries the verdict: test, or the first that was measured."""
     suites = [name.split("/")[0] for name in numbers if name.endswith("/pass_at_1")]
-    known = [suite for suite in _FIRST_SUITES if suite in suites]
+    known = [suite for suite in OWN_SUITES if suite in suites]
     if not (known or suites):
         raise EvaluationError(f"no suite has pass_at_1 among the metrics: {', '.join(numbers) or 'there are none'}")
     return (known or suites)[0]
@@ -201,8 +201,8 @@ def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
     name = f"{suite}/pass_at_1"
     if not base:
         start = metrics[0][name]
-        measured = interval(start["value"], start["low"], start["high"])
-        return [f"Only the base policy has been measured: {suite} pass@1 {measured}, n = {start['n']} questions."]
+        number = f"{measured(start)}, n = {start['n']} questions"
+        return [f"Only the base policy has been measured: {suite} pass@1 {number}."]
     last = max(base)
     change, is_shown = base[last], base[last].verdict in ("better", "worse")
     sentences = [

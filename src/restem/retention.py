@@ -105,12 +105,10 @@ def _copy_rest(policy: Path, target: Path) -> None:
 
 def _mark_version(file: Any, record: dict[str, Any]) -> None:
     text = json.dumps({**record, "deleted": True}, indent=1, sort_keys=True)
-    if not isinstance(file, Path):
+    if isinstance(file, Path):
+        JournalEntry(file.parent).write_text(file.name, text)
+    else:
         file.write_text(text, encoding="utf-8")  # an object store takes it whole or not at all
-        return
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
 
 
 def _delete(files: Iterable[Any]) -> int:

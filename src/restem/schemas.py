@@ -22,6 +22,7 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
     "rank",
 ]
 SPLITS = ("train", "validation", "test", "transfer", "exemplar")
+OWN_SUITES = ("test", "validation", "train")  # all others are transfer suites; the first there is carries the verdict
 REASONS = (
     "correct",
     "wrong",

@@ -14,13 +14,13 @@ from restem.errors import ExperimentError
 from restem.intervals import PairedDifference, paired_bootstrap
 from restem.metrics import chances
 from restem.parameters import EmParameters
+from restem.schemas import OWN_SUITES
 from restem.tables import Table
 
 SHOWN, SUSPECTED, NOT_SEEN, NOT_MEASURED = "shown", "suspected", "not seen", "not measured"
 VERDICTS = (NOT_SEEN, SUSPECTED, SHOWN)  # the worse the later
 COLUMNS = ["iteration", "sentinel", "verdict", "evidence"]
 _CHOSEN_BY, _TRAINED_ON = "validation", "train"
-_OWN_SUITES = {"test", "validation", "train"}
 
 
 class Finding(NamedTuple):
@@ -128,7 +128,7 @@ def diversity_collapse(watched: Watched) -> Finding:
 
 def transfer_loss(watched: Watched) -> Finding:
     """Return whether the iteration does worse than the base policy on a transfer or general suite."""
-    suites = sorted(set(watched.now["suite"]) - _OWN_SUITES)
+    suites = sorted(set(watched.now["suite"]) - set(OWN_SUITES))
     if not suites:
         return Finding(NOT_MEASURED, "questions.transfer has no suite")
     compared = judge_together([compare(watched.base, watched.now, suite=each, seed=watched.seed) for each in suites])

@@ -7,12 +7,12 @@ from restem import figures
 from restem.comparisons import SHOWN, Comparison, compare, judge_together
 from restem.errors import EvaluationError, StudyError
 from restem.metrics import Measured
-from restem.report_sections import Grid, Page, Section, drawing, first_ids, interval, render, words
+from restem.report_sections import Grid, Page, Section, drawing, first_ids, interval, measured, render, words
+from restem.schemas import OWN_SUITES
 from restem.studies import BASE, Study
 from restem.study_sections import SECTIONS
 from restem.tables import Table
 
-_FIRST_SUITES = ("test", "validation", "train")
 _ABSENT = "-"
 _NOT_SHOWN = "no difference shown"
 
@@ -122,7 +122,7 @@ def _arms(study: Study, made: Sequence[Made]) -> Iterator[Arm]:
 
 def _suites(arms: Sequence[Arm]) -> list[str]:
     there = set.intersection(*(set(arm.evaluation["suite"]) for arm in arms))
-    return [suite for suite in _FIRST_SUITES if suite in there] + sorted(there - set(_FIRST_SUITES))
+    return [suite for suite in OWN_SUITES if suite in there] + sorted(there - set(OWN_SUITES))
 
 
 def _pairs(study: Study, made: Sequence[Made], arms: Sequence[Arm], *, suite: str, seed: int) -> list[Pair]:
@@ -192,7 +192,7 @@ def _results(arms: Sequence[Arm], suites: Sequence[str]) -> Section:
         largest = max(figures.pass_at_k_of(arms[0].numbers, suite=suite), default=1)
         majority = [name.partition("/")[2] for name in arms[0].numbers if name.startswith(f"{suite}/maj_at_")]
         names = ["pass_at_1", "greedy_pass_at_1", f"pass_at_{largest}", *majority]
-        rows = [[arm.label, *(_shown(arm.numbers.get(f"{suite}/{name}")) for name in names)] for arm in arms]
+        rows = [[arm.label, *(measured(arm.numbers.get(f"{suite}/{name}")) for name in names)] for arm in arms]
         n = arms[0].numbers[f"{suite}/pass_at_1"]["n"]
         caption = f"On {suite}, {n} questions, with 95 % intervals."
         tables.append(Grid(caption, ["policy", *map(words, names)], rows))
@@ -241,9 +241,3 @@ def _scope(study: Study, arms: Sequence[Arm], shared: Shared) -> Section:
     source = [f"After: {study.source}."] if study.source else []
     caveat = [study.caveat] if study.caveat else []
     return Section("What this shows, and what not", text=[*caveat, *text, *source])
-
-
-def _shown(measured: Measured | None) -> str:
-    if measured is None:
-        return _ABSENT
-    return interval(measured["value"], measured["low"], measured["high"])

@@ -5,15 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from restem import figures
+from restem.breakdowns import DIFFICULTIES, difficulty
 from restem.intervals import paired_bootstrap
 from restem.metrics import GAP, pass_at_k
-from restem.report_sections import Grid, Section, drawing, interval
+from restem.report_sections import Grid, Section, drawing, interval, measured
 
 if TYPE_CHECKING:
     from restem.study_reports import Arm, Pair
 
-# By the base policy's pass rate at temperature 1, as Singh et al. 2023, figure 8, right; lowest rate and its bin.
-_BINS = {0.75: "75 to 100 %", 0.5: "50 to 75 %", 0.25: "25 to 50 %", 0.0: "under 25 %"}
 _FEWEST = 2  # questions of which a mean has an interval
 
 
@@ -45,10 +44,7 @@ def _gap(arms: "Sequence[Arm]", _pairs: "Sequence[Pair]", _suite: str, _seed: in
     rows = []
     for arm in arms:
         numbers = [arm.numbers.get(name) for name in names]
-        cells = [
-            "-" if each is None else interval(each["value"], each["low"], each["high"], signed=name == GAP)
-            for name, each in zip(names, numbers, strict=True)
-        ]
+        cells = [measured(each, signed=name == GAP) for name, each in zip(names, numbers, strict=True)]
         rows.append([arm.label, *cells])
     caption = "Sampled pass@1 on training and test questions, and their difference: a gap that grows is overfitting."
     return Section("Train against test", tables=[Grid(caption, ["policy", "train", "test", "gap"], rows)])
@@ -63,18 +59,17 @@ def _difficulty(_arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, see
     rows = []
     for pair in pairs:
         first, second = (_by_question(arm.evaluation, suite) for arm in (pair.reference, pair.arm))
-        rates = first["n_correct"] / first["n"]
-        bins = rates.map(lambda rate: next(low for low in _BINS if rate >= low))
+        bins = (first["n_correct"] / first["n"]).map(difficulty)
         cells = []
-        for low in _BINS:
-            chosen = bins[bins == low].index
+        for name in DIFFICULTIES:
+            chosen = bins[bins == name].index
             cells.append(_change(first.loc[chosen], second.loc[chosen], seed))
         rows.append([f"{pair.arm.label} against {pair.reference.label}", *cells])
     caption = (
         f"Change of the greedy score on {suite}, by how often the reference's samples are right; n in questions. "
         "Bins come from sampled completions and the change from greedy ones, so that chance does not count as gain."
     )
-    return Section("By difficulty", tables=[Grid(caption, ["policies", *_BINS.values()], rows)] if rows else [])
+    return Section("By difficulty", tables=[Grid(caption, ["policies", *DIFFICULTIES], rows)] if rows else [])
 
 
 def _change(before: Any, after: Any, seed: int) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from restem.tables import Table
 
 _HEADER = ["policy", "n", "seeds", "pass@1 before", "pass@1 after", "change", "p", "verdict"]
-_MOST_NAMED = 5
 
 
 class _Measured(NamedTuple):
@@ -129,8 +128,9 @@ def _title(group: list[_Measured], iteration: int | None) -> str:
 
 
 def _short(group: list[_Measured]) -> str:
-    names = [each.name for each in group]
-    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    from restem.comparisons import first_few
+
+    return first_few(each.name for each in group)
 
 
 def _lines(compared: "dict[str, Combined]") -> list[str]:
