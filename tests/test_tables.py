@@ -67,6 +67,26 @@ def test_bad_shard_is_found_when_it_is_read(tmp_path: Path) -> None:
         list(table)
 
 
+def test_shard_that_changed_since_it_was_checked_is_checked_again(tmp_path: Path) -> None:
+    good = pd.DataFrame({"question_id": ["a", "b"], "prompt_id": ["1", "2"], "prompt": ["x", "y"]})
+    write_shard(good, tmp_path / "0.parquet")
+    table = ShardedTable([tmp_path / "0.parquet"]).checked_by(TableValidator("prompts").check)
+    assert len(table.to_pandas()) == len(table.to_pandas()) == 2
+
+    write_shard(good.assign(prompt_id=["1", ""]), tmp_path / "0.parquet")
+
+    with pytest.raises(ValueError, match="prompt_id"):
+        table.to_pandas()
+
+
+def test_shard_whose_types_a_check_mends_is_mended_each_time(tmp_path: Path) -> None:
+    numbers = pd.DataFrame({"question_id": [1, 2], "prompt_id": ["1", "2"], "prompt": ["x", "y"]})
+    write_shard(numbers, tmp_path / "0.parquet")
+    table = ShardedTable([tmp_path / "0.parquet"]).checked_by(TableValidator("prompts").check)
+
+    assert [list(table.to_pandas()["question_id"]) for _ in range(2)] == [["1", "2"]] * 2
+
+
 def test_rows_of_questions_are_found_in_all_shards_that_hold_them(tmp_path: Path) -> None:
     for number, names in enumerate((["a", "b"], ["c"], ["b", "b"])):
         frame = pd.DataFrame({"question_id": names, "shard": number})

@@ -4,6 +4,8 @@ questions -> prompts -> samples -> scored_samples -> training_set -> (policy) ->
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from restem.tables import ShardedTable, Table
@@ -153,6 +155,7 @@ def _columns(table: str) -> "Mapping[str, Column]":
     return tables[table]
 
 
+@cache  # as long to make as to use
 def schema(table: str) -> "DataFrameSchema":
     """Return the pandera schema of a table of this module."""
     import pandera.pandas as pa
@@ -160,12 +163,11 @@ def schema(table: str) -> "DataFrameSchema":
     return pa.DataFrameSchema(dict(_columns(table)), name=table, strict=False)
 
 
+@dataclass(frozen=True)
 class TableValidator:
     """A validator for catalog entries, plain or sharded: a sharded table is checked shard by shard when read."""
 
-    def __init__(self, table: str) -> None:
-        """Check for the named table of this module."""
-        self.table = table
+    table: str  # of this module
 
     def validate(self, data: "Table | ShardedTable") -> "Table | ShardedTable":
         """Return the data, or raise with the column, the values and the rows."""
