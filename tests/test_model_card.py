@@ -79,6 +79,41 @@ def test_a_hub_without_a_token_is_refused_before_anything_is_copied(
     assert "HF_TOKEN" in result.output
 
 
+def test_the_best_policy_is_exported_by_that_name(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.folder)
+    best = finished.catalog().load("best_policy")
+
+    result = CliRunner().invoke(restem, ["export", "best", str(tmp_path / "out"), "--env", "tiny"])
+
+    assert result.exit_code == 0, result.output
+    assert f"iteration {best.iteration}" in result.output
+    assert folder_fingerprint(tmp_path / "out") == best.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-1"], "No such option"),
+        (["worst"], "'worst' is neither an iteration nor best"),
+        (["best", "--experiment", "unheard"], "has no best policy yet"),
+        (["7"], "has no policy_7 and no record_7"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(finished.folder)
+
+    which, *rest = arguments
+    result = CliRunner().invoke(restem, ["export", which, str(tmp_path / "out"), "--env", "tiny", *rest])
+
+    assert result.exit_code != 0
+    assert message in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def exported_to_hub(project: Project, output: Path, *, url: str, token: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "restem", "export", "1", str(output), "--env", "tiny", "--hub", "me/mine"]
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}

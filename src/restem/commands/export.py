@@ -7,26 +7,39 @@ import click
 
 from restem.commands.project import environment, experiment_option, opened
 from restem.errors import ExperimentError, PolicyError
+from restem.experiment import Catalog
 from restem.model_card import export_policy
+from restem.policy import Policy
+
+
+def _iteration(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
+    """Return the iteration's number; None for the one that the experiment recommends."""
+    if value == "best":
+        return None
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither an iteration nor best")
+    return int(value)
 
 
 @click.command()
-@click.argument("iteration", type=int)
+@click.argument("iteration", callback=_iteration)
 @click.argument("folder", type=click.Path(path_type=Path))
 @environment
 @experiment_option
 @click.option("--hub", metavar="OWNER/NAME", default=None, help="Upload it there too; needs HF_TOKEN.")
 @click.option("--public", is_flag=True, help="Make a new hub repository public.")
 def export(  # noqa: PLR0913 - one argument per option
-    iteration: int, folder: Path, env: str | None, experiment: str | None, hub: str | None, public: bool
+    iteration: int | None, folder: Path, env: str | None, experiment: str | None, hub: str | None, public: bool
 ) -> None:
-    """Copy the policy of an ITERATION with its model card to a new FOLDER."""
+    """Copy the policy of an ITERATION, or the `best` one, with its model card to a new FOLDER."""
     token = os.environ.get("HF_TOKEN")
     if hub and not token:
         raise PolicyError("--hub needs a token that may write: set it as HF_TOKEN in the environment")
     if hub:
         os.environ["HF_HUB_OFFLINE"] = "0"  # before the session sets it for runs, which fetch nothing
     with opened(env, experiment) as (catalog, parameters, _):
+        if iteration is None:
+            iteration = _best(catalog, parameters.experiment)
         missing = [name for name in (f"policy_{iteration}", f"record_{iteration}") if not catalog.exists(name)]
         if missing:
             raise ExperimentError(
@@ -39,6 +52,13 @@ def export(  # noqa: PLR0913 - one argument per option
     if hub:
         _upload(folder, hub, token=token or "", private=not public)
         click.echo(f"uploaded to {hub}")
+
+
+def _best(catalog: Catalog, experiment: str) -> int:
+    if not catalog.exists("best_policy"):
+        raise ExperimentError(f"experiment {experiment!r} has no best policy yet: no iteration of it is complete")
+    policy: Policy = catalog.load("best_policy")
+    return policy.iteration
 
 
 def _upload(folder: Path, repository: str, *, token: str, private: bool) -> None:
