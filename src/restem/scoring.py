@@ -20,7 +20,7 @@ from restem.schemas import check
 from restem.tables import ShardedTable, Table, write_shard
 
 _log = logging.getLogger(__name__)
-_open_rewards: dict[tuple[str, int], Reward] = {}  # by version, and number of worker processes
+_open_rewards: dict[tuple[str, str, int], Reward] = {}  # by name, version, and number of worker processes
 
 
 def score_samples(
@@ -112,14 +112,19 @@ def _questions_of(file: Path) -> list[str]:
 
 
 def open_reward(name: str, parameters: ScoringParameters) -> Reward:
-    """Return the named reward with its options from `scoring.options`.
+    """Return the named reward with its options from `scoring.options`; its processes are kept for the next time."""
+    options = parameters.options.get(name, {})
+    reward = load_reward(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
+    return kept_open(reward, parameters.workers)
+
+
+def kept_open(reward: Reward, workers: int) -> Reward:
+    """Return the reward, or the same one that was opened before.
 
     An experiment judges many times: the worker processes, which take seconds to import their libraries, are kept
     for the next time and end with this process.
     """
-    options = parameters.options.get(name, {})
-    reward = load_reward(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
-    return _open_rewards.setdefault((reward.version, parameters.workers), reward)
+    return _open_rewards.setdefault((reward.name, reward.version, workers), reward)
 
 
 def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]) -> dict[str, Any]:

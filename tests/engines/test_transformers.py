@@ -1,7 +1,9 @@
+import gc
 import logging
 import math
 import re
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -78,6 +80,22 @@ def test_greedy_samples_end_at_different_times(tiny_policy: PolicyMaker) -> None
     drawn = draw(tiny_policy(eos_token_id=MANY_ENDS), RAGGED + FEW_SHOT, n=1, temperature=0, max_new_tokens=24)
 
     assert len({completions[0].n_tokens for completions in drawn}) > 3
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_closed_engine_leaves_no_weights_in_memory(tiny_policy: PolicyMaker, architecture: str) -> None:
+    gc.collect()
+    gc.disable()  # a cycle would keep the weights until it happens to run
+    try:
+        with open_engine("transformers", tiny_policy(architecture), dtype="float32") as engine:
+            model = engine._policy.model  # type: ignore[attr-defined]
+            weights = [weakref.ref(parameter) for parameter in model.parameters()]
+            del model
+            list(engine.sample(RAGGED, n=2, max_new_tokens=3, seed=0))
+            assert all(weight() is not None for weight in weights)
+        assert [weight() for weight in weights if weight() is not None] == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "gemma2"])
