@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from restem.policy import Policy
@@ -26,6 +27,13 @@ class Project:
         shutil.copy(ROOT / "pyproject.toml", folder)
         (folder / "src").mkdir()
         (folder / "conf" / "local").mkdir()
+
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """Return the project that was made there before."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
 
     def run(self, *pipelines: str, env: str = "tiny", track: bool = False, to: str = "", **parameters: Any) -> None:
         from kedro.framework.session import KedroSession
@@ -67,16 +75,52 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """What takes long and is only read: the first of the tests' processes that needs it makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = (base if worker_id == "master" else base.parent) / name
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "is_whole").exists():
+                fill(folder)
+                (folder / "is_whole").touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(made_once: Callable[..., Path]) -> Project:
     """A project in which the whole tiny experiment ran; tests only read it."""
-    made = Project(tmp_path_factory.mktemp("finished"))
-    before = Path.cwd()
-    os.chdir(made.folder)
-    try:
-        made.run(track=True)
-    finally:
-        os.chdir(before)
-    return made
+
+    def run(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            made = Project(folder)
+            patch.chdir(folder)
+            made.run(track=True)
+
+    return Project.at(made_once("finished", run))
+
+
+@pytest.fixture(scope="session")
+def smollm2_store(made_once: Callable[..., Path]) -> Path:
+    """A journal that holds the packaged SmolLM2."""
+
+    def convert(folder: Path) -> None:
+        from restem.base_models import prepare_base_model
+        from restem.journal import Journal
+
+        prepare_base_model("builtin:smollm2-135m-instruct", store=Journal(folder))
+
+    return made_once("smollm2", convert)
+
+
+@pytest.fixture
+def copied(finished: Project, project: Project) -> Project:
+    """The finished experiment to go on with; MLflow does not know it."""
+    shutil.copytree(finished.folder / "data", project.folder / "data")
+    return project
 
 
 @pytest.fixture(scope="session")

