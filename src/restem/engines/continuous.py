@@ -57,6 +57,7 @@ class ContinuousSampler:
             work: What to draw.
             width: Rows at once.
         """
+        width = min(width, len(work.prompts) * work.request.n_drawn)  # each row has room for all its new tokens
         self._reader, self._request, self._width = reader, work.request, width
         self._prompts, self._limits = work.prompts, work.limits
         self._n_prefix = common_prefix(work.prompts)
