@@ -76,10 +76,10 @@ viz: install
 mlflow: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
 
-# The pictures in README and docs: what the tests of both UIs see of this project's own experiment of environment ENV, which
+# The pictures in README and docs: what the tests of both UIs see of this project's own experiment of the Kedro environment PICTURES_ENV, which
 # needs three iterations.
 pictures: install
-	RESTEM_REQUIRE_BROWSER=1 RESTEM_UI_PROJECT=$(CURDIR) RESTEM_UI_ENV=$(ENV) RESTEM_PICTURES=docs $(BIN)/python -m pytest tests/ui
+	RESTEM_REQUIRE_BROWSER=1 RESTEM_UI_PROJECT=$(CURDIR) RESTEM_UI_ENV=$(PICTURES_ENV) RESTEM_PICTURES=docs $(BIN)/python -m pytest tests/ui
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
