@@ -76,8 +76,8 @@ viz: install
 mlflow: install
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
 
-# The pictures in README and docs: what the tests of both UIs see of this project's own experiment of the Kedro environment PICTURES_ENV, which
-# needs three iterations.
+# The pictures in README and docs: what the tests of both UIs see of this project's own experiment, that of the Kedro
+# environment PICTURES_ENV if it is given. It needs three iterations.
 pictures: install
 	RESTEM_REQUIRE_BROWSER=1 RESTEM_UI_PROJECT=$(CURDIR) RESTEM_UI_ENV=$(PICTURES_ENV) RESTEM_PICTURES=docs $(BIN)/python -m pytest tests/ui
 

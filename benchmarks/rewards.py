@@ -271,6 +271,8 @@ def main() -> None:
     parser.add_argument("--endless", type=int, default=0, metavar="N", help="judge N endless programs, too")
     parser.add_argument("--endless-timeout-s", type=float, default=1.0, help="their limit")
     arguments = parser.parse_args()
+    if arguments.only == "endless" and not arguments.endless:
+        parser.error("--only endless needs --endless N")
     logging.disable(logging.WARNING)
     ratios: dict[str, float] = {}
     figures: dict[str, float] = {}

@@ -23,17 +23,12 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if (folder / "conf").exists():  # it was made before
+            return
         shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
         shutil.copy(ROOT / "pyproject.toml", folder)
         (folder / "src").mkdir()
         (folder / "conf" / "local").mkdir()
-
-    @classmethod
-    def at(cls, folder: Path) -> "Project":
-        """Return the project that was made there before."""
-        project = cls.__new__(cls)
-        project.folder = folder
-        return project
 
     def run(self, *pipelines: str, env: str = "tiny", track: bool = False, to: str = "", **parameters: Any) -> None:
         from kedro.framework.session import KedroSession
@@ -100,7 +95,7 @@ def finished(made_once: Callable[..., Path]) -> Project:
             patch.chdir(folder)
             made.run(track=True)
 
-    return Project.at(made_once("finished", run))
+    return Project(made_once("finished", run))
 
 
 @pytest.fixture(scope="session")

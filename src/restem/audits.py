@@ -108,9 +108,9 @@ def _golden(name: str, options: Mapping[str, Any], parameters: ScoringParameters
     cases = golden_cases(name, options)
     if not cases:
         return
-    reward = load_reward(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
+    reward = kept_open(load_reward, name, options, parameters)
     questions = [case.question(f"golden case {number}") for number, case in enumerate(cases)]
-    verdicts = kept_open(reward, parameters.workers).score(questions, [case.completion for case in cases])
+    verdicts = reward.score(questions, [case.completion for case in cases])
     for question, case, verdict in zip(questions, cases, verdicts, strict=True):
         agrees = "yes" if verdict.reward == case.reward else "no"
         said = f"{case.completion!r} earns {verdict.reward:g} ({verdict.reason}), where {case.reward:g} is right"
@@ -136,8 +136,8 @@ def _second(
         if lacking is not None:
             yield Check(NO_SECOND, name, agrees=_CANNOT_SAY, found=lacking)
         elif rows:
-            second = load_second(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
-            verdicts = kept_open(second, parameters.workers).score(rows, [row["completion"] for row in rows])
+            second = kept_open(load_second, name, options, parameters)
+            verdicts = second.score(rows, [row["completion"] for row in rows])
             for row, verdict in zip(rows, verdicts, strict=True):
                 yield Check(SECOND, name, row["question_id"], row["sample_index"], *_said(verdict))
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -113,18 +113,19 @@ def _questions_of(file: Path) -> list[str]:
 
 def open_reward(name: str, parameters: ScoringParameters) -> Reward:
     """Return the named reward with its options from `scoring.options`; its processes are kept for the next time."""
-    options = parameters.options.get(name, {})
-    reward = load_reward(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
-    return kept_open(reward, parameters.workers)
+    return kept_open(load_reward, name, parameters.options.get(name, {}), parameters)
 
 
-def kept_open(reward: Reward, workers: int) -> Reward:
-    """Return the reward, or the same one that was opened before.
+def kept_open(
+    load: Callable[..., Reward], name: str, options: Mapping[str, Any], parameters: ScoringParameters
+) -> Reward:
+    """Return what `load` makes of a reward's name and options, or the same one that was opened before.
 
     An experiment judges many times: the worker processes, which take seconds to import their libraries, are kept
     for the next time and end with this process.
     """
-    return _open_rewards.setdefault((reward.name, reward.version, workers), reward)
+    reward = load(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
+    return _open_rewards.setdefault((reward.name, reward.version, parameters.workers), reward)
 
 
 def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]) -> dict[str, Any]:

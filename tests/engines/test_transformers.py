@@ -88,7 +88,7 @@ def test_a_closed_engine_leaves_no_weights_in_memory(tiny_policy: PolicyMaker, a
     gc.disable()  # a cycle would keep the weights until it happens to run
     try:
         with open_engine("transformers", tiny_policy(architecture), dtype="float32") as engine:
-            model = engine._policy.model  # type: ignore[attr-defined]
+            model = engine._policy.model
             weights = [weakref.ref(parameter) for parameter in model.parameters()]
             del model
             list(engine.sample(RAGGED, n=2, max_new_tokens=3, seed=0))
