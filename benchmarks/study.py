@@ -39,10 +39,10 @@ def needed(task: Task) -> list[Task]:
     return [*(each for lender in task.borrows.values() for each in needed(lender)), task]
 
 
-def timed(name: str, env: str, experiments: set[str], base_models: Path) -> tuple[float, int]:
+def timed(name: str, env: str, experiments: set[str], base_models: Path, keep: Path | None = None) -> tuple[float, int]:
     """Return the seconds that experiments of a study take in a project of their own, and the samples drawn."""
     with tempfile.TemporaryDirectory() as folder:
-        here = project(Path(folder), base_models)
+        here = project(keep or Path(folder), base_models)
         study = read_study(name, here / "conf" / "studies")
         given = {"tracking": {"enabled": False}}
         tasks = plan_study(study, project=here, env=env, params=given)
@@ -65,14 +65,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default="methods")
     parser.add_argument("--env", default="small")
+    parser.add_argument("--keep", type=Path, help="a new folder for the study's own project, for restem study report")
     arguments = parser.parse_args()
     names = list(read_study(arguments.study, _ROOT / "conf" / "studies").experiments)
     with tempfile.TemporaryDirectory() as base_models:
         kept = Path(base_models)
-        together, n_together = timed(arguments.study, arguments.env, set(names), kept)
-        alone = {name: timed(arguments.study, arguments.env, {name}, kept) for name in names}
-    for name, (seconds, n_drawn) in alone.items():
-        sys.stdout.write(f"{name}: {seconds:.0f} s, {n_drawn} samples\n")
+        keep = arguments.keep and arguments.keep.absolute()
+        together, n_together = timed(arguments.study, arguments.env, set(names), kept, keep)
+        _say(f"together: {together:.0f} s, {n_together} samples")
+        alone = {}
+        for name in names:
+            alone[name] = timed(arguments.study, arguments.env, {name}, kept)
+            _say(f"{name} alone: {alone[name][0]:.0f} s, {alone[name][1]} samples")
     sum_s, n_alone = (sum(each) for each in zip(*alone.values(), strict=True))
     result = {
         "benchmark": "study",

@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+_DDP = "conf/accelerate/ddp.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +76,15 @@ def test_the_cluster_asks_for_parameters_that_exist_and_for_the_pinned_ray() -> 
     job: dict[str, Any] = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())
     given = dict(pair.split("=") for pair in re.search(r"--params=(\S+)", job["spec"]["entrypoint"])[1].split(","))
     parameters = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text()) | {"experiment": "e"}
-    scale = nested({name.removeprefix("scale.").replace(".", "__"): value for name, value in given.items()})
-    checked = check_parameters(parameters | {"scale": scale}).scale
+    asked = nested({name.replace(".", "__"): yaml.safe_load(value) for name, value in given.items()})
+    preset = yaml.safe_load((ROOT / "conf/gsm8k/parameters.yml").read_text())["training"]
+    training = parameters["training"] | preset | asked["training"] | {"launcher_config": str(ROOT / _DDP)}
+    checked = check_parameters(parameters | {"scale": asked["scale"], "training": training})
     cluster = job["spec"]["rayClusterSpec"]
     groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
 
     assert f"ray=={cluster['rayVersion']}" in (ROOT / "requirements.lock").read_text()
-    assert groups["sampling"]["maxReplicas"] == checked.sampling.workers
+    assert groups["sampling"]["maxReplicas"] == checked.scale.sampling.workers == checked.training.machines
     for group in groups.values():
         template = group["template"]["spec"]
         assert template["containers"][0]["volumeMounts"][0]["name"] == template["volumes"][0]["name"]

@@ -86,11 +86,11 @@ def test_what_a_process_refuses_is_raised_here_with_the_rows_of_all(base: Policy
 def test_divided_weights_train_as_whole_ones(
     base: Policy, by_two: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def command_on_cpus(plan: LaunchPlan, folder: Path) -> list[str]:
-        command = launch_command(plan, folder)
+    def command_on_cpus(plan: LaunchPlan, folder: Path, **options: Any) -> list[str]:
+        command = launch_command(plan, folder, **options)
         return ["tests.sharded_on_cpus" if part == "restem.training_worker" else part for part in command]
 
-    monkeypatch.setattr(launcher, "_check_hardware", lambda plan: None)
+    monkeypatch.setattr(launcher, "_check_hardware", lambda *_: None)
     monkeypatch.setattr(launcher, "launch_command", command_on_cpus)
     sharded = trained(base, tmp_path, REWARDS, **TWO | {"launcher_config": str(PRESETS / "fsdp.yaml")})
 
@@ -222,7 +222,7 @@ def test_accelerate_reads_every_preset(preset: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"processes": 2}, r"training\.processes = 2 needs training\.launcher=accelerate"),
+        ({"processes": 2}, r"training\.processes = 2 needs training\.launcher=accelerate or ray"),
         (
             {**TWO, "launcher_config": "no/such.yaml"},
             r"training\.launcher_config must name .* no .*such\.yaml",

@@ -1,7 +1,7 @@
 """How many processes train, and how they share the work.
 
-`training.launcher: in_process` trains where the pipeline runs; `accelerate` starts processes by an accelerate
-configuration file, one of conf/accelerate or one that `accelerate config` wrote.
+`training.launcher: in_process` trains where the pipeline runs; `accelerate` starts processes there by an accelerate
+configuration file, one of conf/accelerate or one that `accelerate config` wrote; `ray` does so on nodes of a cluster.
 """
 
 import os
@@ -71,7 +71,7 @@ def launch_plan(training: "TrainingParameters") -> LaunchPlan:
     Raises:
         ParameterError: If the configuration file cannot be used, or processes and batches do not fit.
     """
-    plan = {"in_process": _in_process, "accelerate": _by_accelerate}[training.launcher](training)
+    plan = _in_process(training) if training.launcher == "in_process" else _by_accelerate(training)
     size = micro_batch_size(training, plan)
     if training.batch_size % (size * plan.n_processes):
         shared = f" times {plan.n_processes} training.processes" if plan.n_processes > 1 else ""
@@ -107,7 +107,7 @@ def micro_batch_size(training: "TrainingParameters", plan: LaunchPlan) -> int:
 def _in_process(training: "TrainingParameters") -> LaunchPlan:
     for name, value in (("processes", training.processes), ("machines", training.machines)):
         if (value or 1) > 1:
-            raise ParameterError(f"training.{name} = {value} needs training.launcher=accelerate")
+            raise ParameterError(f"training.{name} = {value} needs training.launcher=accelerate or ray")
     return LaunchPlan(None, 1, 1, "", {})
 
 
@@ -120,7 +120,8 @@ def _by_accelerate(training: "TrainingParameters") -> LaunchPlan:
         raise ParameterError(
             f"training.processes must be a multiple of training.machines = {n_machines}, got {n_processes}"
         )
-    if n_machines > 1 and not (found.get("main_process_ip") and found.get("main_process_port")):
+    has_address = found.get("main_process_ip") and found.get("main_process_port")
+    if n_machines > 1 and training.launcher == "accelerate" and not has_address:
         raise ParameterError(
             f"training.machines = {n_machines}: name this machine as main_process_ip and main_process_port in {file}"
         )

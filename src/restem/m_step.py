@@ -13,6 +13,8 @@ from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.provenance import versions
 from restem.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention
+from restem.scale import LOCAL
+from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
 from restem.training_gate import refuse_unless_passed
 from restem.training_request import TrainingRequest
@@ -56,6 +58,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     validation: Validation | None,
     add_special_tokens: bool,
     retention: Retention = KEEP_ALL,
+    scale: ScaleParameters = LOCAL,
 ) -> tuple[Policy, Table]:
     """Return the trained policy and the log of its training, a row per optimizer step.
 
@@ -69,10 +72,12 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         validation: What decides when to stop; None trains all epochs.
         add_special_tokens: As for sampling.
         retention: Which weights the experiment keeps; what it deleted is not trained again.
+        scale: The cluster, if `training.launcher` is ray.
 
     Raises:
         EmptyTrainingSetError: If there is nothing to learn from.
         PolicyError: If the base policy has changed since the experiment began.
+        ScaleError: If the cluster cannot be had.
         TrainingError: If the training set did not pass the gate, or training cannot go on.
     """
     import pandas as pd
@@ -90,7 +95,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
     if deleted is None:
         unfinished = entry.path(_UNFINISHED)
-        _train(TrainingRequest(rows, start, training, folder, add_special_tokens, validation, unfinished), entry)
+        _train(TrainingRequest(rows, start, training, folder, add_special_tokens, validation, unfinished), entry, scale)
     policy = Policy(
         path=folder.as_posix(),
         fingerprint=deleted or folder_fingerprint(folder),
@@ -120,12 +125,12 @@ def _determined_by(
     }
 
 
-def _train(request: TrainingRequest, entry: JournalEntry) -> None:
+def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters) -> None:
     """Leave the policy and the log of its training in the journal, whole, and no checkpoint."""
     from restem.trainer import train_as_asked
 
     def make(folder: Path) -> None:
-        log = train_as_asked(request._replace(output=folder)).log
+        log = train_as_asked(request._replace(output=folder), scale).log
         entry.write_text(_LOG, json.dumps(log))
 
     if not entry.has("policy"):

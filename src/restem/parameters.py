@@ -184,10 +184,12 @@ class TrainingParameters:
     gradient_checkpointing: bool = False
     packing: bool = False  # the rows of a micro batch one after another, without padding
     lora: LoraParameters | None = None  # None trains all weights
-    launcher: Literal["in_process", "accelerate"] = "in_process"  # accelerate: many processes, GPUs or machines
-    launcher_config: str = "conf/accelerate/ddp.yaml"  # a file of accelerate's, for that launcher
+    launcher: Literal["in_process", "accelerate", "ray"] = (
+        "in_process"  # many processes: of this machine, or a cluster's
+    )
+    launcher_config: str = "conf/accelerate/ddp.yaml"  # a file of accelerate's, for both of them
     processes: Positive | None = None  # over all machines; None is what launcher_config says, else 1
-    machines: Positive | None = None  # likewise; restem says what to start on the others
+    machines: Positive | None = None  # likewise; on a cluster its nodes, else restem says what to start on the others
 
 
 @dataclass(frozen=True, config=_STRICT)

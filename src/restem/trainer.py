@@ -22,6 +22,8 @@ from restem.journal import link_or_copy
 from restem.launch_plan import is_first_process, launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
+from restem.scale import LOCAL
+from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
 from restem.tables import Table
 from restem.training_progress import Workplace
@@ -55,6 +57,7 @@ def train(  # noqa: PLR0913 - everything that decides the weights
     add_special_tokens: bool = True,
     validation: Validation | None = None,
     unfinished: Path | None = None,
+    scale: ScaleParameters = LOCAL,
 ) -> TrainingResult:
     """Return the finished training of the base policy, saved as a new policy folder.
 
@@ -70,20 +73,23 @@ def train(  # noqa: PLR0913 - everything that decides the weights
         validation: What decides which weights are best; None trains all epochs and takes the last.
         unfinished: Folder of checkpoints, to go on from after a kill; the caller removes it when the policy is
             safe. None keeps nothing.
+        scale: The cluster, if `training.launcher` is ray.
 
     Raises:
         EmptyTrainingSetError: If there is nothing to learn from.
         ParameterError: If batches cannot be cut into micro batches, or processes not be started as asked.
         PolicyError: If the base policy is gone or has changed.
+        ScaleError: If the cluster cannot be had.
         TrainingError: If rows are too long or hold nothing to learn, the loss becomes infinite or NaN, the disk
             is full, or a process was killed.
     """
     return train_as_asked(
-        TrainingRequest(training_set, base_policy, parameters, output, add_special_tokens, validation, unfinished)
+        TrainingRequest(training_set, base_policy, parameters, output, add_special_tokens, validation, unfinished),
+        scale,
     )
 
 
-def train_as_asked(request: TrainingRequest) -> TrainingResult:
+def train_as_asked(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> TrainingResult:
     """Return what `train` returns for these arguments."""
     if len(request.rows) == 0:
         raise EmptyTrainingSetError(
@@ -91,14 +97,12 @@ def train_as_asked(request: TrainingRequest) -> TrainingResult:
         )
     launch_plan(request.parameters)
     _check_folders(request)
-    launched = {"in_process": train_here, "accelerate": _train_in_processes}[request.parameters.launcher]
-    return launched(request._replace(rows=check("training_set", request.rows)))
-
-
-def _train_in_processes(request: TrainingRequest) -> TrainingResult:
+    request = request._replace(rows=check("training_set", request.rows))
+    if request.parameters.launcher == "in_process":
+        return train_here(request)
     from restem.launcher import train_in_processes
 
-    return train_in_processes(request)
+    return train_in_processes(request, scale)
 
 
 def train_here(request: TrainingRequest) -> TrainingResult:

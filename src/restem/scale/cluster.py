@@ -1,21 +1,22 @@
 """The Ray cluster: reached, or started on this machine; and whether it can do what is asked of it.
 
-Ray is imported here and in `restem.scale.ray_workers` only, and only when the backend is `ray`.
+Ray is imported here, in `restem.scale.ray_workers` and in `restem.scale.ray_training` only, and only when asked for.
 """
 
 import logging
 import os
 import socket
 import time
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from restem.errors import ScaleError
-from restem.scale.parameters import ScaleParameters, WorkersParameters
+from restem.scale.parameters import ScaleParameters, ShareParameters
 
 logger = logging.getLogger(__name__)
 
 _STORE_BYTES = 200_000_000  # of a cluster started here: a few shards of prompts; results never pass through Ray
 _LOOK_EVERY_S = 0.5
+_LINE_EVERY_S = 30.0
 # Ray's head speaks gRPC, so HTTP/2: a connection preface and empty settings are answered by settings (RFC 9113, 3.4).
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _HTTP2_FRAME_BYTES = 9
@@ -46,32 +47,64 @@ def connect(scale: ScaleParameters) -> Any:
     return ray
 
 
-def wait_for_room(ray: Any, asked: WorkersParameters, *, kind: str, patience_s: float) -> None:
-    """Return when some node is big enough for a worker, busy or not.
+class Room(NamedTuple):
+    """What some nodes of a cluster must be big enough for."""
+
+    kind: Literal["sampling", "scoring", "training"]  # the group of `scale`
+    share: ShareParameters  # what a worker takes
+    n_workers: int = 1  # of a node
+    n_nodes: int = 1
+
+
+def wait_for_room(ray: Any, room: Room, *, patience_s: float) -> None:
+    """Return when there are such nodes, busy or not.
 
     Args:
         ray: The module, connected.
-        asked: What a worker takes.
-        kind: The group of `scale`, for messages.
-        patience_s: How long a node may take to join.
+        room: What they must be big enough for.
+        patience_s: How long they may take to join.
 
     Raises:
-        ScaleError: If none did.
+        ScaleError: If they did not.
     """
     until = time.monotonic() + patience_s
-    while not any(_has_room(node, asked) for node in ray.nodes()):
+    while sum(_is_big_enough(node, room) for node in ray.nodes()) < room.n_nodes:
         if time.monotonic() > until:
+            few = "no node of the Ray cluster has"
+            if room.n_nodes > 1:
+                few = f"fewer than {room.n_nodes} nodes of the Ray cluster have"
+            workers = "a worker" if room.n_workers == 1 else f"{room.n_workers} workers"
             raise ScaleError(
-                f"no node of the Ray cluster has room for a worker: scale.{kind} asks for {asked.cpus:g} CPUs and "
-                f"{asked.gpus:g} GPUs for each, and the nodes have {_described(ray)}. Ask for less, or add a node; "
-                f"this run waited {patience_s:g} s for one (scale.patience_s)"
+                f"{few} room for {workers}: scale.{room.kind} asks for {room.share.cpus:g} CPUs and "
+                f"{room.share.gpus:g} GPUs for each, and the nodes have {_described(ray)}. Ask for less, or add a "
+                f"node; this run waited {patience_s:g} s for one (scale.patience_s)"
             )
         time.sleep(_LOOK_EVERY_S)
 
 
-def _has_room(node: dict[str, Any], asked: WorkersParameters) -> bool:
+def say_what_is_free(ray: Any, awaited: str, *, since: float) -> float:
+    """Log what is waited for now and then, and what the cluster has; return when it was said last.
+
+    Args:
+        ray: The module, connected.
+        awaited: What is waited for.
+        since: When it was said last, by `time.monotonic`.
+    """
+    if time.monotonic() - since < _LINE_EVERY_S:
+        return since
+    free, whole = ray.available_resources(), ray.cluster_resources()
+    logger.info(
+        "waiting for %s: of the cluster's %g CPUs %g are free, of its %g GPUs %g",
+        awaited,
+        *(resources.get(name, 0) for name in ("CPU", "GPU") for resources in (whole, free)),
+    )
+    return time.monotonic()
+
+
+def _is_big_enough(node: dict[str, Any], room: Room) -> bool:
+    asked = {"CPU": room.share.cpus, "GPU": room.share.gpus}
     has = node["Resources"]
-    return bool(node["Alive"] and has.get("CPU", 0) >= asked.cpus and has.get("GPU", 0) >= asked.gpus)
+    return bool(node["Alive"]) and all(has.get(name, 0) >= room.n_workers * each for name, each in asked.items())
 
 
 def _described(ray: Any) -> str:
@@ -86,7 +119,8 @@ def _import_ray() -> Any:
         import ray
     except ImportError as error:
         raise ScaleError(
-            "scale.backend=ray needs Ray: pip install 'restem[ray]'; or work in one process with scale.backend=local"
+            "scale.backend=ray and training.launcher=ray need Ray: pip install 'restem[ray]'; or work in one process "
+            "with scale.backend=local and training.launcher=in_process"
         ) from error
     return ray
 

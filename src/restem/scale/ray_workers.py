@@ -5,85 +5,59 @@ replaced, wherever there is room; its shard goes to the next free one. Nodes tha
 """
 
 import logging
-import os
-import socket
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from restem.errors import RestemError, ScaleError
 from restem.scale import Advance, Do, Shard, Work
 from restem.scale.attempts import Attempt, Attempts
-from restem.scale.cluster import connect, wait_for_room
+from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.parameters import ScaleParameters
+from restem.scale.probe import Fault, Probe, named
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
-_LINE_EVERY_S = 30.0
-
-
-class _Fault(NamedTuple):
-    """What went wrong in a worker that lives on: as text, for an exception may not survive being sent."""
-
-    reason: str
-    is_final: bool = False  # another worker would not fare better
-
-
-class _Probe(NamedTuple):
-    """A file that workers must find, to know that they see the same storage."""
-
-    file: Path
-    content: str
-
-    def is_seen(self) -> bool:
-        try:
-            return self.file.read_text(encoding="utf-8") == self.content and os.access(self.file.parent, os.W_OK)
-        except OSError:
-            return False
 
 
 class _Worker:
     """The far side: an actor's process."""
 
-    def __init__(self, work: Work, probe: _Probe, path: list[str]) -> None:
+    def __init__(self, work: Work, probe: Probe, path: list[str]) -> None:
         sys.path.extend(entry for entry in path if entry not in sys.path)  # rewards and engines of the user's own
         self._work, self._probe = work, probe
         self._held = ExitStack()
         self._do: Do | None = None
 
-    def start(self) -> _Fault | None:
+    def start(self) -> Fault | None:
         """Get ready for shards."""
-        if not self._probe.is_seen():
-            return _Fault(
-                f"it cannot see or write {self._probe.file.parent}: with scale.backend=ray the project's data/ must be "
-                "on storage that all nodes mount at the same path",
-                is_final=True,
-            )
+        fault = self._probe.look()
+        if fault is not None:
+            return fault
         try:
             self._do = self._held.enter_context(self._work.open())
         except RestemError as error:
-            return _Fault(str(error), is_final=True)
+            return Fault(str(error), is_final=True)
         except Exception as error:  # whatever it is, it must not end the run before others have tried
             logger.exception("a worker for %s could not start", self._work.kind)
-            return _Fault(_named(error))
+            return Fault(named(error))
         return None
 
-    def do(self, shard: Shard) -> _Fault | dict[str, int]:
+    def do(self, shard: Shard) -> Fault | dict[str, int]:
         """Return the counts of a shard whose file is made now."""
         if self._do is None:
-            return _Fault("it was not started")
+            return Fault("it was not started")
         counts: Counter[str] = Counter()
         try:
             self._do(shard, counts.update)
         except Exception as error:  # whatever it is, the driver decides what becomes of the shard
             logger.exception("shard %s failed", shard.target.name)
-            return _Fault(_named(error))
+            return Fault(named(error))
         return dict(counts)
 
 
@@ -94,7 +68,7 @@ class RayWorkers:
         """Connect to nothing yet: everything may be in the journal."""
         self._work, self._scale = work, scale
         self._asked = {"sampling": scale.sampling, "scoring": scale.scoring}[work.kind]
-        self._probe = _Probe(shared.absolute() / f".probe-{uuid.uuid4().hex}.partial", uuid.uuid4().hex)
+        self._probe = Probe.of(shared)
         self._ray: Any = None
         self._starting: dict[Any, Any] = {}  # the call `start` -> its worker
         self._busy: dict[Any, tuple[Any, Attempt]] = {}  # the call `do` -> its worker and shard
@@ -110,7 +84,7 @@ class RayWorkers:
         """End the workers."""
         for worker in [*self._starting.values(), *self._idle, *(worker for worker, _ in self._busy.values())]:
             self._ray.kill(worker)
-        self._probe.file.unlink(missing_ok=True)
+        self._probe.remove()
 
     def do(self, shards: Iterable[Shard], *, n_shards: int, advance: Advance) -> None:
         """Make the files of these shards; see `restem.scale.Workers`."""
@@ -130,7 +104,7 @@ class RayWorkers:
             return
         if self._ray is None:
             self._ray = connect(self._scale)
-            self._probe.file.write_text(self._probe.content, encoding="utf-8")
+            self._probe.place()
         if not n_now:
             self._wait_for_room()
         for _ in range(n_wanted - n_now):
@@ -158,13 +132,13 @@ class RayWorkers:
             try:
                 outcome = self._ray.get(call)
             except self._ray.exceptions.RayError as error:
-                outcome = _Fault(f"its worker died ({type(error).__name__}): {_first_line(error)}")
+                outcome = Fault(f"its worker died ({type(error).__name__}): {_first_line(error)}")
             if call in self._starting:
                 self._after_start(self._starting.pop(call), outcome)
             else:
                 self._after_shard(*self._busy.pop(call), outcome, attempts, advance)
 
-    def _after_start(self, worker: Any, outcome: _Fault | None) -> None:
+    def _after_start(self, worker: Any, outcome: Fault | None) -> None:
         if outcome is None:
             self._n_failed_starts = 0
             self._idle.append(worker)
@@ -178,9 +152,9 @@ class RayWorkers:
             )
 
     def _after_shard(
-        self, worker: Any, attempt: Attempt, outcome: _Fault | dict[str, int], attempts: Attempts, advance: Advance
+        self, worker: Any, attempt: Attempt, outcome: Fault | dict[str, int], attempts: Attempts, advance: Advance
     ) -> None:
-        if isinstance(outcome, _Fault):
+        if isinstance(outcome, Fault):
             # Nobody knows what state it is in: an engine may be broken for good.
             self._ray.kill(worker)
             logger.warning("shard %s failed: %s", attempt.shard.target.name, outcome.reason)
@@ -194,21 +168,10 @@ class RayWorkers:
         if self._busy:
             return
         self._wait_for_room()
-        if time.monotonic() - self._last_line > _LINE_EVERY_S:
-            self._last_line = time.monotonic()
-            free, whole = self._ray.available_resources(), self._ray.cluster_resources()
-            logger.info(
-                "waiting for a worker for %s: of the cluster's %g CPUs %g are free, of its %g GPUs %g",
-                self._work.kind,
-                *(resources.get(name, 0) for name in ("CPU", "GPU") for resources in (whole, free)),
-            )
+        self._last_line = say_what_is_free(self._ray, f"a worker for {self._work.kind}", since=self._last_line)
 
     def _wait_for_room(self) -> None:
-        wait_for_room(self._ray, self._asked, kind=self._work.kind, patience_s=self._scale.patience_s)
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error} (on {socket.gethostname()})"
+        wait_for_room(self._ray, Room(self._work.kind, self._asked), patience_s=self._scale.patience_s)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from restem.parameters import EmParameters, PromptParameters, SamplingParameters
 from restem.policy import Policy
 from restem.prompts import adds_special_tokens
 from restem.retention import Retention
+from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
 
 
@@ -44,6 +45,7 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
     scoring: ScoringParameters,
     training: TrainingParameters,
     em: EmParameters,
+    scale: ScaleParameters,
     experiment: str,
 ) -> tuple[Policy, Table]:
     """Return the base policy fine-tuned on this iteration's training set, and the log of the training."""
@@ -65,4 +67,5 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
         ),
         add_special_tokens=adds_special_tokens(prompt),
         retention=Retention(experiment, em.keep_policies),
+        scale=scale,
     )

@@ -31,6 +31,7 @@ def create_pipeline() -> Pipeline:
                     "params:scoring",
                     "params:training",
                     "params:em",
+                    "params:scale",
                     "params:experiment",
                 ],
                 ["trained_policy", "training_log"],

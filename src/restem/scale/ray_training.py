@@ -1,0 +1,172 @@
+"""A command on each of some nodes of a Ray cluster, at the same time: the processes of a training.
+
+Ray finds the nodes, keeps their processors free, starts the command there and hears what it says. What the processes
+are to each other is the command's business, which is `accelerate launch`.
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from restem.errors import ScaleError, TrainingError
+from restem.provenance import versions
+from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
+from restem.scale.parameters import ScaleParameters
+from restem.scale.probe import Fault, Probe
+
+_logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 1.0
+_GRACE_S = 30.0  # after the first command that failed: for the others to fail, or for Ray to miss a node
+
+Address = tuple[str, int]
+Command = Callable[[int, Address], list[str]]  # the number of a node, where the first one is reached -> what to run
+Hear = Callable[[int, str], None]  # the number of a node, a line of its command
+
+
+class Nodes(NamedTuple):
+    """What is asked of the cluster."""
+
+    n: int
+    n_each: int  # processes of a node
+    shared: Path  # a folder that all must see
+
+
+class _NodeLostError(Exception):
+    """A command ended with its node, or with what ran it there."""
+
+
+class _Node:
+    """The far side: an actor that has its share of a node."""
+
+    def __init__(self, probe: Probe, versions_there: Mapping[str, str], path: list[str]) -> None:
+        self._probe, self._versions, self._path = probe, dict(versions_there), path
+
+    def address(self) -> Address | Fault:
+        """Return where a process of this node can be reached, if it can be of use."""
+        fault = self._probe.look()
+        if fault is not None:
+            return fault
+        here = versions(*self._versions)
+        if here != self._versions:
+            return Fault(f"it has {here}, but the run was started with {self._versions}")
+        import ray
+
+        with socket.socket() as free:
+            free.bind(("", 0))
+            return ray.util.get_node_ip_address(), free.getsockname()[1]
+
+    def run(self, command: list[str]) -> Iterator[str | int]:
+        """Yield what the command says, line by line, and how it ended."""
+        from restem.launcher import running
+
+        added = [entry for entry in self._path if entry not in sys.path]  # engines and rewards of the user's own
+        known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        environment = {"PYTHONPATH": os.pathsep.join([*known, *added])}
+        with running([sys.executable, *command[1:]], environment) as process:
+            for line in process.stdout or ():  # noqa: UP028 - Ray sends to what it iterates, which a file cannot take
+                yield line
+            yield process.wait()
+
+
+def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, hear: Hear) -> dict[int, int]:
+    """Run a command on each of some nodes, and again on those that are left if one is lost.
+
+    Args:
+        command: What to run; the Python that it names is replaced by the node's own.
+        nodes: On how many, and for how many processes each.
+        scale: The cluster, and what a process takes.
+        hear: Told every line.
+
+    Returns:
+        How the commands ended, by the number of the node, in the order in which they did; a command that had not
+        ended a while after another failed is not there.
+
+    Raises:
+        ScaleError: If the cluster cannot be had, or its nodes are of no use.
+        TrainingError: If nodes were lost more often than `scale.retries`.
+    """
+    ray = connect(scale)
+    n_lost = 0
+    while True:
+        try:
+            return _run(ray, command, nodes, scale, hear)
+        except _NodeLostError as error:
+            n_lost += 1
+            if n_lost > scale.retries:
+                raise TrainingError(
+                    f"training lost a node {n_lost} times (scale.retries={scale.retries}), the last time: {error}. "
+                    "Run again: training goes on from its last checkpoint"
+                ) from error
+            _logger.warning("%s; training goes on from its last checkpoint", error)
+
+
+def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, hear: Hear) -> dict[int, int]:
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    share, probe = scale.training, Probe.of(nodes.shared)
+    room = Room("training", share, nodes.n_each, nodes.n)
+    wait_for_room(ray, room, patience_s=scale.patience_s)
+    has = {"num_cpus": nodes.n_each * share.cpus, "num_gpus": nodes.n_each * share.gpus}
+    bundle = {"CPU": has["num_cpus"]} | ({"GPU": has["num_gpus"]} if has["num_gpus"] else {})
+    group = placement_group([bundle] * nodes.n, strategy="STRICT_SPREAD")
+    actors: list[Any] = []
+    try:
+        probe.place()
+        last_line = time.monotonic()
+        while not group.wait(_LOOK_EVERY_S):  # others may have the nodes, for however long
+            wait_for_room(ray, room, patience_s=scale.patience_s)
+            last_line = say_what_is_free(ray, "nodes to train on", since=last_line)
+        for number in range(nodes.n):
+            place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number)
+            actor = ray.remote(**has, max_restarts=0, scheduling_strategy=place)(_Node)
+            actors.append(actor.remote(probe, versions("torch", "transformers", "trl", "restem"), sys.path))
+        address = _addresses(ray, actors)[0]
+        said = {actor.run.remote(command(number, address)): number for number, actor in enumerate(actors)}
+        return _listen(ray, said, hear)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+        remove_placement_group(group)
+        probe.remove()
+
+
+def _addresses(ray: Any, actors: list[Any]) -> list[Address]:
+    try:
+        found: list[Address | Fault] = ray.get([actor.address.remote() for actor in actors])
+    except ray.exceptions.RayActorError as error:
+        raise _NodeLostError(f"a node was lost before training began: {_first_line(error)}") from error
+    for answer in found:
+        if isinstance(answer, Fault):
+            raise ScaleError(f"a node cannot train: {answer.reason}")
+    return [answer for answer in found if not isinstance(answer, Fault)]
+
+
+def _listen(ray: Any, said: dict[Any, int], hear: Hear) -> dict[int, int]:
+    """Hear all commands until they end, or one failed and the others take too long over it."""
+    ended: dict[int, int] = {}
+    until = float("inf")
+    while said and time.monotonic() < until:
+        ready, _ = ray.wait(list(said), timeout=_LOOK_EVERY_S)
+        for stream in ready:
+            try:
+                line = ray.get(next(stream))
+            except ray.exceptions.RayActorError as error:
+                raise _NodeLostError(f"the node of machine {said[stream]} was lost: {_first_line(error)}") from error
+            if isinstance(line, str):
+                hear(said[stream], line)
+                continue
+            ended[said.pop(stream)] = line
+            if line and until == float("inf"):
+                until = time.monotonic() + _GRACE_S
+    return ended
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")

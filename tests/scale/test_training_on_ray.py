@@ -1,0 +1,141 @@
+"""The M-step on nodes of a real Ray cluster: the weights of two processes here, and nothing lost with a node."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restem import launcher
+from restem.errors import ScaleError, TrainingError
+from restem.fingerprints import folder_fingerprint
+from restem.launch_plan import LaunchPlan
+from restem.launcher import launch_command
+from restem.parameters import TrainingParameters
+from restem.policy import Policy
+from restem.scale.parameters import ScaleParameters, ShareParameters
+from restem.trainer import TrainingResult, train
+from tests.scale.conftest import STORE_BYTES
+from tests.scale.jobs import wait_until
+from tests.test_early_stop_and_resume import validation
+from tests.test_launcher import OPTIONS, PRESETS, REWARDS, TWO, last_checkpoint, rows, trained, worker
+
+ON_TWO_NODES = {**TWO, "launcher": "ray", "machines": 2}
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("imports_are_not_collected", "one_thread")]
+
+
+def trained_on(
+    cluster: Any, base: Policy, folder: Path, n_right: list[int] = REWARDS, *, gpus: float = 0.0, **changed: Any
+) -> TrainingResult:
+    share = ShareParameters(cpus=1.0, gpus=gpus)
+    return train(
+        rows(),
+        base,
+        parameters=TrainingParameters(**{**OPTIONS, "checkpoint_every_s": 0, **ON_TWO_NODES, **changed}),
+        output=folder / "policy",
+        validation=validation(n_right),
+        unfinished=folder / "unfinished",
+        scale=ScaleParameters(address=cluster.address, training=share, patience_s=2.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def by_two(base: Policy, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_two_nodes_train_the_weights_of_two_processes_here(
+    cluster: Any, base: Policy, by_two: TrainingResult, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="restem"):
+        result = trained_on(cluster, base, tmp_path)
+
+    assert (result.log, result.best_step) == (by_two.log, by_two.best_step)
+    assert folder_fingerprint(result.folder) == folder_fingerprint(by_two.folder)
+    assert any(message.startswith("optimizer step 6 of 6: loss") for message in caplog.messages)
+    logs = {file.parent.parent.parent.parent.name for file in (tmp_path / "unfinished").rglob("stderr.log")}
+    assert logs == {"0", "1"}  # each node had one
+    assert list(tmp_path.rglob(".probe*")) == []
+
+
+def learnt(result: TrainingResult) -> list[dict[str, float]]:
+    """Return the losses and gradients of every step, each of which all weights before it decide."""
+    return [{name: value for name, value in step.items() if name != "validation_reward"} for step in result.log]
+
+
+def test_training_goes_on_when_a_node_is_lost_and_another_joins(  # noqa: PLR0913 - fixtures
+    cluster: Any,
+    base: Policy,
+    by_two: TrainingResult,
+    tmp_path: Path,
+    background: ThreadPoolExecutor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="restem")
+    training = background.submit(trained_on, cluster, base, tmp_path)
+    wait_until(lambda: any((tmp_path / "unfinished").glob("checkpoint-*3")), timeout_s=120.0)
+
+    cluster.remove_node(sorted(cluster.worker_nodes, key=str)[0], allow_graceful=False)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+
+    # The scripted rewards begin anew in a new process; what is learnt does not depend on them.
+    assert learnt(training.result()) == learnt(by_two)
+    assert "was lost" in caplog.text
+    assert sum(message.startswith("optimizer step 1 of 6") for message in caplog.messages) <= 1
+
+
+def test_a_process_killed_on_a_node_is_named_and_training_goes_on(
+    cluster: Any, base: Policy, by_two: TrainingResult, tmp_path: Path, background: ThreadPoolExecutor
+) -> None:
+    unfinished = tmp_path / "unfinished"
+    training = background.submit(trained_on, cluster, base, tmp_path)
+    wait_until(lambda: any(unfinished.glob("checkpoint-*3")), timeout_s=120.0)
+
+    os.kill(worker(unfinished, rank=1), signal.SIGKILL)
+
+    with pytest.raises(TrainingError, match=r"process 1 of 2 \(rank 1\) was ended by signal 9 \(SIGKILL\)"):
+        training.result()
+    with pytest.raises(LookupError):
+        worker(unfinished, rank=0)
+    n_measured = sum("validation_reward" in step for step in last_checkpoint(unfinished))
+    result = trained_on(cluster, base, tmp_path, REWARDS[n_measured:])
+    assert (result.log, result.best_step) == (by_two.log, by_two.best_step)
+    assert folder_fingerprint(result.folder) == folder_fingerprint(by_two.folder)
+
+
+def test_divided_weights_train_on_two_nodes_as_whole_ones(
+    cluster: Any, base: Policy, by_two: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command_on_cpus(plan: LaunchPlan, folder: Path, **options: Any) -> list[str]:
+        command = launch_command(plan, folder, **options)
+        return ["tests.sharded_on_cpus" if part == "restem.training_worker" else part for part in command]
+
+    monkeypatch.setattr(launcher, "_check_hardware", lambda *_: None)
+    monkeypatch.setattr(launcher, "launch_command", command_on_cpus)
+    sharded = trained_on(cluster, base, tmp_path, launcher_config=str(PRESETS / "fsdp.yaml"))
+
+    assert any((tmp_path / "unfinished").glob("checkpoint-*/pytorch_model_fsdp_0/__1_0.distcp"))  # the second one's
+    assert [step["loss"] for step in sharded.log] == pytest.approx([step["loss"] for step in by_two.log], abs=1e-5)
+    assert sharded.best_step == by_two.best_step
+
+
+def test_nodes_that_there_are_not_are_asked_for_in_vain(cluster: Any, base: Policy, tmp_path: Path) -> None:
+    with pytest.raises(ScaleError, match=r"fewer than 4 nodes .* scale.training asks for 1 CPUs .* waited 2 s"):
+        trained_on(cluster, base, tmp_path, machines=4, processes=4)
+
+
+def test_weights_are_not_divided_among_nodes_without_gpus(cluster: Any, base: Policy, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"scale\.training\.gpus is 0; ask for one for each process"):
+        trained_on(cluster, base, tmp_path, launcher_config=str(PRESETS / "fsdp.yaml"))
+    with pytest.raises(ScaleError, match=r"fewer than 2 nodes .* asks for 1 CPUs and 1 GPUs"):
+        trained_on(cluster, base, tmp_path, launcher_config=str(PRESETS / "fsdp.yaml"), gpus=1.0)
