@@ -125,6 +125,15 @@ def test_accumulated_rows_are_those_of_all_iterations_once(tmp_path: Path) -> No
     assert list(kept["completion"]) == ["old", "new"]
 
 
+def test_questions_solved_for_the_first_time_are_added_to_what_was_learned_before(tmp_path: Path) -> None:
+    rows = [{**scored(name, name), "prompt": "?", "weight": 1.0, "rank": 1} for name in ("q1", "q2")]
+    before, first_time = table(tmp_path, rows[:1], "before"), table(tmp_path, rows[1:], "first-time")
+
+    kept = accumulate(before, first_time, journal=Journal(tmp_path / "journal")).to_pandas()
+
+    assert list(kept["question_id"]) == ["q1", "q2"]
+
+
 def test_learning_from_people_without_their_solutions_says_so(tmp_path: Path) -> None:
     with pytest.raises(EmptyTrainingSetError, match=r"no training question has a human solution"):
         selected(tmp_path, table(tmp_path, [scored("q1", "1")]), learn_from=["human"])

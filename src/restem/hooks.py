@@ -205,7 +205,8 @@ def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention)
     records = {i: catalog.load(f"record_{i}") for i in recorded}
     for i in unneeded(records, retention.keep) if iteration in records else []:
         policies: Any = catalog.get(f"policy_{i}")
-        freed = delete_weights(policies.versions(), catalog.load("journal"), retention)
+        journal = catalog.load("journal")
+        freed = delete_weights(policies.versions(), journal, retention, fetched=policies.fetched)
         if freed:
             logger.info(
                 "deleted the weights of policy_%d (em.keep_policies=%s): %.1f MB", i, retention.keep, freed / 1e6

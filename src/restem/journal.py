@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,20 @@ class Journal:
             operation: A short word, for people who look at the folder.
             determined_by: JSON-like values; all of them, or a stale result will be reused.
         """
-        folder = self.root / f"{operation}-{fingerprint(determined_by)}"
+        folder = self._folder(operation, determined_by)
         folder.mkdir(parents=True, exist_ok=True)
         entry = JournalEntry(folder)
         if not entry.has("determined_by.json"):
             entry.write_text("determined_by.json", json.dumps(determined_by, indent=1, sort_keys=True))
         return entry
+
+    def find(self, operation: str, **determined_by: Any) -> "JournalEntry | None":
+        """Return the entry that `open` would, unless it would be new."""
+        folder = self._folder(operation, determined_by)
+        return JournalEntry(folder) if folder.exists() else None
+
+    def _folder(self, operation: str, determined_by: Mapping[str, Any]) -> Path:
+        return self.root / f"{operation}-{fingerprint(determined_by)}"
 
     @contextmanager
     def lock(self, experiment: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ from restem.launch_plan import launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.provenance import versions
-from restem.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention
+from restem.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention, made_with
 from restem.scale import LOCAL
 from restem.scale.parameters import ScaleParameters
 from restem.tables import ShardedTable, Table
@@ -104,7 +104,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         base=base_policy.fingerprint,
         parent=parent.fingerprint,
         trained_from=start.fingerprint,
-        made_with={**determined, "n_rows": len(rows)},
+        made_with=made_with(determined, n_rows=len(rows)),
         deleted=deleted is not None,
     )
     return policy, pd.DataFrame(json.loads(entry.path(_LOG).read_text(encoding="utf-8")), columns=_COLUMNS)

@@ -12,12 +12,12 @@ from shutil import copytree, rmtree
 from typing import Any, NamedTuple
 
 from restem.journal import Journal, JournalEntry
-from restem.journal_use import file_keys
 from restem.policy_files import holds_weights
 from restem.recommendation import best_measured
 
 WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
 _RECORD = "policy.json"  # of a policy's version
+_N_ROWS = "n_rows"  # of what a policy was made with: what it does not determine
 
 
 class Retention(NamedTuple):
@@ -60,7 +60,9 @@ def unneeded(records: Mapping[int, Mapping[str, Any]], keep: str) -> list[int]:
     return [i for i in records if 0 < i < last and i not in stays]
 
 
-def delete_weights(versions: Iterable[Any], journal: Journal, retention: Retention) -> int:
+def delete_weights(
+    versions: Iterable[Any], journal: Journal, retention: Retention, *, fetched: Journal | None = None
+) -> int:
     """Return how many bytes the disk has gained, after deleting the weights of a policy's versions.
 
     What the journal holds of them goes too, unless another experiment's policy shares its bytes.
@@ -69,22 +71,34 @@ def delete_weights(versions: Iterable[Any], journal: Journal, retention: Retenti
         versions: The folders of the policy's versions, on a disk or in an object store.
         journal: Where they were trained.
         retention: Of the experiment.
+        fetched: Where copies of policies in an object store are.
     """
-    entries = [JournalEntry(folder) for folder in journal.root.glob("policy-*")]
     freed = 0
     for version in versions:
         record = json.loads((version / _RECORD).read_text(encoding="utf-8"))
-        weights = _weights(version)
-        keys = file_keys(file for file in weights if isinstance(file, Path))
         _mark_version(version / _RECORD, record)
-        freed += _delete(weights)
-        for entry in entries:
-            kept = _weights(entry.path("policy"))
-            if keys & file_keys(kept) and all(file.stat().st_nlink == 1 for file in kept):
-                entry.write_text(retention.mark, json.dumps({"fingerprint": record["fingerprint"]}))
-                freed += sum(file.stat().st_size for file in kept)
-                _strip(entry)
+        freed += _delete(_weights(version))
+        copy = fetched and fetched.find("policy", fingerprint=record["fingerprint"])
+        if copy:
+            freed += _delete(_weights(copy.folder))
+            rmtree(copy.folder)
+        entry = trained_in(journal, record["made_with"])
+        kept = _weights(entry.path("policy")) if entry else []
+        if entry and kept and all(file.stat().st_nlink == 1 for file in kept):
+            entry.write_text(retention.mark, json.dumps({"fingerprint": record["fingerprint"]}))
+            freed += sum(file.stat().st_size for file in kept)
+            _strip(entry)
     return freed
+
+
+def made_with(determined: Mapping[str, Any], *, n_rows: int) -> dict[str, Any]:
+    """Return what a policy's record says of its training: all that determined it, and the size of its training set."""
+    return {**determined, _N_ROWS: n_rows}
+
+
+def trained_in(journal: Journal, made: Mapping[str, Any]) -> JournalEntry | None:
+    """Return the entry in which a policy was trained, from what its record says of its training, if it is there."""
+    return journal.find("policy", **{name: value for name, value in made.items() if name != _N_ROWS})
 
 
 def _weights(folder: Any) -> list[Any]:

@@ -93,18 +93,21 @@ def build_study_report(
     arms = list(_arms(study, made))
     suites = _suites(arms)
     pairs = {suite: _pairs(study, made, arms, suite=suite, seed=seed) for suite in suites}
+    parts = [SECTIONS[name](arms, pairs[suites[0]], suites[0], seed) for name in study.sections]
     sections = [
         _experiments(made, missing),
         _results(arms, suites),
         _differences(pairs),
-        *(SECTIONS[name](arms, pairs[suites[0]], suites[0], seed) for name in study.sections),
+        *(part.section for part in parts),
         _scope(study, arms, shared),
     ]
+    asked = [suites[0], *(suite for suite in suites if "transfer" in study.needs and suite not in OWN_SUITES)]
+    found = [*(_verdict(study, pairs[suite], suite) for suite in asked), *(part.finding for part in parts)]
     page = Page(
         experiment=study.title,
         model=str(made[0].records[0].get("model", made[0].records[0]["base"])),
         n_iterations=max(arm.iteration for arm in arms),
-        verdict=[study.question, *_verdict(study, pairs[suites[0]], suites[0]), *_missing(study, missing)],
+        verdict=[study.question, *dict.fromkeys(filter(None, found)), *_missing(study, missing)],
         sections=[section for section in sections if any(section[1:])],
     )
     return StudyReport(markdown=render("study.md.j2", page), html=render("study.html.j2", page))
@@ -150,10 +153,9 @@ def _reference(study: Study, made: Sequence[Made], arms: Sequence[Arm], arm: Arm
     return of_reference.get(arm.iteration) or (of_reference[max(of_reference)] if of_reference else None)
 
 
-def _verdict(study: Study, pairs: Sequence[Pair], suite: str) -> Iterator[str]:
+def _verdict(study: Study, pairs: Sequence[Pair], suite: str) -> str:
     if not pairs:
-        yield "There is nothing to compare: no policy here is another than the one that it would be compared with."
-        return
+        return "There is nothing to compare: no policy here is another than the one that it would be compared with."
     against = "the base policy" if study.against == BASE else study.against
     by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*SHOWN, _NOT_SHOWN)}
     for pair in pairs:
@@ -164,7 +166,7 @@ def _verdict(study: Study, pairs: Sequence[Pair], suite: str) -> Iterator[str]:
         )
     found = "; ".join(f"{verdict}: {', '.join(labels)}" for verdict, labels in by_verdict.items() if labels)
     n = pairs[0].comparison.n
-    yield f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {found}."
+    return f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {found}."
 
 
 def _missing(study: Study, missing: Mapping[str, str]) -> Iterator[str]:

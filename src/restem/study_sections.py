@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem import figures
 from restem.breakdowns import DIFFICULTIES, difficulty
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 _FEWEST = 2  # questions of which a mean has an interval
 
 
-def _pass_at_k(arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed: int) -> Section:
+class Part(NamedTuple):
+    """A section, and what it found in one sentence for the top of the page; no sentence where there is nothing."""
+
+    section: Section
+    finding: str
+
+
+def _pass_at_k(arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed: int) -> Part:
     """Return pass@k of every policy, and its change at every k: one that shrinks with k sharpens and adds little."""
     known = sorted(set.intersection(*(set(figures.pass_at_k_of(arm.numbers, suite=suite)) for arm in arms)))
     rows = []
@@ -31,14 +38,18 @@ def _pass_at_k(arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed:
     caption = f"Change of pass@k on {suite}, with 95 % intervals over questions."
     curves = {arm.label: figures.pass_at_k_of(arm.numbers, suite=suite) for arm in arms}
     figure = figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}")
-    return Section(
+    section = Section(
         "pass@k",
         tables=[Grid(caption, ["policies", *(f"pass@{k}" for k in known)], rows)] if rows else [],
         drawings=[drawing("pass-at-k", f"pass@k on {suite}.", figure)],
     )
+    changes = "; ".join(f"{policies} {cells[-1]}" for policies, *cells in rows)
+    return Part(
+        section, f"With {known[-1]} tries, the change of pass@{known[-1]} on {suite}: {changes}." if rows else ""
+    )
 
 
-def _gap(arms: "Sequence[Arm]", _pairs: "Sequence[Pair]", _suite: str, _seed: int) -> Section:
+def _gap(arms: "Sequence[Arm]", _pairs: "Sequence[Pair]", _suite: str, _seed: int) -> Part:
     """Return pass@1 on questions trained on and on those held out, and the difference."""
     names = ["train/pass_at_1", "test/pass_at_1", GAP]
     rows = []
@@ -47,10 +58,14 @@ def _gap(arms: "Sequence[Arm]", _pairs: "Sequence[Pair]", _suite: str, _seed: in
         cells = [measured(each, signed=name == GAP) for name, each in zip(names, numbers, strict=True)]
         rows.append([arm.label, *cells])
     caption = "Sampled pass@1 on training and test questions, and their difference: a gap that grows is overfitting."
-    return Section("Train against test", tables=[Grid(caption, ["policy", "train", "test", "gap"], rows)])
+    gaps = "; ".join(f"{policy} {cells[-1]}" for policy, *cells in rows)
+    return Part(
+        Section("Train against test", tables=[Grid(caption, ["policy", "train", "test", "gap"], rows)]),
+        f"Sampled pass@1 on training questions less that on test questions: {gaps}.",
+    )
 
 
-def _difficulty(_arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed: int) -> Section:
+def _difficulty(_arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed: int) -> Part:
     """Return the change of the greedy score by how often the reference's samples were right.
 
     Bins are made from the sampled completions and the change is of the greedy ones: a question would otherwise be in
@@ -69,7 +84,14 @@ def _difficulty(_arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, see
         f"Change of the greedy score on {suite}, by how often the reference's samples are right; n in questions. "
         "Bins come from sampled completions and the change from greedy ones, so that chance does not count as gain."
     )
-    return Section("By difficulty", tables=[Grid(caption, ["policies", *DIFFICULTIES], rows)] if rows else [])
+    changes = "; ".join(
+        f"{policies}: {', '.join(f'{name} {cell}' for name, cell in zip(DIFFICULTIES, cells, strict=True))}"
+        for policies, *cells in rows
+    )
+    return Part(
+        Section("By difficulty", tables=[Grid(caption, ["policies", *DIFFICULTIES], rows)] if rows else []),
+        f"Change of the greedy score on {suite} by difficulty: {changes}." if rows else "",
+    )
 
 
 def _change(before: Any, after: Any, seed: int) -> str:
@@ -88,7 +110,7 @@ def _at_k(frame: Any, k: int) -> Any:
     return frame["n_correct"].map(partial(pass_at_k, n_samples=int(frame["n"].iloc[0]), k=k))
 
 
-SECTIONS: Mapping[str, Callable[["Sequence[Arm]", "Sequence[Pair]", str, int], Section]] = {
+SECTIONS: Mapping[str, Callable[["Sequence[Arm]", "Sequence[Pair]", str, int], Part]] = {
     "pass_at_k": _pass_at_k,
     "gap": _gap,
     "difficulty": _difficulty,

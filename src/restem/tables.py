@@ -118,7 +118,8 @@ class RowsByQuestion:
         wanted = set(question_ids)
         places = sorted({place for name in wanted for place in self._places.get(name, ())})
         shards = (self._table.shard(self._table.files[place]) for place in places)
-        return _joined([shard[shard["question_id"].isin(wanted)] for shard in shards])
+        found = [shard[shard["question_id"].isin(wanted)] for shard in shards]
+        return _joined(found) if found else self._table.head(0)
 
 
 def write_shard(frame: Table, file: Path) -> None:

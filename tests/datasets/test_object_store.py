@@ -14,7 +14,9 @@ from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
 from restem.errors import ExperimentError
 from restem.fingerprints import file_fingerprints, folder_fingerprint
+from restem.journal import Journal
 from restem.policy import Policy
+from restem.retention import trained_in
 from restem.tables import ShardedTable, write_shard
 from tests.conftest import Project
 
@@ -131,3 +133,23 @@ def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project
     assert {file.name for file in (project.folder / "data").rglob("*.parquet")} == {file.name for file in journaled}
     with pytest.raises(ExperimentError, match=r"needs results on a disk, and questions_summary is at s3://"):
         filepath(stored, "questions_summary")
+
+
+@pytest.mark.slow
+def test_weights_that_no_later_step_needs_leave_the_bucket_and_the_disk(bucket: Any, project: Project) -> None:
+    settings = project.folder / "conf" / "tiny" / "globals.yml"
+    settings.write_text(settings.read_text() + f"data: s3://{BUCKET}/lean\n")
+
+    project.run(em__keep_policies="last", training__epochs=1, training__eval_every=None, sampling__n=24)
+
+    stored = project.catalog()
+    assert [stored.load(f"policy_{i}").deleted for i in (1, 2)] == [True, False]
+    assert not bucket.glob(f"{BUCKET}/lean/06_models/tiny/iteration_1/policy/*/policy/*.safetensors")
+    assert bucket.glob(f"{BUCKET}/lean/06_models/tiny/iteration_2/policy/*/policy/*.safetensors")
+    weights = [file.parent.parent.name for file in (project.folder / "data").rglob("*.safetensors")]
+    made = stored.load("policy_2").made_with
+    trained = Journal(project.folder / "data/02_intermediate/journal")
+    assert made is not None
+    kept = [name for name in weights if name == trained_in(trained, made).folder.name]
+    assert len(kept) == 1
+    assert len(weights) == 3  # the base policy, and the last one as it was trained and as it was fetched

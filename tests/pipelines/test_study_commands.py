@@ -1,6 +1,7 @@
 """A study of one's own on the tiny preset, by the commands that a user types."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,6 +111,12 @@ def test_page_compares_with_the_reference_and_says_what_is_missing(ran: Ran) -> 
     assert text.index("Does it help to learn from a policy") < text.index(
         "Sampled pass@1 on test against ten, over the same 8 questions"
     )
+    for answer in (
+        "With 8 tries, the change of pass@8 on test: taught",
+        "Change of the greedy score on test by difficulty",
+    ):
+        assert text.index(answer) < text.index("## Experiments")
+    assert re.search(r"on training questions less that on test questions: base policy [+-].*; taught [+-]", text)
     assert "| taught against ten | " in text
     assert "Missing, so not on this page: humans: not begun; taught_by_humans: it needs" in text
     for section in ("## pass@k", "## Train against test", "## By difficulty", "## What this shows, and what not"):

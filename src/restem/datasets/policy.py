@@ -58,7 +58,7 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
 
     def _fetched(self, folder: Any, policy: Policy) -> Path:
         """Return the policy's folder in the cache, fetched if it is not there yet."""
-        entry = Journal(Path(self._cache or "").absolute()).open("policy", fingerprint=policy.fingerprint)
+        entry = self.fetched.open("policy", fingerprint=policy.fingerprint)
 
         def fetch(target: Path) -> None:
             for file in folder.rglob("*"):
@@ -79,6 +79,11 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
     def versions(self) -> list[Any]:
         """Return the folders of all whole versions, in no order."""
         return [file.parent for file in self._place.folder(self._filepath).glob(f"*/*/{_MANIFEST}")]
+
+    @property
+    def fetched(self) -> Journal:
+        """Return where copies of policies in an object store are."""
+        return Journal(Path(self._cache or "").absolute())
 
     def preview(self) -> JSONPreview:
         """Return the record, for kedro-viz."""
