@@ -71,6 +71,14 @@ def test_product_is_worked_out_from_the_base() -> None:
     assert found["a"].parameters == {"sampling": {"n": 48, "top_k": 7}}
 
 
+def test_half_of_an_even_number_is_whole_and_shown_so() -> None:
+    given = study(a={"sampling": {"n": {"product": ["sampling.n", 0.5]}}})
+
+    n = differences(given, BASE)["a"].parameters["sampling"]["n"]
+
+    assert (n, type(n)) == (4, int)
+
+
 def test_borrowed_policy_is_that_of_an_earlier_experiment_unless_the_base_names_one() -> None:
     given = study(a={}, b={"policy": {"teacher": {"policy_of": "a"}}, "env": "tiny"})
 

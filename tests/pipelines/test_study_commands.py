@@ -112,7 +112,7 @@ def test_page_compares_with_the_reference_and_says_what_is_missing(ran: Ran) -> 
         "Sampled pass@1 on test against ten, over the same 8 questions"
     )
     for answer in (
-        "With 8 tries, the change of pass@8 on test: taught",
+        "With 4 tries, the change of pass@4 on test: taught",
         "Change of the greedy score on test by difficulty",
     ):
         assert text.index(answer) < text.index("## Experiments")
