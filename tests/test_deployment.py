@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,14 @@ def test_the_package_has_every_pipeline(installed: Path, tmp_path: Path) -> None
 def test_the_image_copies_only_what_is_there() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
 
-    copied = [name for line in re.findall(r"^COPY (.*) \S+$", dockerfile, re.MULTILINE) for name in line.split()]
+    copied = [
+        name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.MULTILINE) for name in line.split()
+    ]
 
     assert len(copied) >= 6
     assert [name for name in copied if not (ROOT / name).exists()] == []
+    sent = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert [name for name in copied if not any(fnmatch(name, pattern) for pattern in sent)] == []
 
 
 def test_the_cluster_asks_for_parameters_that_exist_and_for_the_pinned_ray() -> None:

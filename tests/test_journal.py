@@ -68,3 +68,23 @@ with Journal({str(tmp_path)!r}).lock("default"):
 
     with Journal(tmp_path).lock("default"):
         pass
+
+
+def test_a_folder_of_another_user_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    code = f"""
+import os
+from restem.errors import ExperimentError
+from restem.journal import Journal
+if os.geteuid() == 0: # who may write everywhere
+    os.seteuid(65534)
+try:
+    Journal({str(tmp_path / "data" / "journal")!r}).lock("default").__enter__()
+except ExperimentError as error:
+    print(error)
+"""
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert f"{tmp_path}/data/journal cannot be written by user" in said
+    assert "which the user who runs restem must own" in said

@@ -55,10 +55,17 @@ class Journal:
         """Hold the experiment for this process; the kernel lets go when the process ends, however.
 
         Raises:
-            ExperimentError: If another process holds it.
+            ExperimentError: If another process holds it, or nothing can be written there.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f".{experiment}.lock").open("a+") as stream:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            opened = (self.root / f".{experiment}.lock").open("a+")
+        except PermissionError as error:
+            raise ExperimentError(
+                f"{error.filename} cannot be written by user {os.geteuid()}: the journal is in {self.root}, which the "
+                "user who runs restem must own"
+            ) from error
+        with opened as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -1,6 +1,7 @@
 """What produced a number: package versions and the commit of the project."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from functools import cache
@@ -35,10 +36,10 @@ def versions(*packages: str) -> dict[str, str]:
 def git_commit() -> str:
     """Return the commit of the current folder's repository, with "+changes" if it has uncommitted ones.
 
-    Outside a repository, or without git, the text is empty.
+    Outside a repository, or without git, it is what RESTEM_COMMIT says, as in an image that was built from one.
     """
     command = ["git", "-C", str(Path.cwd()), "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return os.environ.get("RESTEM_COMMIT", "")
