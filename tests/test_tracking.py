@@ -1,5 +1,6 @@
 """MLflow holds what the catalog holds: in the project's store, on a server, at once or later."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -112,6 +113,18 @@ def test_unreachable_tracking_server_loses_nothing_and_is_synced_later(
 
     assert result.returncode == 0, result.stderr
     assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(project)} == {None, "0", "1"}
+
+
+def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) -> None:
+    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:////no/such/folder/mlflow.db"}
+
+    result = subprocess.run(
+        command, cwd=finished.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert result.returncode == 1
+    assert "cannot write /no/such/folder/mlflow.db. Nothing is lost" in result.stderr
 
 
 def test_child_runs_say_their_method_base_and_suites_and_sort_by_iteration(finished: Project) -> None:

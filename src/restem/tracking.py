@@ -79,6 +79,7 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
 
     where = destination(project)
     try:
+        _refuse_unwritable(where.uri)
         yield where
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -86,6 +87,14 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
             f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
             f"log them later with: {later}"
         ) from error
+
+
+def _refuse_unwritable(uri: str) -> None:
+    """Raise for a file that cannot be written: MLflow would try for a minute."""
+    prefix, _, path = uri.partition(":///")
+    file = Path(path)
+    if prefix == "sqlite" and path and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise PermissionError(f"user {os.geteuid()} cannot write {file}")
 
 
 def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[int]:
