@@ -14,6 +14,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from kedro.framework.cli.utils import _split_params
+
 from restem.base_models import prepare_base_model
 from restem.commands.study_runs import Task, plan_study, run_tasks
 from restem.journal import Journal
@@ -39,13 +41,15 @@ def needed(task: Task) -> list[Task]:
     return [*(each for lender in task.borrows.values() for each in needed(lender)), task]
 
 
-def timed(name: str, env: str, experiments: set[str], base_models: Path, keep: Path | None = None) -> tuple[float, int]:
+def timed(
+    asked: argparse.Namespace, experiments: set[str], base_models: Path, keep: Path | None = None
+) -> tuple[float, int]:
     """Return the seconds that experiments of a study take in a project of their own, and the samples drawn."""
     with tempfile.TemporaryDirectory() as folder:
         here = project(keep or Path(folder), base_models)
-        study = read_study(name, here / "conf" / "studies")
-        given = {"tracking": {"enabled": False}}
-        tasks = plan_study(study, project=here, env=env, params=given)
+        study = read_study(asked.study, here / "conf" / "studies")
+        given = {**_split_params(None, None, asked.params), "tracking": {"enabled": False}}
+        tasks = plan_study(study, project=here, env=asked.env, params=given)
         chosen = [each for task in tasks if task.name in experiments for each in needed(task)]
         prepare_base_model(tasks[0].parameters.policy.model, store=Journal(base_models))
         start = time.perf_counter()
@@ -65,17 +69,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default="methods")
     parser.add_argument("--env", default="small")
+    parser.add_argument("--params", default="", help="as for restem study run")
     parser.add_argument("--keep", type=Path, help="a new folder for the study's own project, for restem study report")
     arguments = parser.parse_args()
     names = list(read_study(arguments.study, _ROOT / "conf" / "studies").experiments)
     with tempfile.TemporaryDirectory() as base_models:
         kept = Path(base_models)
         keep = arguments.keep and arguments.keep.absolute()
-        together, n_together = timed(arguments.study, arguments.env, set(names), kept, keep)
+        together, n_together = timed(arguments, set(names), kept, keep)
         _say(f"together: {together:.0f} s, {n_together} samples")
         alone = {}
         for name in names:
-            alone[name] = timed(arguments.study, arguments.env, {name}, kept)
+            alone[name] = timed(arguments, {name}, kept)
             _say(f"{name} alone: {alone[name][0]:.0f} s, {alone[name][1]} samples")
     sum_s, n_alone = (sum(each) for each in zip(*alone.values(), strict=True))
     result = {

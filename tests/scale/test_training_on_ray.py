@@ -16,7 +16,9 @@ from restem.launch_plan import LaunchPlan
 from restem.launcher import launch_command
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
+from restem.scale.cluster import connect
 from restem.scale.parameters import ScaleParameters, ShareParameters
+from restem.scale.ray_training import network
 from restem.trainer import TrainingResult, train
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import wait_until
@@ -139,3 +141,15 @@ def test_weights_are_not_divided_among_nodes_without_gpus(cluster: Any, base: Po
         trained_on(cluster, base, tmp_path, launcher_config=str(PRESETS / "fsdp.yaml"))
     with pytest.raises(ScaleError, match=r"fewer than 2 nodes .* asks for 1 CPUs and 1 GPUs"):
         trained_on(cluster, base, tmp_path, launcher_config=str(PRESETS / "fsdp.yaml"), gpus=1.0)
+
+
+def test_processes_meet_over_the_network_of_ray(cluster: Any) -> None:
+    import psutil
+    import ray
+
+    connect(ScaleParameters(address=cluster.address))
+    named = network()
+
+    assert named["GLOO_SOCKET_IFNAME"] == named["NCCL_SOCKET_IFNAME"]
+    addresses = [each.address for each in psutil.net_if_addrs()[named["GLOO_SOCKET_IFNAME"]]]
+    assert ray.util.get_node_ip_address() in addresses

@@ -67,11 +67,26 @@ class _Node:
 
         added = [entry for entry in self._path if entry not in sys.path]  # engines and rewards of the user's own
         known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-        environment = {"PYTHONPATH": os.pathsep.join([*known, *added])}
+        environment = {**network(), **os.environ, "PYTHONPATH": os.pathsep.join([*known, *added])}
         with running([sys.executable, *command[1:]], environment) as process:
             for line in process.stdout or ():  # noqa: UP028 - Ray sends to what it iterates, which a file cannot take
                 yield line
             yield process.wait()
+
+
+def network() -> dict[str, str]:
+    """Return what tells processes to meet where Ray's nodes do.
+
+    Gloo would take the address that the machine's own name has, which often is that of the machine alone, and NCCL
+    the first network that it finds, which need not lead to the other nodes.
+    """
+    import psutil
+    import ray
+
+    here = ray.util.get_node_ip_address()
+    found = psutil.net_if_addrs().items()
+    interface = next((name for name, has in found if any(each.address == here for each in has)), None)
+    return {f"{kind}_SOCKET_IFNAME": interface for kind in ("GLOO", "NCCL")} if interface else {}
 
 
 def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, hear: Hear) -> dict[int, int]:
