@@ -65,9 +65,11 @@ class _Node:
         """Yield what the command says, line by line, and how it ended."""
         from restem.launcher import running
 
-        added = [entry for entry in self._path if entry not in sys.path]  # engines and rewards of the user's own
         known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-        environment = {**network(), **os.environ, "PYTHONPATH": os.pathsep.join([*known, *added])}
+        # Engines and rewards of the user's own; what is installed is found without.
+        added = [entry for entry in self._path if entry and not entry.startswith((sys.prefix, sys.base_prefix))]
+        path = os.pathsep.join(dict.fromkeys([*known, *added]))
+        environment = {**network(), **os.environ, "PYTHONPATH": path}
         with running([sys.executable, *command[1:]], environment) as process:
             for line in process.stdout or ():  # noqa: UP028 - Ray sends to what it iterates, which a file cannot take
                 yield line
@@ -174,6 +176,10 @@ def _listen(ray: Any, said: dict[Any, int], hear: Hear) -> dict[int, int]:
                 line = ray.get(next(stream))
             except ray.exceptions.RayActorError as error:
                 raise _NodeLostError(f"the node of machine {said[stream]} was lost: {_first_line(error)}") from error
+            except ray.exceptions.RayTaskError as error:
+                raise ScaleError(
+                    f"the node of machine {said[stream]} cannot start a training: {error.cause}"
+                ) from error
             if isinstance(line, str):
                 hear(said[stream], line)
                 continue
