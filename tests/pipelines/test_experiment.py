@@ -131,11 +131,11 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, proj
         process.wait()
 
     project.run("em_iteration")
+    project.run("em_iteration")
 
     whole, resumed = bytes_of_tables(finished), bytes_of_tables(project)
-    assert any(name.startswith("07_model_output/tiny/iteration_1/") for name in resumed)
-    assert [name for name in resumed if resumed[name] != whole[name]] == []
-    assert project.catalog().load("policy_1").fingerprint == finished.catalog().load("policy_1").fingerprint
+    assert [name for name in whole if resumed[name] != whole[name]] == []
+    assert project.catalog().load("policy_2").fingerprint == finished.catalog().load("policy_2").fingerprint
 
 
 def test_second_run_on_the_same_experiment_is_refused(project: Project) -> None:
