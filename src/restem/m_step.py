@@ -11,7 +11,7 @@ from restem.journal import Journal, JournalEntry
 from restem.launch_plan import launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
-from restem.provenance import versions
+from restem.provenance import OF_TRAINING, versions
 from restem.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention, made_with
 from restem.scale import LOCAL
 from restem.scale.parameters import ScaleParameters
@@ -121,7 +121,7 @@ def _determined_by(
         "training": parameters | launch_plan(training).decisive(),
         "validation": None if validation is None else determined_by(validation),
         "add_special_tokens": add_special_tokens,
-        "versions": versions("torch", "transformers", "trl", "restem"),
+        "versions": versions(*OF_TRAINING),
     }
 
 

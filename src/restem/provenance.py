@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _PACKAGES = (
 )
 
 
+OF_TRAINING = ("torch", "transformers", "trl", "restem")  # what decides over weights
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Return the versions of these packages, or of all that matter; one that is not installed is left out."""
     found = {"python": platform.python_version()}
@@ -30,6 +34,12 @@ def versions(*packages: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def unlike(expected: Mapping[str, str]) -> str:
+    """Return how the versions here differ from those that a run was started with; nothing if they do not."""
+    here = versions(*expected)
+    return "" if here == expected else f"has {here}, but the run was started with {dict(expected)}"
 
 
 @cache

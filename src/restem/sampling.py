@@ -15,7 +15,7 @@ from restem.fingerprints import fingerprint, question_seed
 from restem.journal import Journal, JournalEntry
 from restem.policy import Policy
 from restem.progress import Progress
-from restem.provenance import versions
+from restem.provenance import unlike, versions
 from restem.scale import LOCAL, Advance, Do, Shard, Workers, open_workers
 from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
@@ -108,9 +108,9 @@ class Sampling(NamedTuple):
             EngineError: If samples drawn here would not be those that the journal's entry is named for.
             PolicyError: If the policy's weights were deleted.
         """
-        here = versions(*self.versions)
-        if here != self.versions:
-            raise EngineError(f"this worker has {here}, but the run was started with {dict(self.versions)}")
+        difference = unlike(self.versions)
+        if difference:
+            raise EngineError(f"this worker {difference}")
         self.policy.refuse_if_deleted()
         with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
 

@@ -1,4 +1,4 @@
-"""The M-step on nodes of a real Ray cluster: the weights of two processes here, and nothing lost with a node."""
+"""The M-step on nodes of a real Ray cluster: as in one process here, and nothing lost with a node."""
 
 import os
 import signal

@@ -49,6 +49,11 @@ class Probe(NamedTuple):
         )
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what an exception of Ray's says; the others are a report."""
+    return next(iter(str(error).splitlines()), "")
+
+
 def named(error: Exception) -> str:
     """Return what an exception says, and where it was raised."""
     return f"{type(error).__name__}: {error} (on {socket.gethostname()})"

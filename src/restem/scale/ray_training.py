@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.errors import ScaleError, TrainingError
-from restem.provenance import versions
+from restem.provenance import OF_TRAINING, unlike, versions
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.parameters import ScaleParameters
-from restem.scale.probe import Fault, Probe
+from restem.scale.probe import Fault, Probe, first_line
 
 _logger = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class _Node:
         fault = self._probe.look()
         if fault is not None:
             return fault
-        here = versions(*self._versions)
-        if here != self._versions:
-            return Fault(f"it has {here}, but the run was started with {self._versions}")
+        difference = unlike(self._versions)
+        if difference:
+            return Fault(f"it {difference}")
         import ray
 
         with socket.socket() as free:
@@ -143,7 +143,7 @@ def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, hear:
         for number in range(nodes.n):
             place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number)
             actor = ray.remote(**has, max_restarts=0, scheduling_strategy=place)(_Node)
-            actors.append(actor.remote(probe, versions("torch", "transformers", "trl", "restem"), sys.path))
+            actors.append(actor.remote(probe, versions(*OF_TRAINING), sys.path))
         address = _addresses(ray, actors)[0]
         said = {actor.run.remote(command(number, address)): number for number, actor in enumerate(actors)}
         return _listen(ray, said, hear)
@@ -158,7 +158,7 @@ def _addresses(ray: Any, actors: list[Any]) -> list[Address]:
     try:
         found: list[Address | Fault] = ray.get([actor.address.remote() for actor in actors])
     except ray.exceptions.RayActorError as error:
-        raise _NodeLostError(f"a node was lost before training began: {_first_line(error)}") from error
+        raise _NodeLostError(f"a node was lost before training began: {first_line(error)}") from error
     for answer in found:
         if isinstance(answer, Fault):
             raise ScaleError(f"a node cannot train: {answer.reason}")
@@ -175,7 +175,7 @@ def _listen(ray: Any, said: dict[Any, int], hear: Hear) -> dict[int, int]:
             try:
                 line = ray.get(next(stream))
             except ray.exceptions.RayActorError as error:
-                raise _NodeLostError(f"the node of machine {said[stream]} was lost: {_first_line(error)}") from error
+                raise _NodeLostError(f"the node of machine {said[stream]} was lost: {first_line(error)}") from error
             except ray.exceptions.RayTaskError as error:
                 raise ScaleError(
                     f"the node of machine {said[stream]} cannot start a training: {error.cause}"
@@ -187,7 +187,3 @@ def _listen(ray: Any, said: dict[Any, int], hear: Hear) -> dict[int, int]:
             if line and until == float("inf"):
                 until = time.monotonic() + _GRACE_S
     return ended
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")

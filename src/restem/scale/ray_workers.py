@@ -18,7 +18,7 @@ from restem.scale import Advance, Do, Shard, Work
 from restem.scale.attempts import Attempt, Attempts
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.parameters import ScaleParameters
-from restem.scale.probe import Fault, Probe, named
+from restem.scale.probe import Fault, Probe, first_line, named
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class RayWorkers:
             try:
                 outcome = self._ray.get(call)
             except self._ray.exceptions.RayError as error:
-                outcome = Fault(f"its worker died ({type(error).__name__}): {_first_line(error)}")
+                outcome = Fault(f"its worker died ({type(error).__name__}): {first_line(error)}")
             if call in self._starting:
                 self._after_start(self._starting.pop(call), outcome)
             else:
@@ -172,7 +172,3 @@ class RayWorkers:
 
     def _wait_for_room(self) -> None:
         wait_for_room(self._ray, Room(self._work.kind, self._asked), patience_s=self._scale.patience_s)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")
