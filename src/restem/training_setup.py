@@ -191,8 +191,6 @@ def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int
 
 def arithmetic(dtype: str) -> str:
     """Return the type that matrix products run in: for auto, bfloat16 where the hardware has it, else float32."""
-    import torch
+    from restem.engines.arithmetic import arithmetic_of
 
-    from restem.engines.loading import choose_dtype
-
-    return str(choose_dtype(dtype, "cuda" if torch.cuda.is_available() else "cpu")).removeprefix("torch.")
+    return arithmetic_of(dtype).dtype

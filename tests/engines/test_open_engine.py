@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from restem.engines import Completion, open_engine
+from restem.engines import Completion, open_engine, resolve_arithmetic
+from restem.engines.arithmetic import fastest_device, native_dtype
 from restem.errors import EngineError
 
 
@@ -69,5 +70,32 @@ def test_an_argument_out_of_range_is_named_before_anything_is_drawn(arguments: d
 
 def test_naming_engines_does_not_import_torch() -> None:
     code = "import sys, restem.engines; assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("transformers", {"dtype": "bfloat16", "device": "cuda:1"}, ("bfloat16", "cuda")),
+        ("transformers", {"dtype": "float32", "device": "cpu"}, ("float32", "cpu")),
+        ("transformers", {"device": "cpu"}, (native_dtype("cpu"), "cpu")),
+        ("transformers", {}, (native_dtype(fastest_device()), fastest_device())),
+        ("vllm", {"dtype": "float32"}, ("float32", fastest_device())),
+        ("openai", {}, None),
+        ("scripted", {}, None),
+    ],
+)
+def test_what_the_options_become_on_this_machine_is_said(
+    name: str, options: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    assert resolve_arithmetic(name, options) == expected
+
+
+def test_a_dtype_that_is_asked_for_is_resolved_without_torch() -> None:
+    code = (
+        "import sys, restem.engines as e; e.resolve_arithmetic('transformers', {'dtype': 'float32', 'device': 'cpu'}); "
+        "assert 'torch' not in sys.modules"
+    )
 
     subprocess.run([sys.executable, "-c", code], check=True)

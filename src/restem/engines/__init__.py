@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError
 
 
@@ -106,6 +107,19 @@ def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]
     module = importlib.import_module(_load(name).__module__)
     say = getattr(module, "determined_by", dict)
     return dict(say(options))
+
+
+def resolve_arithmetic(name: str, options: Mapping[str, Any]) -> Arithmetic | None:
+    """Return what an engine with these options computes a policy in on this machine; no policy is loaded.
+
+    None for engines that do not compute here, and for those whose module has no function `arithmetic(options)`.
+
+    Raises:
+        EngineError: If there is no such engine or dtype, or `auto` cannot be resolved for want of the device.
+    """
+    module = importlib.import_module(_load(name).__module__)
+    say: Callable[[Mapping[str, Any]], Arithmetic] | None = getattr(module, "arithmetic", None)
+    return None if say is None else say(options)
 
 
 def _load(name: str) -> Callable[..., AbstractContextManager[Engine]]:

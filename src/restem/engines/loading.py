@@ -5,13 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from restem.engines.arithmetic import arithmetic_of, fastest_device
 from restem.errors import EngineError, PolicyError
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_DTYPES = ("auto", "float32", "bfloat16")
 
 
 class LoadedPolicy(NamedTuple):
@@ -63,7 +61,7 @@ def _load_model(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
 
-    chosen = choose_dtype(dtype, device)
+    chosen = getattr(torch, arithmetic_of(dtype, device).dtype)
     try:
         with quiet():
             model, report = AutoModelForCausalLM.from_pretrained(
@@ -84,32 +82,12 @@ def choose_device(device: str | None) -> str:
     import torch
 
     if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return fastest_device()
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise EngineError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
-
-
-def choose_dtype(dtype: str, device: str) -> "torch.dtype":
-    """Return the type of the arithmetic; auto is bfloat16 where the hardware multiplies it natively."""
-    import torch
-
-    if dtype not in _DTYPES:
-        raise EngineError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
-    if dtype != "auto":
-        return torch.bfloat16 if dtype == "bfloat16" else torch.float32
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    return torch.bfloat16 if device == "cpu" and _cpu_has_bfloat16() else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    import torch
-
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
 def _eos(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from restem.engines import Completion
 from restem.engines.arguments import Request, Work, check_request
+from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import EngineError
 
 if TYPE_CHECKING:
@@ -194,6 +195,11 @@ def open_transformers(  # noqa: PLR0913 - one argument per option
 def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that decide what is drawn."""
     return {name: value for name, value in options.items() if name != "profile"}
+
+
+def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
+    """Return what the options make policies be computed in here."""
+    return arithmetic_of(options.get("dtype", "auto"), options.get("device"))
 
 
 def _n_tokens(completions: Sequence[Completion]) -> int:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
+from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import EngineError, PolicyError
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,11 @@ def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
         [_interpreter(options.get("python")), "-I", "-c", _VERSIONS], capture_output=True, text=True, check=False
     )
     return found | {"versions": json.loads(listed.stdout or "{}")}
+
+
+def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
+    """Return what the options make policies be computed in here."""
+    return arithmetic_of(options.get("dtype", "auto"))
 
 
 class VllmEngine:
@@ -179,13 +185,10 @@ def open_vllm(
         args: Of vLLM's `LLM`, as {"max_model_len": 4096, "gpu_memory_utilization": 0.8}.
         startup_timeout_s: To load and compile.
     """
-    from restem.engines.loading import choose_device, choose_dtype
-
     folder = Path(policy_path)
     if not (folder / "config.json").is_file():
         raise PolicyError(f"{folder} holds no policy: there is no config.json in it")
-    chosen = str(choose_dtype(dtype, choose_device(None))).removeprefix("torch.")
-    opening = {"policy": str(folder.resolve()), "dtype": chosen, "args": dict(args or {})}
+    opening = {"policy": str(folder.resolve()), "dtype": arithmetic_of(dtype).dtype, "args": dict(args or {})}
     with tempfile.TemporaryFile() as words:
         worker = _Worker(_interpreter(python), words)
         try:
