@@ -7,7 +7,6 @@ from restem.commands.compare import compare
 from restem.commands.export import export
 from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
-from restem.commands.migrate import migrate
 from restem.commands.plan import plan
 from restem.commands.project import mlflow_sync, status
 from restem.commands.run import run
@@ -35,7 +34,6 @@ for _command in (
     journal,
     export,
     mlflow_sync,
-    migrate,
 ):
     restem.add_command(_command)
 

@@ -7,7 +7,6 @@ https://jfly.uni-koeln.de/color/, which colour-blind people can tell apart; mark
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.metrics import Measured
@@ -87,12 +86,6 @@ def kept_and_dropped(filtering: Mapping[int, Mapping[str, Any]]) -> "Figure":
     axes.set_ylim(0, 1)
     _legend(axes)
     return figure
-
-
-def pass_at_k_curves(metrics: Metrics, *, suite: str = "test") -> "Figure":
-    """Return pass@k of every policy, with 95 % intervals: a curve that falls at high k has lost diversity."""
-    curves = {policy_label(i): pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
-    return pass_at_k_of_policies(curves, title=f"pass@k on {suite}")
 
 
 def pass_at_k_of_policies(curves: Mapping[str, Mapping[int, Measured]], *, title: str) -> "Figure":
@@ -218,17 +211,6 @@ def to_svg(figure: "Figure", *, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :].strip(), flags=re.DOTALL)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     return re.sub(_INK, "currentColor", svg, flags=re.IGNORECASE)
-
-
-def save_figure(figure: "Figure", path: str | Path, *, dots_per_inch: int = 150) -> Path:
-    """Return the file, .svg or .png by its name; the same figure gives the same bytes."""
-    import matplotlib as mpl
-
-    file = Path(path)
-    metadata = {"Date": None} if file.suffix == ".svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "restem"}):
-        figure.savefig(file, metadata=metadata, dpi=dots_per_inch, facecolor="white")
-    return file
 
 
 def _by_iteration(metrics: Metrics, series: Mapping[str, str], *, title: str, vertical: str) -> "Figure":

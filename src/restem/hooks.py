@@ -21,7 +21,6 @@ from kedro.pipeline.node import Node
 
 from restem import experiment
 from restem.consistency import refuse_changes
-from restem.errors import ExperimentError
 from restem.parameters import Parameters, check_parameters
 from restem.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
@@ -53,7 +52,6 @@ class ExperimentHooks:
         plan = experiment.current_plan()
         if "em_iteration" in (run_params["pipeline_names"] or []):
             plan.refuse_unless_ready()
-        _refuse_older(pipeline, catalog, plan.name)
         if self._parameters is not None:
             refuse_changes(_built_on(pipeline, catalog), self._parameters)
         self._held = ExitStack()
@@ -166,17 +164,6 @@ def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
     except DatasetError:
         logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
         return {}
-
-
-def _refuse_older(pipeline: Pipeline, catalog: DataCatalog, experiment_name: str) -> None:
-    """Raise if the pipeline reads what an older restem did not write yet."""
-    for name in sorted(pipeline.inputs()):
-        added = re.fullmatch(r"greedy_answers_(\d+)", name)
-        if added and catalog.exists(f"record_{added[1]}") and not catalog.exists(name):
-            raise ExperimentError(
-                f"iteration {added[1]} of experiment {experiment_name!r} was made by an older restem, which did not "
-                f"keep {name}; bring it up to date with: restem migrate --experiment {experiment_name}"
-            )
 
 
 def _built_on(pipeline: Pipeline, catalog: DataCatalog) -> dict[int, Any]:

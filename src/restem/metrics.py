@@ -35,7 +35,6 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "evaluate_policy",
-    "majority_correct",
     "majority_vote",
     "mcnemar",
     "paired_bootstrap",
@@ -87,27 +86,6 @@ def majority_vote(answers: Sequence[str | None]) -> str | None:
     """
     votes = Counter(answer for answer in answers if answer is not None)
     return max(votes, key=votes.__getitem__) if votes else None
-
-
-def majority_correct(answers: Sequence[str | None], rewards: Sequence[float]) -> float:
-    """Return the chance that a majority vote is correct when ties are broken at random; 0 if nothing answered.
-
-    Args:
-        answers: One per sample.
-        rewards: Of the same samples; equal answers with unequal rewards count with their mean.
-
-    Raises:
-        ValueError: If the two are not equally long.
-    """
-    earned: dict[str, list[float]] = {}
-    for answer, reward in zip(answers, rewards, strict=True):
-        if answer is not None:
-            earned.setdefault(answer, []).append(reward)
-    if not earned:
-        return 0.0
-    most = max(map(len, earned.values()))
-    tied = [sum(group) / most for group in earned.values() if len(group) == most]
-    return float(sum(tied) / len(tied))
 
 
 def evaluate_policy(scored: Iterable[Table], questions: Table, *, decoding: str | Mapping[str, str]) -> Table:
@@ -189,9 +167,9 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
     numbers = {
         **{f"pass_at_{each}": solved[:, column] for column, each in enumerate(k)},
         f"maj_at_{n}": rows["majority_correct"],
-        "mean_reward": rows.get("mean_reward"),
+        "mean_reward": rows["mean_reward"],
         "distinct_share": rows["n_distinct"] / n,
-        "distinct_correct": rows.get("n_distinct_correct"),
+        "distinct_correct": rows["n_distinct_correct"],
         "truncated_share": rows["n_truncated"] / n,
         "mean_tokens": rows["mean_tokens"],
     }
@@ -201,11 +179,10 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
 
 
 def _with_intervals(numbers: Mapping[str, Any], *, seed: int) -> dict[str, Measured]:
-    """Return the mean of every number with its interval; one that an older restem did not count is left out."""
+    """Return the mean of every number with its interval."""
     import pandas as pd
 
-    counted = {name: values for name, values in numbers.items() if values is not None}
-    table = pd.DataFrame(counted).dropna(axis="columns").astype("float64")
+    table = pd.DataFrame(numbers).astype("float64")
     intervals = dict(zip(map(str, table), bootstrap_intervals(table, seed=seed), strict=True))
     for name, values in table.items():
         if name not in _NO_SHARES and values.min() == values.max():

@@ -41,8 +41,6 @@ DECODINGS = ("greedy", "sampled")
 FINISH_REASONS = ("stop", "length")
 
 _MAX_ROWS_NAMED = 5
-# Columns that an older restem did not write; read from its files they are NaN, which is "not counted".
-_ADDED_LATER = {"evaluation": ("n_distinct_correct", "mean_reward")}
 
 
 def _text(*, empty: bool = True) -> "Column":
@@ -183,9 +181,8 @@ class TableValidator:
         """
         from pandera.errors import SchemaErrors
 
-        added = [name for name in _ADDED_LATER.get(self.table, ()) if name not in frame]
         try:
-            checked: Table = schema(self.table).validate(frame.assign(**dict.fromkeys(added, float("nan"))), lazy=True)
+            checked: Table = schema(self.table).validate(frame, lazy=True)
             return checked
         except SchemaErrors as errors:
             raise ValueError(_explain(self.table, errors.failure_cases)) from errors

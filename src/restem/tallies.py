@@ -80,7 +80,7 @@ def _distinct(group: "_Codes", codes: "_Codes", n_groups: int) -> "_Codes":
 def _majority(
     group: "_Codes", answers: "_Codes", is_correct: "NDArray[np.bool_]", n_groups: int
 ) -> "NDArray[np.float64]":
-    """Return the chance per group that a majority vote is correct, as restem.metrics.majority_correct does for one."""
+    """Return the chance per group that a majority vote is correct, ties broken at random; 0 if nothing answered."""
     import numpy as np
 
     answered = answers >= 0
