@@ -34,7 +34,7 @@ def test_hanging_completions_cost_their_limit_and_no_more() -> None:
     took_s = time.monotonic() - start
 
     assert [verdict.reason == "timeout" for verdict in verdicts] == [text == "loop" for text in completions]
-    assert took_s < 20 * 0.2 / 2 + 4
+    assert took_s < 20 * 0.2 / 2 + 8  # on a busy machine, those that were kept waiting are judged again, alone
 
 
 def test_a_worker_that_dies_is_crashed_and_takes_no_other_verdict_with_it() -> None:

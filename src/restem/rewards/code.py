@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 from restem.errors import RewardError
 from restem.rewards.code_text import extract_program
 from restem.rewards.sandbox.box import Box
-from restem.rewards.sandbox.launch import SandboxError
+from restem.rewards.sandbox.launch import SANDBOX_NEEDS, SandboxError
 from restem.rewards.sandbox.limits import Limits
 from restem.rewards.sandbox.packages import find_packages
 from restem.rewards.sandbox.runs import Outcome
@@ -98,9 +98,7 @@ class CodeJudge:
             outcome = self._box.run_script(program, "")
         except SandboxError as error:
             raise RewardError(
-                f"the sandbox for programs cannot be had: {error}. It needs Linux on x86_64 or aarch64 with user "
-                "namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-                "kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile). To run programs "
+                f"the sandbox for programs cannot be had: {error}. {SANDBOX_NEEDS}. To run programs "
                 "with all your rights instead, set run_untrusted_code_without_a_sandbox"
             ) from error
         finally:

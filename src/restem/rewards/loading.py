@@ -72,7 +72,8 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
     if hasattr(judge, "pool"):
         return SingleReward(name, judge, judge.pool(), version=version)
     patience_s = getattr(judge, "patience_s", None)
-    pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s)
+    sandbox = getattr(judge, "sandbox", "")
+    pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s, sandbox=sandbox)
     return SingleReward(name, judge, pool, version=version)
 
 

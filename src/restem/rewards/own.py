@@ -6,6 +6,12 @@
 `load_reward("my_pkg.my_module:my_reward")`. The gold arrives as a dict. The function may return a Verdict instead
 of a number. It runs in a worker process under the wall clock limit. An exception is a fault of the reward and stops
 the run: a completion that the function cannot handle must earn a number.
+
+A function that hands completions to a parser or an interpreter can ask for the sandbox with the option `sandbox: true`:
+each verdict is then made in a process of its own, without network, environment, or files other than Python's, those of
+installed packages and the function's own package, and with no folder to write to. There an exception is the verdict
+`crashed`, and stops nothing: the completion may have raised it. The sandbox keeps a completion from everything but its
+own verdict; a function that lets a completion run code in its own process can be told any verdict by it.
 """
 
 from collections.abc import Mapping
@@ -27,11 +33,26 @@ class OwnJudge:
     memory_bytes: int | None = None
     sees_question = True
 
-    def __init__(self, *, path: str, **options: Any) -> None:
+    def __init__(self, *, path: str, sandbox: bool = False, **options: Any) -> None:
         """Find the function; options are given to it as keyword arguments."""
+        if not isinstance(sandbox, bool):
+            raise ValueError(f"sandbox must be true or false, got {sandbox!r}")
         self._path = path
+        self.sandbox = "required" if sandbox else ""
         self._options = options
         self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self._function)]))]
+
+    @property
+    def shown(self) -> list[Path]:
+        """Return what a sandboxed function may read of its own: its top package, or its file."""
+        top = import_module(self._path.partition(":")[0].partition(".")[0])
+        return [Path(folder) for folder in getattr(top, "__path__", ())] or list(
+            map(Path, filter(None, [top.__file__]))
+        )
+
+    def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
+        """Return true: what the function does with a completion is not known here."""
+        return True
 
     @cached_property
     def _function(self) -> Any:

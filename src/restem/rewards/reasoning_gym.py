@@ -3,6 +3,10 @@
 Gold: {"answer": "12", "task": "chain_sum", "entry": {"question": ..., "answer": ..., "metadata": {...}}}. Only a
 score of exactly 1 counts: many tasks give a little for any text at all, or for the right answer among others.
 
+Scorers are not our code, and some evaluate what they are shown as Python. They run in the sandbox of `code`, without
+network, files or environment; `reasoning_gym_gate` says which texts they are shown, and which of them need a process
+of their own. Where there is no sandbox, only scorers that are known to do nothing but compare are asked.
+
 Options:
 
 - extract: where the answer stands; "tag,whole" by default: the last <answer>...</answer>, else the whole completion
@@ -16,7 +20,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from restem.errors import RewardError
 from restem.rewards.extraction import checked_ways, extract
+from restem.rewards.reasoning_gym_gate import admits, is_plain, needs_own_process
+from restem.rewards.sandbox.launch import SANDBOX_NEEDS
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _PADDED = ("{} and then some more text", "maybe {}", "{0}\n{0}", "{} or something else 77", "{0} {0}")
@@ -30,15 +37,29 @@ class ReasoningGymJudge:
     libraries = ("reasoning-gym",)
     memory_bytes: int | None = 8 << 30
     sees_question = False
-    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("reasoning_gym", "extraction"))
+    sandbox = "wanted"
+    sources = tuple(
+        Path(__file__).with_name(f"{name}.py") for name in ("reasoning_gym", "reasoning_gym_gate", "extraction")
+    )
 
     def __init__(self, *, extract: str = "tag,whole") -> None:
         """Check the options; the module's docstring explains them."""
         self._ways = checked_ways(extract)
+        self._why_open = ""
 
     def prepare(self) -> None:
         """Import reasoning-gym."""
         import_module("reasoning_gym")
+
+    def left_open(self, why: str) -> None:
+        """Take note that there is no sandbox, and why."""
+        self._why_open = why
+
+    def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
+        """Return whether the scorer could be changed by the answer, and must have a process of its own."""
+        task = str(subject.get("task", ""))
+        scorer = _scorer(task)
+        return scorer is not None and needs_own_process(task, scorer, answer)
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer where `extract` finds it."""
@@ -50,6 +71,13 @@ class ReasoningGymJudge:
         scorer = _scorer(str(subject.get("task", "")))
         if scorer is None or not isinstance(entry, Mapping) or not _is_whole(entry):
             return refused("unparseable_gold", answer)
+        if self._why_open and not is_plain(scorer):
+            raise RewardError(
+                f"the scorer of the reasoning-gym task {subject['task']!r} may evaluate what a model writes, and is "
+                f"only asked in a sandbox, which cannot be had: {self._why_open}. {SANDBOX_NEEDS}"
+            )
+        if not admits(str(subject["task"]), scorer, answer):
+            return refused("unparseable_answer", answer)
         try:
             score = scorer(answer=answer, entry=dict(entry))
         except Exception:  # scorers parse the answer in a hundred ways, and raise what they like
@@ -79,7 +107,7 @@ def _scorer(task: str) -> Any:
 
     try:
         return reasoning_gym.get_score_answer_fn(task)
-    except ValueError:
+    except Exception:  # no such task, or one that is made of others
         return None
 
 

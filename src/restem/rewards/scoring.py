@@ -15,7 +15,7 @@ from restem.fingerprints import fingerprint
 from restem.rewards.pool import Task
 from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
 
-_COMMON = ("verdicts", "scoring", "pool", "worker")  # modules that take part in every verdict
+_COMMON = ("verdicts", "scoring", "pool", "nursery", "worker")  # modules that take part in every verdict
 
 
 class Reward(Protocol):
@@ -156,7 +156,9 @@ def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: f
 def sources_of(judge: Judge) -> list[Path]:
     """Return the files of our own code that decide over a judge's verdicts."""
     own = getattr(judge, "sources", None) or [getsourcefile(type(judge))]
-    return [Path(__file__).with_name(f"{name}.py") for name in _COMMON] + [Path(source) for source in own]
+    common = [Path(__file__).with_name(f"{name}.py") for name in _COMMON]
+    limits = sorted(Path(__file__).parent.joinpath("sandbox").glob("*.py"))
+    return list(dict.fromkeys([*common, *limits, *map(Path, own)]))
 
 
 def code_digest(sources: Iterable[Path]) -> str:

@@ -7,6 +7,7 @@ says is JSON, never a pickle: it has read a model's text.
 """
 
 import ctypes
+import gc
 import json
 import os
 import pickle
@@ -18,12 +19,17 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.rewards.verdicts import Doubtful, Judge
 
+if TYPE_CHECKING:
+    from restem.rewards.sandbox.judges import JudgeGround
+
 _LENGTH = struct.Struct(">Q")
 _LONGEST_MESSAGE = 1 << 30  # bytes; more is a process that has lost its mind
+HELLO = b"+"  # the first that is heard of a judge
 _PR_SET_PDEATHSIG = 1  # prctl: die with the nursery; Source: linux/prctl.h
 
 
@@ -63,67 +69,149 @@ def open_judge(path: str, options: Mapping[str, Any]) -> Judge:
     return judge
 
 
+class Opening(NamedTuple):
+    """What a nursery is told first, by its own parent."""
+
+    path: list[str]  # to import from
+    judge_path: str
+    options: dict[str, Any]
+    layout: dict[str, Any] | None  # of Python's files, to be confined to; None for no sandbox
+    why_open: str  # why there is no sandbox although the judge asks for one
+
+
 def main(control: socket.socket) -> None:
     """Serve the nursery until the caller is gone, however it went."""
-    opening = receive_bytes(control)
-    if opening is None:
+    message = receive_bytes(control)
+    if message is None:
         return
-    path, judge_path, options = pickle.loads(opening)  # from our own parent, before any completion was read
-    sys.path[:] = path
+    opening = Opening(*pickle.loads(message))  # before any completion was read
+    sys.path[:] = opening.path
     try:
-        judge = open_judge(judge_path, options)
-        judge.prepare()
-    except Exception as error:  # the caller raises it, with the reward's name
-        send_bytes(control, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        ground = None if opening.layout is None else _enter(control)
+    except OSError as error:
+        _tell(control, refused=str(error))
         return
-    send_bytes(control, json.dumps({"ready": True}).encode())
-    children: set[int] = set()
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
-        if not message:
-            break
-        if descriptors:
-            _fork(control, children, judge, descriptors[0])
-        else:
-            _end(children, int(message))
-            control.sendall(b"ended".ljust(16))
-    for child in tuple(children):
-        _end(children, child)
+    try:
+        judge = open_judge(opening.judge_path, opening.options)
+        judge.prepare()
+        if opening.why_open:
+            judge.left_open(opening.why_open)  # type: ignore[attr-defined]
+    except Exception as error:  # the caller raises it, with the reward's name
+        _tell(control, error=f"{type(error).__name__}: {error}")
+        return
+    try:
+        if ground is not None and opening.layout is not None:
+            own = [Path(__file__).parents[1], *getattr(judge, "shown", ())]
+            ground.settle(opening.layout, own, memory_bytes=judge.memory_bytes)
+    except OSError as error:
+        _tell(control, refused=str(error))
+        return
+    gc.collect()
+    gc.freeze()  # judges, and their forks, collect nothing of ours, and so copy no pages
+    _tell(control, ready=True)
+    _Nursery(control, judge, ground).serve()
 
 
-def _fork(control: socket.socket, children: set[int], judge: Judge, descriptor: int) -> None:
-    child = os.fork()
-    if child == 0:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _tell(control: socket.socket, **what: Any) -> None:
+    send_bytes(control, json.dumps(what).encode())
+
+
+def _enter(control: socket.socket) -> "JudgeGround":
+    """Return the sandbox, in its first process; the process that came here waits for that one, and ends.
+
+    Raises:
+        OSError: If there is no sandbox to be had.
+    """
+    from restem.rewards.sandbox import linux
+    from restem.rewards.sandbox.judges import JudgeGround
+
+    ground = JudgeGround()
+    _tell(control, unshared=True)
+    if receive_bytes(control) != b"mapped":  # the caller maps our user from outside
+        os._exit(1)
+    first = os.fork()
+    if first:
+        linux.die_with_parent()
         control.close()
-        status = 1
-        try:
-            _serve(socket.socket(fileno=descriptor), judge)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(descriptor)
-    children.add(child)
-    control.sendall(str(child).encode().ljust(16))
+        os.waitpid(first, 0)
+        os._exit(0)
+    linux.die_with_parent()
+    return ground
 
 
-def _end(children: set[int], child: int) -> None:
-    # The nursery ends its own children, and reaps them only here: a process id cannot have become another's.
-    if child in children:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        children.remove(child)
+class _Nursery:
+    """Forks judges and ends them, as the caller says."""
+
+    def __init__(self, control: socket.socket, judge: Judge, ground: "JudgeGround | None") -> None:
+        self._control, self._judge, self._ground = control, judge, ground
+        self._children: set[int] = set()
+
+    def serve(self) -> None:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self._control, 64, 1)
+            if not message:
+                break
+            if descriptors:
+                self._fork(descriptors[0])
+            else:
+                self._end(int(message))
+                self._control.sendall(b"ended".ljust(16))
+        for child in tuple(self._children):
+            self._end(child)
+
+    def _fork(self, descriptor: int) -> None:
+        child = os.fork() if self._ground is None else self._ground.fork()
+        if child == 0:
+            status = 1
+            try:
+                _serve(self._alone(descriptor), self._judge, is_confined=self._ground is not None)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(descriptor)
+        self._children.add(child)
+        self._control.sendall(str(child).encode().ljust(16))
+
+    def _alone(self, descriptor: int) -> socket.socket:
+        """Return a judge's connection, when the judge has nothing else of the nursery's left."""
+        self._control.close()
+        if self._ground is not None:
+            return self._ground.confine(descriptor)
+        os.setsid()  # what a verdict sends to its process group must not reach others
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        return socket.socket(fileno=descriptor)
+
+    def _end(self, child: int) -> None:
+        # The nursery ends its own children, and reaps them only here: a process id cannot have become another's.
+        if child in self._children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            self._children.remove(child)
 
 
-def _serve(connection: socket.socket, judge: Judge) -> None:
+def _serve(connection: socket.socket, judge: Judge, *, is_confined: bool) -> None:
+    connection.sendall(HELLO)  # with which the kernel tells the caller our process id, whatever it is here
     if judge.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (judge.memory_bytes, judge.memory_bytes))
+    needs_fresh = getattr(judge, "needs_fresh", None) if is_confined else None
     while (message := receive_bytes(connection)) is not None:
         for subject, answer in pickle.loads(message):
-            send_bytes(connection, json.dumps(_reply(judge, subject, answer)).encode())
+            if needs_fresh is not None and needs_fresh(subject, answer):
+                send_bytes(connection, _fresh_reply(judge, subject, answer))
+            else:
+                send_bytes(connection, _reply(judge, subject, answer))
 
 
-def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> dict[str, Any]:
+def _fresh_reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> bytes:
+    from restem.rewards.sandbox.judges import in_fresh_process
+
+    said = in_fresh_process(lambda: _reply(judge, subject, answer))
+    if not said:
+        os._exit(1)  # as if the verdict had been made here: the caller sees a crash
+    return said
+
+
+def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> bytes:
     start = time.monotonic()
     try:
         judged = judge.judge(subject, answer)
@@ -131,10 +219,10 @@ def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> dict[str, A
         os._exit(1)  # nothing can be trusted to work now; the caller sees a crash
     except Exception as error:
         with suppress(Exception):  # an exception whose own text fails
-            return {"error": f"{type(error).__name__}: {error}"}
-        return {"error": type(error).__name__}
+            return json.dumps({"error": f"{type(error).__name__}: {error}"}).encode()
+        return json.dumps({"error": type(error).__name__}).encode()
     is_doubtful = isinstance(judged, Doubtful)
     verdict = judged.verdict if isinstance(judged, Doubtful) else judged
     seconds = float(int(time.monotonic() - start))
     shown = verdict._asdict() | {"seconds": seconds}
-    return {**shown, "is_doubtful": is_doubtful}
+    return json.dumps({**shown, "is_doubtful": is_doubtful}).encode()

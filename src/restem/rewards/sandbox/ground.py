@@ -20,20 +20,19 @@ class Sandbox:
 
     home = root.HOME
 
-    def __init__(self, layout: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         """Enter new namespaces, in which this process has no user yet."""
-        self._layout = layout
         self._filter = seccomp.build()
         linux.unshare(_NAMESPACES)
 
-    def settle(self, limits: Limits) -> None:
+    def settle(self, limits: Limits, layout: dict[str, Any]) -> None:
         """Finish as the first process of the new namespaces, whose users the caller has mapped by now."""
         linux.die_with_parent()
         self._processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         with open("/proc/self/uid_map") as stream:
             self._is_mapped_twice = len(stream.readlines()) > 1
         linux.name_host("sandbox")
-        root.build(self._layout)
+        root.build(layout)
         linux.refuse_new_privileges()
         linux.bound_capabilities()
         hold(limits, processes=True)
@@ -54,6 +53,7 @@ class Sandbox:
 
     def confine(self) -> None:
         """Give up everything that this child can give up."""
+        os.setsid()  # signals to its process group would reach the keeper and the caller, through all namespaces
         if self._is_mapped_twice:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -73,7 +73,7 @@ class OpenGround:
         """Start where the caller is."""
         self.home = "/"
 
-    def settle(self, limits: Limits) -> None:
+    def settle(self, limits: Limits, layout: dict[str, Any]) -> None:
         """Become the parent of whatever a program leaves behind; the user's own processes may be many."""
         linux.adopt_orphans()
         hold(limits, processes=False)
@@ -89,7 +89,8 @@ class OpenGround:
         return os.fork()
 
     def confine(self) -> None:
-        """Give up nothing: there is no sandbox."""
+        """Give up the process group; there is no sandbox."""
+        os.setsid()
 
     def clear(self, *, spared: int) -> None:
         """Kill all descendants but one, and remove the folder."""

@@ -40,7 +40,7 @@ def main(control: _socket.socket) -> None:
     limits = Limits(**opening["limits"])
     try:
         _offer_to_die_first()
-        ground: _Ground = Sandbox(opening["layout"]) if opening["layout"] else OpenGround()
+        ground: _Ground = Sandbox() if opening["layout"] else OpenGround()
         control.send(b"unshared")
         if not control.recv(_LONGEST_REQUEST):  # the caller maps our user from outside
             return
@@ -50,7 +50,7 @@ def main(control: _socket.socket) -> None:
             control.close()
             os.waitpid(keeper, 0)
             return
-        ground.settle(limits)
+        ground.settle(limits, opening["layout"])
     except OSError as error:
         control.send(f"error {error}".encode())
         return

@@ -21,6 +21,12 @@ _ANSWER_LIMIT_S = 30.0  # for the keeper to fork, or to end what it forked
 _LONGEST_REPLY = 4096
 _VERDICTS_PER_TESTER = 500
 
+SANDBOX_NEEDS = (
+    "It needs Linux on x86_64 or aarch64 with user namespaces (sysctl user.max_user_namespaces, "
+    "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp "
+    "profile)"
+)
+
 # The package's parents are stubs: their __init__ would import what a keeper must not hold.
 _BOOT = """
 import sys
@@ -49,7 +55,7 @@ def _command(script: str, *arguments: str) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _layout(packages: tuple[str, ...]) -> dict[str, Any]:
+def layout_of(packages: tuple[str, ...]) -> dict[str, Any]:
     """Return what of the host a program must see."""
     done = subprocess.run(
         _command(_LAYOUT, *packages), env=_ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -80,7 +86,7 @@ class Keeper:
         """
         self.limits = limits
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        layout = _layout(packages) if sandboxed else None
+        layout = layout_of(packages) if sandboxed else None
         folders = [PACKAGES] if sandboxed else sorted({str(Path(package).parent) for package in packages})
         with theirs:
             process = subprocess.Popen(
@@ -102,7 +108,7 @@ class Keeper:
             self.control.send(json.dumps(opening).encode())
             self._answer()
             if sandboxed:
-                _map_users(process.pid)
+                map_users(process.pid)
             self.control.send(b"mapped")
             self._answer()
             self.pid = only_child(process.pid)
@@ -159,7 +165,7 @@ def _end(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _map_users(process: int) -> None:
+def map_users(process: int) -> None:
     """Give a process in a new user namespace its users: root and nobody, or only ourselves as nobody."""
     folder, user, group = Path(f"/proc/{process}"), os.geteuid(), os.getegid()
     if user == 0:

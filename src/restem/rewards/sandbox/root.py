@@ -43,12 +43,9 @@ def _fill(layout: dict[str, Any]) -> None:
         _touch(path)
         _show(path, path, _STRICT)
     for path, name in layout["packages"]:
-        target = f"{PACKAGES}/{name}"
-        if os.path.isdir(f"/old{path}"):
-            os.makedirs(f"/new{target}")
-        else:
-            _touch(target)
-        _show(path, target, _STRICT)
+        _show_either(path, f"{PACKAGES}/{name}")
+    for source, target in layout.get("mounts", ()):  # of judges: libraries where they were imported from
+        _show_either(source, target)
     for path in layout["empty"]:
         linux.mount("tmpfs", f"/new{path}", "tmpfs", linux.READ_ONLY | _STRICT, "size=4k")
     for device in _DEVICES:
@@ -58,6 +55,14 @@ def _fill(layout: dict[str, Any]) -> None:
         os.makedirs(os.path.dirname(f"/new{where}"), exist_ok=True)
         if not os.path.lexists(f"/new{where}"):
             os.symlink(target, f"/new{where}")
+
+
+def _show_either(path: str, where: str) -> None:
+    if os.path.isdir(f"/old{path}"):
+        os.makedirs(f"/new{where}", exist_ok=True)
+    else:
+        _touch(where)
+    _show(path, where, _STRICT)
 
 
 def _touch(path: str) -> None:
