@@ -45,6 +45,15 @@ BOMBS = {
     "pipes": "import os\nheld = []\nwhile True:\n    held.append(os.pipe())\n",
 }
 
+SUICIDES = {
+    "its group": "import os\nos.kill(0, 9)\n",
+    "its group, by its name": "import os\nos.killpg(0, 9)\n",
+    "everybody": "import os\nos.kill(-1, 9)\n",
+    "itself": "import os\nos.kill(os.getpid(), 9)\n",
+    "its group, in the function": "def add(a, b):\n    import os\n    os.kill(0, 9)\n    return a + b\n",
+    "its group, from a child": "import os\nif os.fork() == 0:\n    os.kill(0, 9)\nos.wait()\nos.kill(0, 9)\n",
+}
+
 CRASHES = {
     "segfault": "import ctypes\nctypes.string_at(0)\n",
     "abort": "import os\nos.abort()\n",

@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -85,3 +88,83 @@ def test_a_program_that_forks_and_leaves_is_gone_before_the_verdict(reward: Rewa
     while len(descendants()) > before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(descendants()) <= before
+
+
+RIGHT = "def add(a, b):\n    return a + b\n"
+
+
+def suicides() -> list[str]:
+    """Return programs that would be right if they survived."""
+    return [text if "def add" in text else text + RIGHT for text in attacks.SUICIDES.values()]
+
+
+def test_a_program_that_kills_all_it_can_has_crashed_and_stops_nothing(reward: Reward) -> None:
+    programs = [text for number, one in enumerate(suicides()) for text in (one, f"{RIGHT}# {number}\n")]
+
+    verdicts = reward.score([{"gold": ADD}] * len(programs), programs)
+
+    assert [verdict.reason for verdict in verdicts] == ["crashed", "correct"] * len(attacks.SUICIDES)
+
+
+AS_A_USER = """
+import ctypes, json, os, sys
+from pathlib import Path
+user, group = os.geteuid(), os.getegid()
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+Path("/proc/self/setgroups").write_text("deny")
+Path("/proc/self/uid_map").write_text(f"1000 {user} 1")
+Path("/proc/self/gid_map").write_text(f"1000 {group} 1")
+assert os.geteuid() == 1000
+from restem.rewards import load_reward
+gold, programs = json.loads(sys.stdin.read())
+with load_reward("code", timeout_s=2, workers=2) as reward:
+    print(json.dumps([verdict.reason for verdict in reward.score([{"gold": gold}] * len(programs), programs)]))
+"""
+
+
+def test_so_it_is_for_a_user_that_is_not_root() -> None:
+    programs = [*suicides(), RIGHT]
+
+    done = subprocess.run(
+        [sys.executable, "-c", AS_A_USER],
+        input=json.dumps([ADD, programs]),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert json.loads(done.stdout) == ["crashed"] * len(attacks.SUICIDES) + ["correct"], done.stderr
+
+
+IDLE = """
+import os, time
+def add(a, b):
+    def last(pid):
+        for call in (
+            lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+            lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+            lambda: os.nice(19),
+        ):
+            try:
+                call()
+            except OSError:
+                continue
+            return 0
+        return a + b
+    for _ in range(50):
+        if os.fork() == 0:
+            last(0)
+            while True:
+                pass
+    return last(0)
+"""
+
+
+def test_a_program_cannot_be_the_last_in_every_queue(reward: Reward) -> None:
+    start = time.monotonic()
+
+    verdict = reward.score([{"gold": ADD}], [IDLE])[0]
+
+    assert verdict.reason in {"correct", "timeout"}  # what it asked for was refused
+    assert time.monotonic() - start < 60

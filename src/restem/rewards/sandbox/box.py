@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from restem.rewards.sandbox import runs
-from restem.rewards.sandbox.launch import Keeper, SandboxError
+from restem.rewards.sandbox.launch import Keeper, SandboxError, SlowEndError
 from restem.rewards.sandbox.limits import Limits
 from restem.rewards.sandbox.runs import Outcome
 
@@ -47,6 +47,9 @@ class Box:
                 if self._keeper is None:
                     self._keeper = Keeper(self._limits, sandboxed=self._sandboxed, packages=self._packages)
                 return use(self._keeper)
+            except SlowEndError:  # the program's doing, if it is so again when nothing else runs
+                self.close()
+                return Outcome("timeout", is_doubtful=True)
             except (SandboxError, OSError) as error:
                 self.close()
                 if is_last:

@@ -70,6 +70,10 @@ class SandboxError(Exception):
     """The sandbox itself failed, or cannot be had: nothing is known about any program."""
 
 
+class SlowEndError(SandboxError):
+    """A program that is not gone long after it was killed."""
+
+
 class Keeper:
     """The process that forks programs, as the worker sees it."""
 
@@ -151,9 +155,16 @@ class Keeper:
         socket.send_fds(self.control, [what], descriptors)
 
     def end(self) -> int:
-        """End what runs, and return the program's exit code."""
+        """End what runs, and return the program's exit code.
+
+        Raises:
+            SlowEndError: If it does not end; the keeper is of no use from here on.
+        """
         self.control.send(b"end")
-        return int(self._answer())
+        try:
+            return int(self._answer())
+        except TimeoutError as error:
+            raise SlowEndError("a program did not end when it was killed") from error
 
 
 def _end(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:
