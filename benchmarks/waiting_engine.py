@@ -3,11 +3,12 @@
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from restem.decides import Harmless
 from restem.engines.scripted import ScriptedEngine
 
 
@@ -27,11 +28,8 @@ class WaitingEngine:
 
 
 @contextmanager
-def open_waiting(policy_path: str | Path, seconds: float, marks: str) -> Iterator[WaitingEngine]:
+def open_waiting(
+    policy_path: str | Path, seconds: Annotated[float, Harmless], marks: Annotated[str, Harmless]
+) -> Iterator[WaitingEngine]:
     """Return the engine; the policy is not looked at."""
     yield WaitingEngine(seconds, marks)
-
-
-def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nothing: waiting decides no sample."""
-    return {}

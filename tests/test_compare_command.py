@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
-from restem.parameters import check_parameters
+from restem.configuration import check_parameters
 from restem.records import plain
 from restem.schemas import check
 from tests.conftest import Project

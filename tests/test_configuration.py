@@ -4,9 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from restem.configuration import resolve
+from restem.configuration import check_parameters, resolve
 from restem.errors import ParameterError
-from restem.parameters import check_parameters
 
 CONF = Path(__file__).parents[1] / "conf"
 METHODS: dict[str, Any] = yaml.safe_load((CONF / "base" / "methods.yml").read_text())

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from restem.configuration import merged
-from restem.consistency import changes, refuse_changes
+from restem.configuration import check_parameters, merged
+from restem.consistency import changes, determining_here, refuse_changes
 from restem.errors import ExperimentError
-from restem.parameters import Parameters, check_parameters
+from restem.parameters import Parameters
 from tests.test_parameters import GROUPS
 
 BEGUN: dict[str, Any] = {**{group: {} for group in GROUPS}, "experiment": "e", "method": "rest_em"}
@@ -18,7 +18,8 @@ def asked(**changed: Any) -> Parameters:
 
 
 def record(iteration: int, **changed: Any) -> dict[str, Any]:
-    return {"iteration": iteration, "parameters": merged(BEGUN, changed)}
+    determined_by = determining_here(asked(**changed))
+    return {"iteration": iteration, "parameters": merged(BEGUN, changed), "determined_by": determined_by}
 
 
 def test_another_method_is_refused_with_both_names_and_the_ways_out() -> None:
@@ -41,8 +42,8 @@ def test_another_method_is_refused_with_both_names_and_the_ways_out() -> None:
         {"em": {"iteration": 1}},
         {"tracking": {"enabled": False, "mlflow_experiment": "other"}},
         {"scoring": {"workers": 7}},
-        {"training": {"micro_batch_size": 4, "checkpoint_every_s": 0, "gradient_checkpointing": True}},
-        {"sampling": {"engine_options": {"profile": True}}},
+        {"training": {"checkpoint_every_s": 0, "launcher_config": "conf/accelerate/fsdp.yaml"}},  # in one process
+        {"sampling": {"engine_options": {"profile": True, "dtype": "auto"}}},
         {"em": {"allow_changes": True}, "method": "star"},
     ],
 )
@@ -56,6 +57,9 @@ def test_what_decides_nothing_about_the_iterations_may_change(changed: dict[str,
         {"sampling": {"n": 3}},
         {"filtering": {"max_per_question": 1}},
         {"training": {"learning_rate": 1e-5}},
+        {"training": {"micro_batch_size": 4}},
+        {"training": {"gradient_checkpointing": True}},
+        {"sampling": {"questions_per_shard": 3}},
         {"em": {"seed": 1}},
         {"questions": {"options": {"tasks": {"gcd": {}}}}},
     ],
@@ -74,6 +78,15 @@ def test_first_iteration_may_be_redone_in_another_way() -> None:
     refuse_changes({0: record(0)}, asked(method="rft", sampling={"n": 3}))
 
 
-def test_record_of_another_version_is_named() -> None:
-    with pytest.raises(ExperimentError, match=r"record of iteration 1 .* has: sampling\.gone is not a parameter"):
-        changes(record(1, sampling={"gone": 1}), asked())
+def test_a_parameter_that_another_version_had_is_a_change() -> None:
+    older = record(1)
+    older["determined_by"]["samples"]["sampling.gone"] = 1
+
+    assert [(change.name, change.before, change.now) for change in changes(older, asked())] == [
+        ("sampling.gone", 1, None)
+    ]
+
+
+def test_record_of_a_version_that_did_not_say_what_decided_is_named() -> None:
+    with pytest.raises(ExperimentError, match=r"record of iteration 1 does not say what decided it"):
+        changes({"iteration": 1, "parameters": BEGUN}, asked())

@@ -1,7 +1,8 @@
 import pytest
 
+from restem.configuration import check_parameters
 from restem.errors import ParameterError
-from restem.parameters import Parameters, check_parameters
+from restem.parameters import Parameters
 
 GROUPS = (
     "em",
@@ -26,7 +27,7 @@ def checked(**changes: object) -> Parameters:
     [
         ({"filtering": {"max_per_question": 0}}, "filtering.max_per_question must be at least 1, got 0"),
         ({"filtering": {"max_per_qestion": 3}}, "filtering.max_per_qestion is not a parameter"),
-        ({"sampling": {"top_p": 0}}, "sampling.top_p must be greater than 0"),
+        ({"sampling": {"top_p": 0}}, "sampling.top_p must be at least 0.0001, got 0"),
         ({"sampling": {"n": "many"}}, "sampling.n: .* got 'many'"),
         (
             {"filtering": {"choose": "longest"}},

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from restem.commands.study_runs import plan_study
+from restem.configuration import check_parameters
 from restem.errors import StudyError
 from restem.intervals import holm
-from restem.parameters import check_parameters
 from restem.studies import Study, differences, known_studies, read_study, refuse_equals
 from tests.test_configuration import read
 

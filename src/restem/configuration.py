@@ -6,7 +6,12 @@ In order of precedence: --params, the method, the environment (preset), base. Li
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from restem.contradictions import contradictions
 from restem.errors import ParameterError
+from restem.parameters import Parameters
+from restem.ranges import explained
 
 DEFAULT_METHOD = "rest_em"
 
@@ -55,3 +60,23 @@ def _limited(parameters: dict[str, Any]) -> dict[str, Any]:
             evaluation = merged(evaluation, {"of_suite": {name: {"n": min(own["n"], most)}}})
     evaluation["k"] = [k for k in evaluation["k"] if k <= evaluation["n"]]
     return parameters | {"sampling": sampling, "evaluation": evaluation}
+
+
+def check_parameters(raw: Mapping[str, Any]) -> Parameters:
+    """Return the typed parameters. No file is opened and nothing imported that they name: see restem.preflight.
+
+    Args:
+        raw: parameters.yml after overlays and --params.
+
+    Raises:
+        ParameterError: If any is unknown, of a wrong type or out of range, or two contradict each other; all are
+            named, by the path that the user types.
+    """
+    try:
+        parameters = TypeAdapter(Parameters).validate_python(dict(raw))
+    except ValidationError as error:
+        raise ParameterError("; ".join(explained(error))) from error
+    problems = contradictions(parameters)
+    if problems:
+        raise ParameterError("; ".join(problems))
+    return parameters

@@ -4,50 +4,17 @@ An experiment is one configuration. Going on under another one would give iterat
 is refused, unless `em.allow_changes` says otherwise. What only decides how fast or where, not what, may change.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, get_args
 
+from restem.decides import OF_BASELINE, Stage, deciding
 from restem.engines import determining_options
-from restem.errors import ExperimentError, ParameterError
-from restem.parameters import Parameters, check_parameters
+from restem.errors import ExperimentError
+from restem.launch_plan import decides_weights
+from restem.parameters import Parameters
 from restem.records import flat, plain
+from restem.rewards import deciding_reward_options
 
-_HARMLESS = {
-    "experiment",
-    "tracking",
-    "scale",
-    "em.iterations",  # of the experiment; those that are made stay what they are
-    "em.iteration",
-    "em.stop_when",
-    "em.allow_changes",
-    "em.keep_policies",
-    "scoring.workers",
-    "scoring.warn_above",
-    "scoring.audit",
-    "sampling.questions_per_shard",
-    "training.checkpoint_every_s",
-    "training.launcher",
-    "training.launcher_config",
-    "training.processes",
-    "training.machines",
-    "training.micro_batch_size",
-    "training.gradient_checkpointing",
-    "limits.samples",  # has lowered sampling.n and evaluation.n
-}
-# What the measurement of the base policy depends on.
-_OF_BASELINE = {
-    "em.seed",
-    "policy.model",
-    "questions",
-    "limits.questions",
-    "prompt",
-    "scoring",
-    "evaluation",
-    "sampling.engine",
-    "sampling.engine_options",
-    "sampling.max_new_tokens",
-    "sampling.stop",
-}
 _MOST_NAMED = 5
 
 
@@ -60,11 +27,36 @@ class Change(NamedTuple):
 
 
 def determining(parameters: Parameters) -> dict[str, Any]:
-    """Return, by dotted name, the parameters that decide what iterations are."""
-    groups = plain(parameters)
-    sampling = groups["sampling"]
-    sampling["engine_options"] = determining_options(sampling["engine"], sampling["engine_options"])
-    return {name: value for name, value in flat(groups).items() if not _is_of(name, _HARMLESS)}
+    """Return, by dotted name, the parameters that decide what iterations are, as they were asked for."""
+    return flat(plain(deciding(parameters)))
+
+
+def determining_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Return what decides what iterations are, as it becomes on this machine: by stage, by dotted name.
+
+    `auto` is the arithmetic that it is here, a number of processes what the launcher's file says; options of engines
+    and rewards that decide nothing are left out. It is what a record holds, for `changes`.
+
+    Raises:
+        EngineError: If the engine cannot be had.
+        ParameterError: If the training cannot be started as asked.
+        RewardError: If a reward cannot be had, or refuses its options.
+    """
+    sampling, scoring = parameters.sampling, parameters.scoring
+    became = {
+        "sampling.engine_options": determining_options(sampling.engine, sampling.engine_options),
+        "scoring.options": {name: deciding_reward_options(name, of or {}) for name, of in scoring.options.items()},
+    }
+    training = {
+        f"training.{name}": value for name, value in decides_weights(parameters.training, parameters.scale).items()
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for stage in get_args(Stage):
+        asked = deciding(parameters, stage)
+        if stage == "policy":
+            asked = {name: value for name, value in asked.items() if not name.startswith("training.")} | training
+        found[stage] = flat(plain({name: became.get(name, value) for name, value in asked.items()}))
+    return found
 
 
 def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
@@ -75,20 +67,23 @@ def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
         parameters: As they are now.
 
     Raises:
-        ExperimentError: If the record's parameters are those of another version of restem.
+        ExperimentError: If the record is of another version of restem.
     """
-    try:
-        recorded = check_parameters(record["parameters"])
-    except ParameterError as error:
+    if "determined_by" not in record:
         raise ExperimentError(
-            f"the record of iteration {record['iteration']} was made with other parameters than this version of restem "
-            f"has: {error}. Use another name: --params=experiment=NAME"
-        ) from error
-    before, now = determining(recorded), determining(parameters)
-    names = sorted(before.keys() | now.keys(), key=lambda name: (name != "method", name))
-    if record["iteration"] == 0:
-        names = [name for name in names if _is_of(name, _OF_BASELINE)]
-    return [Change(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
+            f"the record of iteration {record['iteration']} does not say what decided it: it is of another version of "
+            "restem. Use another name: --params=experiment=NAME"
+        )
+    here, stages = determining_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
+    before, now = (_together(of_stages, stages) for of_stages in (record["determined_by"], here))
+    names = sorted(before.keys() | now.keys())
+    found = [Change(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
+    method = Change("method", record["parameters"].get("method"), parameters.method)
+    return [method, *found] if found and method.before != method.now else found
+
+
+def _together(of_stages: Mapping[str, Mapping[str, Any]], stages: Sequence[str]) -> dict[str, Any]:
+    return {name: value for stage in stages for name, value in of_stages[stage].items()}
 
 
 def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Parameters) -> None:
@@ -131,7 +126,3 @@ def _value(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_of(name: str, groups: set[str]) -> bool:
-    return any(name == group or name.startswith(f"{group}.") for group in groups)

@@ -1,23 +1,20 @@
 """Parameters that contradict one another."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from restem.engines import known_engines
 from restem.errors import ParameterError
-from restem.launch_plan import launch_plan
+from restem.launch_plan import refuse_unlaunchable
+from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
 from restem.schemas import OWN_SUITES
-
-if TYPE_CHECKING:
-    from restem.parameters import Parameters, QuestionsParameters, TrainingParameters
 
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
 
 
-def contradictions(parameters: "Parameters") -> list[str]:
+def contradictions(parameters: Parameters) -> list[str]:
     """Return what is wrong with parameters that are each right by themselves, in the words that the user typed."""
     evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
-    unlaunchable = _problem_of(launch_plan, training)
+    unlaunchable = _problem_of(refuse_unlaunchable, training)
     rules = [
         (
             max(evaluation.k, default=1) <= evaluation.n,
@@ -39,7 +36,12 @@ def contradictions(parameters: "Parameters") -> list[str]:
             (em.iteration or 1) <= em.iterations,
             f"em.iteration must be at most em.iterations = {em.iterations}, got {em.iteration}",
         ),
-        *((_is_style(each.style), _no_style(each.style)) for each in (prompt, *prompt.of_suite.values())),
+        *(rule for path, each in _prompts(prompt).items() for rule in _rules_of_prompt(path, each)),
+        (
+            prompt.style != "few_shot" or parameters.questions.n_exemplars > 0 or _is_of_ones_own(parameters.questions),
+            "questions.n_exemplars must be at least 1 for prompt.style=few_shot, got 0; "
+            "to show none, set prompt.style=zero_shot",
+        ),
         (
             all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
             "prompt.of_suite: either all suites have prompt.style=chat, or none",
@@ -60,12 +62,37 @@ def contradictions(parameters: "Parameters") -> list[str]:
     return [problem for holds, problem in rules if not holds]
 
 
-def _may_have_validation(questions: "QuestionsParameters") -> bool:
+def _may_have_validation(questions: QuestionsParameters) -> bool:
     """Return whether there can be validation questions; a file, or a source of one's own, says so itself."""
-    return questions.n_validation != 0 or questions.source == "file" or ":" in questions.source
+    return questions.n_validation != 0 or _is_of_ones_own(questions)
 
 
-def _problem_of(check: "Callable[[TrainingParameters], object]", training: "TrainingParameters") -> str:
+def _is_of_ones_own(questions: QuestionsParameters) -> bool:
+    """Return whether the questions say themselves which split they are of."""
+    return questions.source == "file" or ":" in questions.source
+
+
+def _prompts(prompt: PromptParameters) -> dict[str, PromptParameters]:
+    """Return how questions are put, by dotted path: everywhere, and for suites that want it otherwise."""
+    return {"prompt": prompt} | {f"prompt.of_suite.{suite}": own for suite, own in prompt.of_suite.items()}
+
+
+def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[tuple[bool, str]]:
+    return [
+        (
+            ":" in prompt.style or prompt.style in PROMPT_STYLES,
+            f"{path}.style must be one of {', '.join(PROMPT_STYLES)}, or a dotted path like "
+            f"my_pkg.my_module:my_prompt, got {prompt.style!r}",
+        ),
+        (
+            ":" in prompt.style or "{question}" in prompt.template,
+            f"{path}.template must hold {{question}}, in whose place a question is put, got {prompt.template!r}",
+        ),
+        (not prompt.of_suite or path == "prompt", f"{path}.of_suite: a suite has no suites"),
+    ]
+
+
+def _problem_of(check: Callable[[TrainingParameters], None], training: TrainingParameters) -> str:
     try:
         check(training)
     except ParameterError as error:
@@ -73,21 +100,10 @@ def _problem_of(check: "Callable[[TrainingParameters], object]", training: "Trai
     return ""
 
 
-def _suites(parameters: "Parameters") -> list[str]:
+def _suites(parameters: Parameters) -> list[str]:
     """Return the suites that every policy is measured on."""
     return [*OWN_SUITES, *(name for name, entry in parameters.questions.transfer.items() if entry)]
 
 
-def _no_suite(name: str, parameters: "Parameters") -> str:
+def _no_suite(name: str, parameters: Parameters) -> str:
     return f"evaluation.of_suite.{name}: the suites are {', '.join(_suites(parameters))}; see questions.transfer"
-
-
-def _is_style(style: str) -> bool:
-    return ":" in style or style in PROMPT_STYLES
-
-
-def _no_style(style: str) -> str:
-    return (
-        f"prompt.style must be one of {', '.join(PROMPT_STYLES)}, or a dotted path like my_pkg.my_module:my_prompt, "
-        f"got {style!r}"
-    )

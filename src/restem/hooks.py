@@ -20,8 +20,10 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment
+from restem.configuration import check_parameters
 from restem.consistency import refuse_changes
-from restem.parameters import Parameters, check_parameters
+from restem.parameters import Parameters
+from restem.preflight import refuse_unusable
 from restem.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ class ExperimentHooks:
         if "em_iteration" in (run_params["pipeline_names"] or []):
             plan.refuse_unless_ready()
         if self._parameters is not None:
+            if "journal" in pipeline.inputs():  # it draws, judges or trains
+                refuse_unusable(self._parameters)
             refuse_changes(_built_on(pipeline, catalog), self._parameters)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(plan.name))

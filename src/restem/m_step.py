@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from restem.fingerprints import fingerprint, folder_fingerprint
 from restem.journal import Journal, JournalEntry
-from restem.launch_plan import launch_plan
+from restem.launch_plan import decides_weights
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.provenance import OF_TRAINING, versions
@@ -33,13 +33,6 @@ _COLUMNS = [
     "validation_reward",
     "validation_loss",
 ]
-_NOT_DECISIVE = {  # parameters that change no weight, or not by themselves
-    "checkpoint_every_s",
-    "launcher",
-    "launcher_config",
-    "processes",
-    "machines",
-}
 
 
 def starting_policy(base_policy: Policy, previous: Policy, training: TrainingParameters) -> Policy:
@@ -89,13 +82,15 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     if start is not base_policy:
         check_unchanged(base_policy)
     rows = training_set.to_pandas()
-    determined = _determined_by(rows, start, training, validation, add_special_tokens)
+    request = TrainingRequest(rows, start, training, Path(), add_special_tokens, validation, None)
+    determined = policy_determined_by(request, scale)
     entry = journal.open("policy", **determined)
     deleted = None if entry.has("policy") else retention.deleted(entry)
     folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
     if deleted is None:
-        unfinished = entry.path(_UNFINISHED)
-        _train(TrainingRequest(rows, start, training, folder, add_special_tokens, validation, unfinished), entry, scale)
+        # In the arithmetic that was resolved here, so that no machine that takes part resolves it otherwise.
+        training = replace(training, dtype=determined["training"]["dtype"])
+        _train(request._replace(parameters=training, output=folder, unfinished=entry.path(_UNFINISHED)), entry, scale)
     policy = Policy(
         path=folder.as_posix(),
         fingerprint=deleted or folder_fingerprint(folder),
@@ -110,17 +105,19 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     return policy, pd.DataFrame(json.loads(entry.path(_LOG).read_text(encoding="utf-8")), columns=_COLUMNS)
 
 
-def _determined_by(
-    rows: Table, start: Policy, training: TrainingParameters, validation: Validation | None, add_special_tokens: bool
-) -> dict[str, Any]:
-    """Return all that determines the weights, as JSON-like values."""
-    parameters = {name: value for name, value in asdict(training).items() if name not in _NOT_DECISIVE}
+def policy_determined_by(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> dict[str, Any]:
+    """Return all that determines the weights that come of a request, as JSON-like values; not where they are put.
+
+    Raises:
+        EngineError: If the engine of the validation cannot be had.
+        ParameterError: If the training cannot be started as asked.
+    """
     return {
-        "start": start.fingerprint,
-        "training_set": fingerprint(rows.astype(object).to_numpy().tolist()),
-        "training": parameters | launch_plan(training).decisive(),
-        "validation": None if validation is None else determined_by(validation),
-        "add_special_tokens": add_special_tokens,
+        "start": request.base_policy.fingerprint,
+        "training_set": fingerprint(request.rows.astype(object).to_numpy().tolist()),
+        "training": decides_weights(request.parameters, scale),
+        "validation": None if request.validation is None else determined_by(request.validation),
+        "add_special_tokens": request.add_special_tokens,
         "versions": versions(*OF_TRAINING),
     }
 

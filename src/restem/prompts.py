@@ -4,11 +4,11 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from restem.errors import PromptError
 from restem.fingerprints import fingerprint
+from restem.importing import import_function
 from restem.parameters import PromptParameters
 from restem.policy import Policy
 from restem.questions import suite_of
@@ -77,14 +77,19 @@ def _renderer(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptP
     return partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters)
 
 
-def _own_style(path: str) -> Callable[..., str]:
+def _own_style(path: str, *, parameter: str = "prompt.style") -> Callable[..., str]:
     """Return a function of the user's own: question, exemplars and parameters -> prompt."""
-    module, _, name = path.partition(":")
-    try:
-        style: Callable[..., str] = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PromptError(f"prompt.style {path!r} cannot be imported: {error}") from error
-    return style
+    return import_function(path, parameter=parameter, error=PromptError, takes=1, by_name=("exemplars", "parameters"))
+
+
+def check_style(style: str, *, parameter: str = "prompt.style") -> None:
+    """Raise unless prompts can be written in this style.
+
+    Raises:
+        PromptError: If it is a dotted path that names no function of question, exemplars and parameters.
+    """
+    if style not in _RENDERERS:
+        _own_style(style, parameter=parameter)
 
 
 def adds_special_tokens(parameters: PromptParameters) -> bool:

@@ -21,7 +21,7 @@ _PACKAGES = (
     "numpy",
 )
 
-
+OF_SAMPLING = ("torch", "transformers", "tokenizers", "restem")  # what decides over samples drawn in this process
 OF_TRAINING = ("torch", "transformers", "trl", "restem")  # what decides over weights
 
 

@@ -19,9 +19,22 @@ FORMAT = 2  # of records; 1 had neither audit nor sentinels nor cost
 
 
 def make_record(
-    policy: Policy, questions_summary: Mapping[str, Any], metrics: Mapping[str, Any], parameters: Mapping[str, Any]
+    policy: Policy,
+    questions_summary: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    *,
+    determined_by: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the record of an evaluated policy."""
+    """Return the record of an evaluated policy.
+
+    Args:
+        policy: That was evaluated.
+        questions_summary: Of the experiment.
+        metrics: By suite.
+        parameters: All of them, as they were asked for.
+        determined_by: What decides over iterations, as it became on this machine; see restem.consistency.
+    """
     return {
         "format": FORMAT,
         "iteration": policy.iteration,
@@ -38,6 +51,7 @@ def make_record(
         "sentinels": [],
         "cost": {},
         "parameters": plain(parameters),
+        "determined_by": plain(determined_by),
         "versions": versions(),
         "git_commit": git_commit(),
         "questions_digest": questions_summary["questions_digest"],

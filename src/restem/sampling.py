@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from restem.engines import Engine, determining_options, open_engine
+from restem.engines import Engine, determining_options, engine_versions, open_engine
 from restem.errors import EngineError
 from restem.fingerprints import fingerprint, question_seed
 from restem.journal import Journal, JournalEntry
 from restem.policy import Policy
 from restem.progress import Progress
-from restem.provenance import unlike, versions
+from restem.provenance import OF_SAMPLING, unlike, versions
 from restem.scale import LOCAL, Advance, Do, Shard, Workers, open_workers
 from restem.scale.parameters import ScaleParameters
 from restem.schemas import check
@@ -62,6 +62,15 @@ class EngineChoice(NamedTuple):
     add_special_tokens: bool
     questions_per_shard: int
 
+    def decisive(self) -> dict[str, Any]:
+        """Return all of it that decides what is drawn, as it becomes on this machine, as JSON-like values.
+
+        Raises:
+            EngineError: If the engine cannot be had.
+        """
+        options = determining_options(self.name, self.options)
+        return self._asdict() | {"options": options, "versions": engine_versions(self.name, self.options)}
+
 
 def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and where
     draws: Sequence[Draw],
@@ -82,7 +91,7 @@ def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and 
         experiment_seed: `em.seed`.
         scale: Where it is done; the same is drawn everywhere.
     """
-    work = Sampling(policy, choice, experiment_seed, versions("torch", "transformers", "tokenizers", "restem"))
+    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING))
     with open_workers(work, scale, shared=journal.root) as workers:
         return ShardedTable([file for draw in draws for file in _shards(draw, work, workers, journal)])
 
@@ -163,7 +172,7 @@ def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry
         decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         purpose=draw.purpose,
         iteration=draw.iteration,
-        engine=work.choice._asdict() | {"options": determining_options(work.choice.name, work.choice.options)},
+        engine=work.choice.decisive(),
         seed=work.experiment_seed,
         versions=work.versions,
     )

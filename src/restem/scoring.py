@@ -113,7 +113,7 @@ def _questions_of(file: Path) -> list[str]:
 
 def open_reward(name: str, parameters: ScoringParameters) -> Reward:
     """Return the named reward with its options from `scoring.options`; its processes are kept for the next time."""
-    return kept_open(load_reward, name, parameters.options.get(name, {}), parameters)
+    return kept_open(load_reward, name, parameters.options.get(name) or {}, parameters)
 
 
 def kept_open(

@@ -19,7 +19,7 @@ from restem.engines.loading import without_progress_bars
 from restem.errors import EmptyTrainingSetError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import link_or_copy
-from restem.launch_plan import is_first_process, launch_plan
+from restem.launch_plan import is_first_process, launch_plan, training_arithmetic
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.scale import LOCAL
@@ -28,7 +28,7 @@ from restem.schemas import check
 from restem.tables import Table
 from restem.training_progress import Workplace
 from restem.training_request import TrainingRequest
-from restem.training_setup import arithmetic, set_up
+from restem.training_setup import set_up
 from restem.validation import Validation
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def train_here(request: TrainingRequest) -> TrainingResult:
         checkpoint = workplace.checkpoint()
         with _threads_for(trainer.model):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        result = _finish(trainer, output, arithmetic(parameters.dtype))
+        result = _finish(trainer, output, training_arithmetic(parameters).dtype)
         del trainer
     _free_memory()
     return result

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
 from restem.errors import TrainingError
-from restem.launch_plan import LaunchPlan, launch_plan, micro_batch_size
+from restem.launch_plan import LaunchPlan, launch_plan, micro_batch_size, training_arithmetic
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
@@ -168,7 +168,7 @@ def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int
         weight_decay=parameters.weight_decay,
         max_grad_norm=parameters.max_grad_norm,
         seed=parameters.seed,
-        bf16=arithmetic(parameters.dtype) == "bfloat16",
+        bf16=training_arithmetic(parameters).dtype == "bfloat16",
         activation_checkpointing=parameters.gradient_checkpointing,
         gradient_checkpointing=None,  # the same under its old name, which TRL turns on
         use_cpu=not torch.cuda.is_available(),
@@ -187,10 +187,3 @@ def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int
     if config.n_gpu > 1:  # TRL refuses DataParallel; one process uses one GPU
         config._n_gpu = 1
     return config
-
-
-def arithmetic(dtype: str) -> str:
-    """Return the type that matrix products run in: for auto, bfloat16 where the hardware has it, else float32."""
-    from restem.engines.arithmetic import arithmetic_of
-
-    return arithmetic_of(dtype).dtype

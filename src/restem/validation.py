@@ -15,6 +15,7 @@ from restem.fingerprints import fingerprint
 from restem.journal import Journal
 from restem.parameters import FilteringParameters, SamplingParameters, ScoringParameters
 from restem.policy import Policy
+from restem.provenance import OF_SAMPLING, versions
 from restem.sampling import Draw, EngineChoice, draw_samples
 from restem.schemas import TRAINING_COLUMNS, check
 from restem.scoring import open_reward, score_samples
@@ -97,7 +98,8 @@ def determined_by(validation: Validation) -> dict[str, Any]:
         "questions": fingerprint(questions[["question_id", "gold", "reward"]].to_numpy().tolist()),
         "asked": fingerprint(draw.asked[["question_id", "prompt_id"]].to_numpy().tolist()),
         "decoding": draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
-        "engine": validation.choice._asdict(),
+        "engine": validation.choice.decisive(),
+        "versions": versions(*OF_SAMPLING),
         "rewards": {name: open_reward(name, validation.scoring).version for name in names},
         "timeout_s": validation.scoring.timeout_s,
         "solutions": fingerprint(validation.solutions.astype(object).to_numpy().tolist()),

@@ -34,7 +34,7 @@ def test_an_engine_of_ones_own_is_named_by_a_dotted_path(monkeypatch: pytest.Mon
     [
         ("vlm", "there is no engine 'vlm'; restem has openai, scripted, transformers, vllm"),
         ("no_such_package.module:engine", "cannot be imported: No module named 'no_such_package'"),
-        ("restem.engines.scripted:nothing", "restem.engines.scripted has no nothing"),
+        ("restem.engines.scripted:nothing", "'restem.engines.scripted' has no attribute 'nothing'"),
     ],
 )
 def test_an_unknown_engine_is_refused_with_what_there_is(name: str, message: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from restem.engines import Completion, determining_options, open_engine
+from restem.engines import Completion, determining_options, engine_versions, open_engine
 from restem.errors import EngineError, PolicyError
 
 ROOT = Path(__file__).parents[2]
@@ -164,10 +164,10 @@ def test_what_vllm_refuses_is_said(policy: Path) -> None:
 
 @vllm
 def test_the_versions_of_its_environment_name_what_is_drawn() -> None:
-    determining = determining_options("vllm", {**OPTIONS, "startup_timeout_s": 5})
+    options = {**OPTIONS, "startup_timeout_s": 5}
 
-    assert {"torch", "transformers"} < set(determining["versions"])
-    assert set(determining) == {"dtype", "args", "versions"}
+    assert {"torch", "transformers"} < set(engine_versions("vllm", options))
+    assert set(determining_options("vllm", options)) == {"dtype", "device", "args"}
 
 
 @pytest.fixture

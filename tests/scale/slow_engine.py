@@ -7,11 +7,12 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from restem.decides import Harmless
 from restem.engines import Completion
 from restem.engines.scripted import ScriptedEngine
 
@@ -37,14 +38,9 @@ class SlowEngine:
 @contextmanager
 def open_slow(
     policy_path: str | Path,
-    seconds: float = 0.0,
-    marks: str | None = None,
-    fails_on: str | None = None,
-    dies_on: str | None = None,
+    seconds: Annotated[float, Harmless] = 0.0,
+    marks: Annotated[str | None, Harmless] = None,
+    fails_on: Annotated[str | None, Harmless] = None,
+    dies_on: Annotated[str | None, Harmless] = None,
 ) -> Iterator[SlowEngine]:
     yield SlowEngine(seconds, marks, fails_on, dies_on)
-
-
-def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
-    """None of the options decides what is drawn."""
-    return {}

@@ -70,8 +70,8 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
 
 
 def _load(name: str, env: str | None) -> _Measured:
+    from restem.configuration import check_parameters
     from restem.consistency import determining
-    from restem.parameters import check_parameters
 
     with opened(env, name) as (catalog, parameters, _):
         known = known_experiments(catalog, parameters)

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from restem.configuration import check_parameters
 from restem.errors import ExperimentError
 from restem.experiment import Catalog, current_plan, recorded_iterations
-from restem.parameters import Parameters, check_parameters
+from restem.parameters import Parameters
 
 environment = click.option("--env", default=None, help="Kedro environment, as in kedro run --env.")
 experiment_option = click.option(

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from restem import consistency
 from restem.commands.project import opened
-from restem.configuration import merged
+from restem.configuration import check_parameters, merged
 from restem.errors import ParameterError, StudyError
 from restem.experiment import Catalog, current_plan
 from restem.journal_use import FileKey, file_keys
-from restem.parameters import Parameters, check_parameters
+from restem.parameters import Parameters
 from restem.records import flat
 from restem.studies import Difference, Study, differences, refuse_equals
 from restem.study_reports import Made, Shared

@@ -5,7 +5,8 @@
 ...         ...  # n completions of one prompt; prompts in order
 
 An engine of one's own is named by a dotted path, `my_pkg.my_module:my_engine`: a callable that takes the
-policy folder and the options and returns a context manager over an object with `sample`.
+policy folder and the options and returns a context manager over an object with `sample`. An option that changes no
+sample is declared so: `patience_s: Annotated[float, Harmless] = 60.0`, of `restem.decides`.
 """
 
 import importlib
@@ -15,8 +16,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from restem.decides import deciding_options
 from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError
+from restem.importing import import_function
+from restem.ranges import option_problems
 
 
 class Completion(NamedTuple):
@@ -94,19 +98,35 @@ def open_engine(name: str, policy_path: str | Path, **options: Any) -> Iterator[
         PolicyError: If the folder cannot be used.
     """
     factory = _load(name)
-    _check_options(name, factory, options)
+    _check_names(name, factory, options)
     with factory(policy_path, **options) as engine:
         yield engine
 
 
 def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides, of an engine and its options, what is drawn: the part that names journal entries.
+    """Return what decides, of an engine's options, what is drawn: the part that names journal entries.
 
-    All options do, unless the engine's module has a function `determined_by(options)` that says otherwise.
+    What the engine declares as `restem.decides.Harmless` is left out, and what repeats a default. What it computes in
+    is given as it becomes on this machine.
+
+    Raises:
+        EngineError: As `resolve_arithmetic`.
+    """
+    arithmetic = resolve_arithmetic(name, options)
+    return deciding_options(_load(name), options) | ({} if arithmetic is None else arithmetic._asdict())
+
+
+def engine_versions(name: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions that decide what is drawn, of packages that an engine has elsewhere than in this process.
+
+    They are what the engine's module has a function `versions(options)` say; None are what an engine without one has.
+
+    Raises:
+        EngineError: If they cannot be had.
     """
     module = importlib.import_module(_load(name).__module__)
-    say = getattr(module, "determined_by", dict)
-    return dict(say(options))
+    say: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = getattr(module, "versions", None)
+    return {} if say is None else dict(say(options))
 
 
 def resolve_arithmetic(name: str, options: Mapping[str, Any]) -> Arithmetic | None:
@@ -129,22 +149,36 @@ def _load(name: str) -> Callable[..., AbstractContextManager[Engine]]:
             f"there is no engine {name!r}; restem has {', '.join(known_engines())}, "
             "and takes a dotted path like my_pkg.my_module:my_engine"
         )
+    return import_function(f"{module_name}:{attribute}", parameter="the engine", error=EngineError)
+
+
+def check_engine(name: str, options: Mapping[str, Any]) -> None:
+    """Raise unless there is such an engine and it takes these options, as far as can be said before it is opened.
+
+    Raises:
+        EngineError: With the option, and what it must be.
+    """
+    factory = _load(name)
+    _check_names(name, factory, options)
+    problems = option_problems(factory, options, prefix="sampling.engine_options")
+    if problems:
+        raise EngineError("; ".join(problems))
+    resolve_arithmetic(name, options)
+
+
+def _check_names(name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    signature = inspect.signature(factory)
+    parameters = list(signature.parameters.values())
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        known = [parameter.name for parameter in parameters[1:]]
+        for option in options:
+            if option not in known:
+                raise EngineError(
+                    f"{option} is not an option of the engine {name!r}; it has {', '.join(known) or 'none'}"
+                )
     try:
-        factory: Callable[..., AbstractContextManager[Engine]] = getattr(
-            importlib.import_module(module_name), attribute
-        )
-    except ImportError as error:
-        raise EngineError(f"the engine {name!r} cannot be imported: {error}") from error
-    except AttributeError as error:
-        raise EngineError(f"the engine {name!r} cannot be had: {module_name} has no {attribute}") from error
-    return factory
-
-
-def _check_options(name: str, factory: Callable[..., Any], options: dict[str, Any]) -> None:
-    parameters = list(inspect.signature(factory).parameters.values())
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    known = [parameter.name for parameter in parameters[1:]]
-    for option in options:
-        if option not in known:
-            raise EngineError(f"{option} is not an option of the engine {name!r}; it has {', '.join(known) or 'none'}")
+        signature.bind(None, **options)
+    except TypeError as error:
+        raise EngineError(
+            f"the engine {name!r} cannot be opened with the options {sorted(options)}: {error}"
+        ) from error

@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.openai_protocol import (
@@ -31,19 +32,11 @@ from restem.engines.openai_protocol import (
 )
 from restem.engines.server import Budget, Patience, Refusal, Server, checked_url, key_of
 from restem.errors import EngineError
+from restem.ranges import Budgeted, NonNegative, Pause, Positive, Seconds
 
 _log = logging.getLogger(__name__)
 
 _WRONG_ANSWERS = 3  # in a row, to one request; then the server is not what it seems
-# Options that change how long it takes, what it may cost or who pays, and not what is drawn.
-_INCIDENTAL = {
-    "api_key_env", "concurrency", "max_tokens_budget", "max_requests_budget", "timeout_s", "max_retries", "backoff_s",
-}  # fmt: skip
-
-
-def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that decide what is drawn."""
-    return {name: value for name, value in options.items() if name not in _INCIDENTAL}
 
 
 class Target(NamedTuple):
@@ -170,18 +163,18 @@ class OpenAIEngine:
 @contextmanager
 def open_openai(  # noqa: PLR0913 - one argument per option
     policy_path: str | Path,
-    base_url: str = "",
-    model: str | None = None,
-    endpoint: str = "completions",
-    api_key_env: str | None = None,
-    concurrency: int = 8,
-    n_per_request: int | str = "auto",
-    extra_body: Mapping[str, Any] | None = None,
-    max_tokens_budget: int | None = None,
-    max_requests_budget: int | None = None,
-    timeout_s: float = 600.0,
-    max_retries: int = 6,
-    backoff_s: float = 0.5,
+    base_url: Annotated[str, Decides("samples")] = "",
+    model: Annotated[str | None, Decides("samples")] = None,
+    endpoint: Annotated[str, Decides("samples")] = "completions",
+    api_key_env: Annotated[str | None, Harmless] = None,
+    concurrency: Annotated[Positive, Harmless] = 8,
+    n_per_request: Annotated[Positive | Literal["auto"], Decides("samples")] = "auto",
+    extra_body: Annotated[Mapping[str, Any] | None, Decides("samples")] = None,
+    max_tokens_budget: Annotated[Budgeted | None, Harmless] = None,
+    max_requests_budget: Annotated[Budgeted | None, Harmless] = None,
+    timeout_s: Annotated[Seconds, Harmless] = 600.0,
+    max_retries: Annotated[NonNegative, Harmless] = 6,
+    backoff_s: Annotated[Pause, Harmless] = 0.5,
 ) -> Iterator[OpenAIEngine]:
     """Return the engine in a context. The server is there and takes the key, or this raises at once.
 

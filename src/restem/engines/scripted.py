@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from restem.decides import Decides
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.randomness import uniforms
@@ -46,7 +47,9 @@ class ScriptedEngine:
 
 @contextmanager
 def open_scripted(
-    policy_path: str | Path, answers: Mapping[str, Sequence[str]] | None = None, default: Sequence[str] = ("",)
+    policy_path: str | Path,
+    answers: Annotated[Mapping[str, Sequence[str]] | None, Decides("samples")] = None,
+    default: Annotated[Sequence[str], Decides("samples")] = ("",),
 ) -> Iterator[ScriptedEngine]:
     """Return the engine; the policy is not looked at."""
     yield ScriptedEngine(answers or {}, default)

@@ -12,12 +12,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, Work, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import EngineError
+from restem.ranges import Positive
 
 if TYPE_CHECKING:
     from restem.engines.loading import LoadedPolicy
@@ -152,11 +154,11 @@ class TransformersEngine:
 @contextmanager
 def open_transformers(  # noqa: PLR0913 - one argument per option
     policy_path: str | Path,
-    dtype: str = "auto",
-    device: str | None = None,
-    max_batch: int | None = None,
-    threads: int | None = None,
-    profile: bool = False,
+    dtype: Annotated[str, Decides("samples")] = "auto",
+    device: Annotated[str | None, Decides("samples")] = None,
+    max_batch: Annotated[Positive | None, Decides("samples")] = None,
+    threads: Annotated[Positive | None, Decides("samples")] = None,
+    profile: Annotated[bool, Harmless] = False,
 ) -> Iterator[TransformersEngine]:
     """Return the engine in a context.
 
@@ -190,11 +192,6 @@ def open_transformers(  # noqa: PLR0913 - one argument per option
                 engine.close()
     finally:
         torch.set_num_threads(threads_before)
-
-
-def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that decide what is drawn."""
-    return {name: value for name, value in options.items() if name != "profile"}
 
 
 def arithmetic(options: Mapping[str, Any]) -> Arithmetic:

@@ -14,14 +14,17 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
+from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import EngineError, PolicyError
+from restem.ranges import Seconds
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +44,18 @@ print(json.dumps({d.name: d.version for d in metadata.distributions() if d.name 
 """
 
 
-def determined_by(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that decide what is drawn, and the versions that the interpreter has."""
-    found = {name: value for name, value in options.items() if name not in {"python", "startup_timeout_s"}}
-    listed = subprocess.run(
-        [_interpreter(options.get("python")), "-I", "-c", _VERSIONS], capture_output=True, text=True, check=False
-    )
-    return found | {"versions": json.loads(listed.stdout or "{}")}
+def versions(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of what decides over samples that the interpreter has."""
+    return dict(_versions_of(_interpreter(options.get("python"))))
+
+
+@cache
+def _versions_of(interpreter: str) -> Mapping[str, str]:
+    listed = subprocess.run([interpreter, "-I", "-c", _VERSIONS], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        raise EngineError(f"{interpreter} cannot say which vLLM it has: {listed.stderr.strip()[-200:]}")
+    found: dict[str, str] = json.loads(listed.stdout)
+    return found
 
 
 def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
@@ -171,16 +179,16 @@ class _Worker:
 @contextmanager
 def open_vllm(
     policy_path: str | Path,
-    python: str | None = None,
-    dtype: str = "auto",
-    args: Mapping[str, Any] | None = None,
-    startup_timeout_s: float = 900.0,
+    python: Annotated[str | None, Harmless] = None,
+    dtype: Annotated[str, Decides("samples")] = "auto",
+    args: Annotated[Mapping[str, Any] | None, Decides("samples")] = None,
+    startup_timeout_s: Annotated[Seconds, Harmless] = 900.0,
 ) -> Iterator[VllmEngine]:
     """Return the engine in a context.
 
     Args:
         policy_path: A folder with a model and its tokenizer.
-        python: Interpreter of an environment that has vLLM; this one if it has.
+        python: Interpreter of an environment that has vLLM; this one if it has. What decides is its versions.
         dtype: auto, float32 or bfloat16; auto is bfloat16 where the hardware multiplies it natively.
         args: Of vLLM's `LLM`, as {"max_model_len": 4096, "gpu_memory_utilization": 0.8}.
         startup_timeout_s: To load and compile.

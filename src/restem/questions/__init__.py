@@ -4,7 +4,6 @@ A row is a dict with `text`, `gold` (a dict), `split`, and optionally `question_
 `source`, `licence`. A user's own source is a dotted path to such a function.
 """
 
-import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from restem.errors import QuestionsError
 from restem.fingerprints import fingerprint
+from restem.importing import import_function
 from restem.parameters import QuestionsParameters
 from restem.questions.exemplars import read_exemplars
 from restem.schemas import SPLITS
@@ -67,7 +67,7 @@ def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
     parameters = replace(parameters, options=options)
     from_file = parameters.exemplars is not None
     judged_by = {"reward": parameters.reward} if parameters.reward else {}
-    for row in _source(parameters.source)(replace(parameters, n_exemplars=0) if from_file else parameters):
+    for row in check_source(parameters.source)(replace(parameters, n_exemplars=0) if from_file else parameters):
         yield {**row, **judged_by}
     yield from read_exemplars(parameters)
 
@@ -95,7 +95,7 @@ def _transfer_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any
             transfer={},
         )
         judged_by = {"reward": reward} if reward else {}
-        for number, row in enumerate(_source(source)(wanted)):
+        for number, row in enumerate(check_source(source, parameter=f"questions.transfer.{name}.source")(wanted)):
             if not row.get("gold"):
                 raise QuestionsError(
                     f"questions.transfer.{name}: question {number} has no gold to judge answers by; "
@@ -134,18 +134,18 @@ def suite_of(source: str) -> str:
     return source.partition("/")[0]
 
 
-def _source(name: str) -> Source:
+def check_source(name: str, *, parameter: str = "questions.source") -> Source:
+    """Return the source of questions of this name, or of a dotted path; nothing is loaded.
+
+    Raises:
+        QuestionsError: If there is none, or the path names no function of the parameters.
+    """
     path = _SOURCES.get(name, name)
-    module, separator, function = path.partition(":")
-    if not separator:
+    if ":" not in path:
         raise QuestionsError(
-            f"questions.source must be one of {', '.join(_SOURCES)}, or package.module:function, got {name!r}"
+            f"{parameter} must be one of {', '.join(_SOURCES)}, or package.module:function, got {name!r}"
         )
-    try:
-        source: Source = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise QuestionsError(f"questions.source {name!r} cannot be imported: {error}") from error
-    return source
+    return import_function(path, parameter=parameter, error=QuestionsError, takes=1)
 
 
 def _row(number: int, given: Mapping[str, Any], *, source: str) -> dict[str, str]:

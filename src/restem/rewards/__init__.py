@@ -5,8 +5,8 @@ verdicts = reward.score(questions, completions)
 """
 
 from restem.rewards.audit import audit_golds
-from restem.rewards.loading import load_reward, opinions
+from restem.rewards.loading import deciding_reward_options, load_reward, opinions
 from restem.rewards.scoring import Reward
 from restem.rewards.verdicts import Verdict
 
-__all__ = ["Reward", "Verdict", "audit_golds", "load_reward", "opinions"]
+__all__ = ["Reward", "Verdict", "audit_golds", "deciding_reward_options", "load_reward", "opinions"]

@@ -24,12 +24,14 @@ timeout_s and workers have no part in it.
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from restem.decides import Decides, Harmless
 from restem.engines.openai_protocol import total_tokens
 from restem.engines.server import Budget, Patience, Refusal, Server, checked_url, key_of
 from restem.errors import EngineError, RewardError
 from restem.fingerprints import question_seed
+from restem.ranges import Budgeted, NonNegative, Pause, Positive, Seconds, Seed, Temperature
 from restem.rewards.pool import Task
 from restem.rewards.rubric import CRITERIA, Case, put, read_verdict
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
@@ -37,10 +39,6 @@ from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 _OPTIONS = "scoring.options.judge"
 _TRIES = 4  # to get a readable verdict
 _SEED_BITS = 31  # llama.cpp takes 32
-_INCIDENTAL = {  # who pays and how long it takes, but not what is said
-    "api_key_env", "concurrency", "request_timeout_s", "max_retries", "backoff_s", "max_requests_budget",
-    "max_tokens_budget",
-}  # fmt: skip
 
 
 class ModelJudge:
@@ -54,27 +52,26 @@ class ModelJudge:
     def __init__(  # noqa: PLR0913 - one argument per option
         self,
         *,
-        base_url: str = "",
-        model: str = "",
-        api_key_env: str | None = None,
-        k: int = 3,
-        criteria: str = CRITERIA,
-        show_gold: bool = True,
-        temperature: float | None = None,
-        max_tokens: int = 512,
-        seed: int = 0,
-        extra_body: Mapping[str, Any] | None = None,
-        concurrency: int = 8,
-        request_timeout_s: float = 120.0,
-        max_retries: int = 6,
-        backoff_s: float = 0.5,
-        max_requests_budget: int | None = None,
-        max_tokens_budget: int | None = None,
+        base_url: Annotated[str, Decides("verdicts")] = "",
+        model: Annotated[str, Decides("verdicts")] = "",
+        api_key_env: Annotated[str | None, Harmless] = None,
+        k: Annotated[int, Decides("verdicts")] = 3,
+        criteria: Annotated[str, Decides("verdicts")] = CRITERIA,
+        show_gold: Annotated[bool, Decides("verdicts")] = True,
+        temperature: Annotated[Temperature | None, Decides("verdicts")] = None,
+        max_tokens: Annotated[Positive, Decides("verdicts")] = 512,
+        seed: Annotated[Seed, Decides("verdicts")] = 0,
+        extra_body: Annotated[Mapping[str, Any] | None, Decides("verdicts")] = None,
+        concurrency: Annotated[Positive, Harmless] = 8,
+        request_timeout_s: Annotated[Seconds, Harmless] = 120.0,
+        max_retries: Annotated[NonNegative, Harmless] = 6,
+        backoff_s: Annotated[Pause, Harmless] = 0.5,
+        max_requests_budget: Annotated[Budgeted | None, Harmless] = None,
+        max_tokens_budget: Annotated[Budgeted | None, Harmless] = None,
     ) -> None:
         """Check the options; the module's docstring explains them. No server is asked yet."""
         given = {name: value for name, value in locals().items() if name != "self"}
         _check(given)
-        self.determined_by = {name: value for name, value in given.items() if name not in _INCIDENTAL}
         self.opinion = opinion_of(given)
         self.k, self.concurrency = k, concurrency
         self._criteria, self._show_gold = criteria, show_gold

@@ -5,8 +5,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from restem.decides import deciding_options
 from restem.errors import RewardError
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
+from restem.rewards.own import OwnJudge
 from restem.rewards.pool import WorkerPool
 from restem.rewards.scoring import Reward, SingleReward, version_of
 from restem.rewards.verdicts import Judge
@@ -63,10 +65,7 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
         if built_in.holds_limit:
             options = {**options, "timeout_s": timeout_s}
     else:
-        raise RewardError(
-            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *COMPOSED]))}, "
-            "or 'my_pkg.my_module:my_reward' for a function of your own"
-        )
+        raise _unknown(name)
     judge = _build(name, judge_path, options)
     version = version_of(name, judge, options, timeout_s)
     if hasattr(judge, "pool"):
@@ -75,6 +74,23 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
     sandbox = getattr(judge, "sandbox", "")
     pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s, sandbox=sandbox)
     return SingleReward(name, judge, pool, version=version)
+
+
+def deciding_reward_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options of a reward, and of its parts, that decide verdicts.
+
+    Raises:
+        RewardError: If there is no such reward.
+    """
+    if name in COMPOSED:
+        parts = checked_parts(name, options.get("rewards"))
+        return {**options, "rewards": {part: deciding_reward_options(part, of) for part, of in parts.items()}}
+    if ":" in name:
+        return deciding_options(OwnJudge(path=name, **options).function, options)
+    if name not in _BUILT_IN:
+        raise _unknown(name)
+    module, _, class_name = _BUILT_IN[name].judge_path.partition(":")
+    return deciding_options(getattr(import_module(module), class_name), options)
 
 
 def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]:
@@ -93,6 +109,13 @@ def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]
         if name == "judge" or inner:
             found[name] = opinion_of(of_reward) if name == "judge" else "; ".join(inner.values())
     return found
+
+
+def _unknown(name: str) -> RewardError:
+    return RewardError(
+        f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *COMPOSED]))}, "
+        "or 'my_pkg.my_module:my_reward' for a function of your own"
+    )
 
 
 def _composed(name: str, options: dict[str, Any], *, timeout_s: float, workers: int) -> Reward:

@@ -5,7 +5,8 @@
 
 `load_reward("my_pkg.my_module:my_reward")`. The gold arrives as a dict. The function may return a Verdict instead
 of a number. It runs in a worker process under the wall clock limit. An exception is a fault of the reward and stops
-the run: a completion that the function cannot handle must earn a number.
+the run: a completion that the function cannot handle must earn a number. Its keyword arguments are the reward's
+options; one that decides no verdict is declared so, `retries: Annotated[int, Harmless] = 3`, of `restem.decides`.
 
 A function that hands completions to a parser or an interpreter can ask for the sandbox with the option `sandbox: true`:
 each verdict is then made in a process of its own, without network, environment, or files other than Python's, those of
@@ -16,12 +17,12 @@ own verdict; a function that lets a completion run code in its own process can b
 
 from collections.abc import Mapping
 from functools import cached_property
-from importlib import import_module
 from inspect import getsourcefile
 from pathlib import Path
 from typing import Any
 
 from restem.errors import RewardError
+from restem.importing import import_function
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.schemas import REASONS
 
@@ -40,7 +41,7 @@ class OwnJudge:
         self._path = path
         self.sandbox = "required" if sandbox else ""
         self._options = options
-        self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self._function)]))]
+        self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self.function)]))]
 
     @property
     def shown(self) -> list[Path]:
@@ -55,15 +56,11 @@ class OwnJudge:
         return True
 
     @cached_property
-    def _function(self) -> Any:
-        module_name, _, name = self._path.partition(":")
-        try:
-            function = getattr(import_module(module_name), name)
-        except (ImportError, AttributeError) as error:
-            raise RewardError(f"the reward {self._path!r} cannot be imported: {error}") from error
-        if not callable(function):
-            raise RewardError(f"the reward {self._path!r} is not a function but {type(function).__name__}")
-        return function
+    def function(self) -> Any:
+        """Return what the path names."""
+        return import_function(
+            self._path, parameter="the reward", error=RewardError, takes=2, by_name=list(self._options)
+        )
 
     def prepare(self) -> None:
         """Nothing: the function was imported when the judge was built."""
@@ -77,7 +74,7 @@ class OwnJudge:
         question = dict(subject)
         if (gold := gold_of(question)) is not None:
             question["gold"] = gold
-        result = self._function(question, answer, **self._options)
+        result = self.function(question, answer, **self._options)
         verdict = result if isinstance(result, Verdict) else _verdict(float(result))
         if not 0.0 <= verdict.reward <= 1.0:
             raise ValueError(f"a reward must be in [0, 1], got {verdict.reward!r}")

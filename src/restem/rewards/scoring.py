@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from restem.decides import deciding_options
 from restem.errors import RewardError
 from restem.fingerprints import fingerprint
+from restem.rewards.own import OwnJudge
 from restem.rewards.pool import Task
 from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
 
@@ -143,9 +145,10 @@ class _Entry(NamedTuple):
 
 def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float) -> str:
     """Return the name of everything that decides over verdicts: options, libraries, and our own code."""
-    chosen = getattr(judge, "determined_by", {**options, "timeout_s": timeout_s})
+    chosen = deciding_options(judge.function if isinstance(judge, OwnJudge) else type(judge), options)
+    limit = {} if hasattr(judge, "pool") else {"timeout_s": timeout_s}  # only worker processes are held to it
     decides = {
-        "options": json.loads(json.dumps(chosen, sort_keys=True, default=repr)),
+        "options": json.loads(json.dumps({**chosen, **limit}, sort_keys=True, default=repr)),
         "libraries": {library: version(library) for library in judge.libraries},
         "python": platform.python_version(),
         "code": code_digest(sources_of(judge)),

@@ -39,8 +39,8 @@ class Judge(Protocol):
 
     A judge that holds time limits itself, and not by the clock alone, also has patience_s(subject): after so many
     seconds its worker is broken, which is a fault of ours and not of the completion. A judge that waits more than it
-    computes has pool(), where its verdicts are made instead; one whose verdicts are a model's says so in `opinion`, and
-    one that has options that decide nothing has the others in `determined_by`.
+    computes has pool(), where its verdicts are made instead, without that limit; one whose verdicts are a model's says
+    so in `opinion`. Options that decide no verdict are declared as `restem.decides.Harmless` where they are taken.
     """
 
     libraries: tuple[str, ...]  # distributions whose versions decide over verdicts

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem import cost, history, records
+from restem import configuration, consistency, cost, history, records
 from restem.parameters import EmParameters, EvaluationParameters, PromptParameters
 from restem.policy import Policy
 from restem.prompts import adds_special_tokens
@@ -18,7 +18,9 @@ def record_baseline(
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of the base policy, which no iteration made."""
-    return records.make_record(evaluated_policy, questions_summary, metrics, parameters) | {"cost": cost_summary}
+    determined_by = consistency.determining_here(configuration.check_parameters(parameters))
+    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
+    return record | {"cost": cost_summary}
 
 
 def count_baseline_cost(
@@ -104,4 +106,6 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "sentinels": sentinels[["sentinel", "verdict", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }
-    return records.make_record(evaluated_policy, questions_summary, metrics, parameters) | made
+    determined_by = consistency.determining_here(configuration.check_parameters(parameters))
+    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
+    return record | made
