@@ -214,7 +214,7 @@ class TrainingParameters:
     patience: Annotated[Positive, Decides("policy")] = 2  # validations in a row without a better reward that end it
     # What a kill can cost; 0 is every optimizer step.
     checkpoint_every_s: Annotated[Float, Field(ge=0.0, le=1e9), Harmless] = 300.0
-    learning_rate: Annotated[Float, Field(ge=1e-12, le=1.0), Decides("policy")] = 1e-4  # peak
+    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e30), Decides("policy")] = 1e-4  # peak
     batch_size: Annotated[Positive, Decides("policy")] = 16  # examples per optimizer step
     # Examples per forward pass; None is as many as fit, which GPUs can tell. Sums are rounded by it.
     micro_batch_size: Annotated[Positive | None, Decides("policy")] = 16
