@@ -17,6 +17,7 @@ own verdict; a function that lets a completion run code in its own process can b
 
 from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from inspect import getsourcefile
 from pathlib import Path
 from typing import Any
