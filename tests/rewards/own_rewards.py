@@ -35,3 +35,19 @@ def counting(question: dict[str, Any], completion: str, *, log: str) -> float:
 
 def process_id(question: dict[str, Any], completion: str) -> float:
     return os.getpid() / 1e9
+
+
+def stopped_once(question: dict[str, Any], completion: str, *, log: str) -> float:
+    """Stop, as a machine that sleeps stops a process, at the first time that a completion is seen."""
+    mark = Path(log) / completion
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return 1.0
+
+
+def busy(question: dict[str, Any], completion: str) -> float:
+    end = time.process_time() + 0.05
+    while time.process_time() < end:
+        pass
+    return 1.0

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -108,3 +109,43 @@ def test_no_worker_outlives_a_program_that_is_killed() -> None:
         time.sleep(0.05)
 
     assert not Path(f"/proc/{int(done.stdout)}").exists()
+
+
+def test_a_verdict_that_was_stopped_is_had_again(tmp_path: Path) -> None:
+    with load_reward("own_rewards:stopped_once", timeout_s=0.3, workers=2, log=str(tmp_path)) as reward:
+        verdicts = reward.score([QUESTION] * 6, list("abcdef"))
+
+    assert verdicts == [RIGHT] * 6
+
+
+SLEEPING = """
+import sys
+from restem.rewards import load_reward
+questions = [{"question_id": "q", "gold": {"answer": "4"}}] * 30
+with load_reward("own_rewards:busy", timeout_s=0.5, workers=2) as reward:
+    reward.score(questions[:2], ["x", "y"])
+    print("started", flush=True)
+    print({verdict.reason for verdict in reward.score(questions, [str(number) for number in range(30)])})
+"""
+
+
+def test_a_machine_that_sleeps_costs_no_verdict() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", SLEEPING], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"started\n"
+        for _ in range(2):
+            time.sleep(0.1)
+            family = [process.pid, *descendants_of(process.pid)]
+            for one in family:
+                os.kill(one, signal.SIGSTOP)
+            time.sleep(1.2)
+            for one in family:
+                os.kill(one, signal.SIGCONT)
+        said = process.stdout.read()
+
+    assert said == b"{'correct'}\n"
+
+
+def descendants_of(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [one for child in children for one in (int(child), *descendants_of(int(child)))]

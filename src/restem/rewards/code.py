@@ -6,11 +6,13 @@ The gold of a question holds one or more of
   the function under test, and prompt, trusted code: imports, helpers, the signature to be continued;
 - call_tests: [{"args": [...], "kwargs": {...}, "expected": ...}, ...] for entry_point; tuples and lists are the same;
 - stdin_tests: [{"stdin": "...", "stdout": "..."}, ...]: the program is run once for each. Space at the end of lines and
-  empty lines at the end of the output do not count.
+  empty lines at the end of the output do not count; a number that is expected with a decimal point or an exponent may
+  differ by stdout_tolerance; everything else is compared letter by letter.
 
 And, if needed:
 
-- tolerance: largest relative or absolute difference of numbers in call_tests and stdin_tests, 0 by default;
+- tolerance: largest relative or absolute difference of all numbers in call_tests and stdin_tests; without it call_tests
+  are exact;
 - in_place: true if tests look at arguments that the function changes although it returns something;
 - in_process: true if tests need live objects. They then run in the program's own process, which can lie about them:
   the verdict's answer begins with a comment that says so;
@@ -19,6 +21,10 @@ And, if needed:
 Options:
 
 - memory_mb (1024), disk_mb (64), processes (64), output_mb (16): limits of one run, descendants included.
+- stdout_tolerance (1e-5): largest relative difference of decimals in the output of stdin_tests whose gold says nothing
+  of tolerance, and with a thousandth of it the largest absolute one: as the harness of APPS's authors compares, with
+  numpy's allclose, but never whole numbers, nan or infinity; 0 for none.
+  Source: Hendrycks et al. 2021, https://github.com/hendrycks/apps, eval/testing_util.py
 - packages: [] by default; names of installed packages, as [numpy], that programs and tests can import, with what these
   need. They are shown read-only, and their versions are part of the reward's.
 - run_untrusted_code_without_a_sandbox: false by default. Where the sandbox cannot be had, the reward refuses to work
@@ -27,12 +33,12 @@ Options:
 timeout_s is the limit of one run, in seconds of cpu time, and of the clock while the machine lets the program run.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.errors import RewardError
+from restem.rewards.code_output import is_tolerance, same_output
 from restem.rewards.code_text import extract_program
 from restem.rewards.sandbox.box import Box
 from restem.rewards.sandbox.launch import SANDBOX_NEEDS, SandboxError
@@ -53,7 +59,7 @@ class _Tests(NamedTuple):
     scripts: list[tuple[str, str]]  # standard input and output
     prompt: str
     entry_point: str
-    tolerance: float
+    tolerance: float | None  # of standard output; None for the default
     in_process: bool
 
 
@@ -71,6 +77,7 @@ class CodeJudge:
         *,
         timeout_s: float = 5.0,
         packages: Sequence[str] = (),
+        stdout_tolerance: float = 1e-5,
         run_untrusted_code_without_a_sandbox: bool = False,
         **limits: int,
     ) -> None:
@@ -82,6 +89,9 @@ class CodeJudge:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         if not isinstance(run_untrusted_code_without_a_sandbox, bool):
             raise ValueError("run_untrusted_code_without_a_sandbox must be true or false")
+        if not is_tolerance(stdout_tolerance) or stdout_tolerance >= 1:
+            raise ValueError(f"stdout_tolerance must be in [0, 1), got {stdout_tolerance!r}")
+        self._tolerance = float(stdout_tolerance)
         self._limits = Limits(timeout_s=timeout_s, **limits)
         shown = find_packages(packages)
         self.libraries = shown.distributions
@@ -137,9 +147,14 @@ class CodeJudge:
             outcome = self._box.run_script(program, standard_input)
             if outcome.reason != "correct":
                 return outcome
-            if not same_output(outcome.output, expected, tests.tolerance):
+            if not self._same_output(outcome.output, expected, tests.tolerance):
                 return Outcome("wrong")
         return Outcome("correct")
+
+    def _same_output(self, printed: str, expected: str, tolerance: float | None) -> bool:
+        if tolerance is None:
+            return same_output(printed, expected, self._tolerance, decimals_only=True)
+        return same_output(printed, expected, tolerance)
 
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the reference solution, if the gold has one."""
@@ -162,12 +177,16 @@ def _read(gold: Mapping[str, Any]) -> _Tests | None:
     """Return the gold's tests, or None if it has none that can be used."""
     tests, calls, scripts = gold.get("tests") or "", gold.get("call_tests") or [], gold.get("stdin_tests") or []
     prompt, entry_point = gold.get("prompt") or "", gold.get("entry_point") or ""
-    tolerance = gold.get("tolerance") or 0.0
+    tolerance = gold.get("tolerance")
     if isinstance(tests, list) and all(isinstance(line, str) for line in tests):
         tests = "\n".join(tests)
     if not all(isinstance(text, str) for text in (tests, prompt, entry_point)) or not (tests or calls or scripts):
         return None
-    if not isinstance(tolerance, (int, float)) or not all(map(_is_call, calls)) or (calls and not entry_point):
+    if (
+        not (tolerance is None or is_tolerance(tolerance))
+        or not all(map(_is_call, calls))
+        or (calls and not entry_point)
+    ):
         return None
     pairs = [_pair(case) for case in scripts] if isinstance(scripts, list) else [None]
     if None in pairs:
@@ -177,7 +196,7 @@ def _read(gold: Mapping[str, Any]) -> _Tests | None:
         "call_tests": calls,
         "prompt": prompt,
         "entry_point": entry_point,
-        "tolerance": tolerance,
+        "tolerance": tolerance or 0.0,
         "in_place": gold.get("in_place"),
     }
     return _Tests(
@@ -185,7 +204,7 @@ def _read(gold: Mapping[str, Any]) -> _Tests | None:
         scripts=[pair for pair in pairs if pair is not None],
         prompt=prompt,
         entry_point=entry_point,
-        tolerance=float(tolerance),
+        tolerance=None if tolerance is None else float(tolerance),
         in_process=bool(gold.get("in_process")) and bool(tests or calls),
     )
 
@@ -208,25 +227,3 @@ def _pair(case: Any) -> tuple[str, str] | None:
             return None
         texts.append(text)
     return texts[0], texts[1]
-
-
-def same_output(printed: str, expected: str, tolerance: float = 0.0) -> bool:
-    """Return whether two outputs are the same but for space at the ends of lines and empty lines at the end."""
-    lines, wanted = _lines(printed), _lines(expected)
-    if lines == wanted or not tolerance:
-        return lines == wanted
-    words, wanted_words = " ".join(lines).split(), " ".join(wanted).split()
-    return len(words) == len(wanted_words) and all(
-        word == other or _close(word, other, tolerance) for word, other in zip(words, wanted_words, strict=True)
-    )
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.replace("\r\n", "\n").rstrip().split("\n")]
-
-
-def _close(word: str, other: str, tolerance: float) -> bool:
-    try:
-        return math.isclose(float(word), float(other), rel_tol=tolerance, abs_tol=tolerance)
-    except ValueError:
-        return False

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from restem.rewards.verdicts import Answer
 
-_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
+# Possessive: there is one way to read a line, or long ones would take quadratic time.
+_FENCE = re.compile(r"^([ \t]*+)(`{3,}+|~{3,}+)([^\n`]*+)$", re.MULTILINE)
 _PYTHON = re.compile(r"(?:python|py|python3|ipython|ipython3|py3)\b|\{\.?python", re.IGNORECASE)
 _CODE_START = re.compile(r"[ \t]+\S|(?:def|class|import|from|async|return|for|if|while|try|with)\b|[@#]")
 _CODE = re.compile(r"^[ \t]*(?:(?:def|class|import|from|for|while|if|print|return)\b|\w+[ \t]*=)", re.MULTILINE)

@@ -19,7 +19,7 @@ from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _HASHES = re.compile(r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?%?)")
 _ANSWER_IS = re.compile(r"\banswer is:?[ \t]+(\S.*)", re.IGNORECASE)
-_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n`]*\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(`{3,}+|~{3,}+)([^\n`]*+)$", re.MULTILINE)
 _PLACE = "{answer}"
 _AFTER_BOX = " \t\r\n.$*)]\\"
 
@@ -54,8 +54,15 @@ def _tag(text: str) -> str | None:
 
 
 def _code_block(text: str) -> str | None:
-    blocks = list(_FENCE.finditer(text))
-    return blocks[-1][2] if blocks and blocks[-1].end() == len(text) else None
+    """Return what is in the block that the text ends with."""
+    opened, found = None, None
+    for fence in _FENCE.finditer(text):
+        if opened is None:
+            opened = fence
+        elif fence[1] == opened[1] and not fence[2].strip(" \t"):
+            found = text[opened.end() + 1 : fence.start()] if fence.end() == len(text) else None
+            opened = None
+    return found
 
 
 _FORMS: dict[str, tuple[Callable[[str], str | None], str]] = {  # how a text ends, and how to end so

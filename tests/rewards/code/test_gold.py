@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.rewards import Verdict, audit_golds, load_reward
-from restem.rewards.code import IN_PROCESS, same_output
+from restem.rewards.code import IN_PROCESS
+from restem.rewards.code_output import same_output
 from tests.rewards.code.conftest import ADD
 
 Judge = Callable[..., Verdict]
@@ -241,12 +242,55 @@ def test_scripts_are_judged_by_what_they_print(judge: Judge, program: str, reaso
         ("yes", "YES", 0, False),
         ("", "", 0, True),
         ("nan", "1", 1e-3, False),
+        ("nan", "0.5", 1e-3, False),
+        ("1e999", "2e999", 1e-3, False),
+        ("inf", "1e999", 1e-3, False),
+        ("1_0", "10", 1e-3, False),
+        ("\uff110", "10", 1e-3, False),
+        ("0.5\n0.25", "0.5 0.25", 1e-3, False),
+        ("0.5 0.25", "0.5\n0.25", 1e-3, False),
+        ("0.5001 yes", "0.5 yes", 1e-3, True),
+        ("0.5001 no", "0.5 yes", 1e-3, False),
+        ("1001", "1000", 1e-3, True),
     ],
 )
 def test_outputs_are_the_same_but_for_space_at_the_ends(
     printed: str, expected: str, tolerance: float, same: bool
 ) -> None:
     assert same_output(printed, expected, tolerance) is same
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected", "reason"),
+    [
+        ("0.333333", "0.333333333333", "correct"),
+        ("x 0.333333", "x 0.333333333333", "correct"),
+        ("0.33333", "0.333333333333", "correct"),
+        ("0.3333", "0.333333333333", "wrong"),
+        ("1000001", "1000000", "wrong"),
+        ("1000001", "1000000.0", "correct"),
+        ("2.0", "2", "wrong"),
+        ("2", "2.0", "correct"),
+        ("0.000000001", "0.0", "correct"),
+        ("0.0001", "0.0", "wrong"),
+        ("nan", "0.5", "wrong"),
+        ("1e999", "1e998", "wrong"),
+    ],
+)
+def test_decimals_are_compared_as_the_authors_of_apps_do_and_whole_numbers_are_not(
+    judge: Judge, printed: str, expected: str, reason: str
+) -> None:
+    tests = [{"stdin": "", "stdout": expected}]
+
+    assert judge(f"print({printed!r})", stdin_tests=tests).reason == reason
+    assert judge(f"print({printed!r})", stdin_tests=tests, tolerance=0).reason == "wrong"
+
+
+@pytest.mark.parametrize("tolerance", [float("nan"), float("inf"), -1e-9, True, "1e-3", [1]])
+def test_a_tolerance_that_is_none_is_an_unparseable_gold(judge: Judge, tolerance: object) -> None:
+    tests = [{"stdin": "", "stdout": "1"}]
+
+    assert judge("print(1)", stdin_tests=tests, tolerance=tolerance).reason == "unparseable_gold"
 
 
 def test_all_kinds_of_tests_must_pass(judge: Judge) -> None:
