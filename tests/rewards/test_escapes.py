@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from reasoning_gym.factory import DATASETS
 from restem.rewards import Reward, Verdict, load_reward
 from restem.rewards.pool import Task, WorkerPool
 from restem.rewards.reasoning_gym_gate import _evaluates, admits, is_inert, is_plain
+from restem.rewards.second import load_second
 
 EVALUATING = [
     "binary_matrix", "bitwise_arithmetic", "countdown", "intermediate_integration", "n_queens", "number_sorting",
@@ -140,3 +143,68 @@ def test_a_reward_of_ones_own_can_ask_for_the_sandbox(hostile: dict[str, str]) -
         verdicts = reward.score([question] * 6, [*texts, "1 + 1 == 2", "1 + 1 == 3"])
 
     assert [verdict.reward for verdict in verdicts] == [0.0] * 4 + [1.0, 0.0]
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "exact": {"kind": "number", "extract": "tag,whole"},
+    "math": {},
+    "format": {"form": "boxed"},
+    "all_of": {"rewards": {"math": {}, "format": {"form": "boxed"}}},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_other_reward_runs_what_it_reads(name: str, hostile: dict[str, str]) -> None:
+    texts = [form.format(text) for text in hostile.values() for form in (r"\boxed{{{}}}", "<answer>{}</answer>", "{}")]
+    question = {"question_id": "q", "gold": {"answer": "5"}}
+
+    with load_reward(name, timeout_s=10, **OTHERS[name]) as reward:
+        verdicts = reward.score([question] * (len(texts) + 1), [*texts, r"\boxed{5}"])
+
+    assert name == "format" or {verdict.reward for verdict in verdicts[:-1]} == {0.0}
+
+
+def test_the_second_verifier_of_math_is_confined(hostile: dict[str, str]) -> None:
+    question = {"question_id": "q", "gold": {"answer": "5"}}
+    texts = [f"${text}$" for text in hostile.values()]
+
+    with load_second("math", timeout_s=10, workers=2) as second:
+        verdicts = second.score([question] * (len(texts) + 1), [*texts, r"\boxed{5}"])
+
+    assert [verdict.reward for verdict in verdicts] == [0.0] * len(texts) + [1.0]
+
+
+WITHOUT = """
+import json, sys
+from pathlib import Path
+from restem.errors import RewardError
+from restem.rewards import load_reward
+Path("/proc/sys/user/max_user_namespaces").write_text("0")
+easy, hard = json.loads(sys.stdin.read())
+with load_reward("reasoning_gym") as reward:
+    print(json.dumps([verdict.reward for verdict in reward.score([easy[0]] * 2, [easy[1], "nonsense"])]))
+    try:
+        reward.score([hard[0]], [hard[1]])
+    except RewardError as error:
+        print(error.message)
+"""
+
+
+def test_without_a_sandbox_only_scorers_that_compare_are_asked() -> None:
+    asked = []
+    for task in ("chain_sum", "countdown"):
+        question = row(task)
+        asked.append([question, str(json.loads(question["gold"])["answer"])])
+
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-c", WITHOUT],
+        input=json.dumps(asked),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = done.stdout.splitlines()
+    assert said[0] == "[1.0, 0.0]", done.stderr
+    assert "countdown" in said[1] and "user.max_user_namespaces" in said[1]

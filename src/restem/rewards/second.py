@@ -4,7 +4,8 @@ Each looks at a sample that its reward accepted, and says correct (it agrees), w
 reason: then it cannot tell. They are cruder than the rewards and independent of them where it matters; nothing is
 learned from what they say.
 
-- math: math-verify's own extraction and comparison, on the whole completion.
+- math: math-verify's own extraction and comparison, on the whole completion. Its parsers are not ours: it judges in the
+  sandbox, in a process per verdict, and where there is no sandbox it cannot tell.
 - code: the way of the public harnesses, tests and program in one process, in another sandbox, with listed tests in the
   opposite order. It finds what our proxies may hide, and what depends on the order; it cannot find weak tests.
 - exact: floating point, or text without space and case, in place of exact values and text.
@@ -50,7 +51,9 @@ def load_second(name: str, *, timeout_s: float, workers: int, **options: Any) ->
     given = {"of": name, **options, **({"timeout_s": timeout_s} if name == "code" else {})}
     verifier = SecondVerifier(**given)
     path = f"{SecondVerifier.__module__}:{SecondVerifier.__name__}"
-    pool = WorkerPool(path, given, timeout_s=timeout_s, workers=workers, patience_s=verifier.patience_s)
+    pool = WorkerPool(
+        path, given, timeout_s=timeout_s, workers=workers, patience_s=verifier.patience_s, sandbox=verifier.sandbox
+    )
     return SingleReward(f"second {name}", verifier, pool, version=version_of(name, verifier, given, timeout_s))
 
 
@@ -66,7 +69,17 @@ class SecondVerifier:
         self.libraries: tuple[str, ...] = self._first.libraries
         self.memory_bytes: int | None = self._first.memory_bytes
         self.sources = (*self._first.sources, Path(__file__))
+        self.sandbox = "wanted" if self._kind.sees_completion else ""
+        self._is_open = False
         self.patience_s: Callable[[Mapping[str, Any]], float] | None = getattr(self._first, "patience_s", None)
+
+    def left_open(self, why: str) -> None:
+        """Take note that there is no sandbox."""
+        self._is_open = True
+
+    def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
+        """Return true: what a library of others makes of a completion is not known here."""
+        return True
 
     def prepare(self) -> None:
         """Import what the reward needs, and so what this needs."""
@@ -78,6 +91,8 @@ class SecondVerifier:
 
     def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict | Doubtful:
         """Return whether the answer is right, seen in another way."""
+        if self._is_open:
+            return refused("unparseable_answer", None)
         return self._kind.look(self._first, subject, answer)
 
     def gold_completion(self, gold: Gold) -> str | None:
