@@ -4,6 +4,7 @@ In order of precedence: --params, the method, the environment (preset), base. Li
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -62,6 +63,11 @@ def _limited(parameters: dict[str, Any]) -> dict[str, Any]:
     return parameters | {"sampling": sampling, "evaluation": evaluation}
 
 
+@cache
+def _adapter() -> TypeAdapter[Parameters]:
+    return TypeAdapter(Parameters)
+
+
 def check_parameters(raw: Mapping[str, Any]) -> Parameters:
     """Return the typed parameters. No file is opened and nothing imported that they name: see restem.preflight.
 
@@ -73,7 +79,7 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
             named, by the path that the user types.
     """
     try:
-        parameters = TypeAdapter(Parameters).validate_python(dict(raw))
+        parameters = _adapter().validate_python(dict(raw))
     except ValidationError as error:
         raise ParameterError("; ".join(explained(error))) from error
     problems = contradictions(parameters)

@@ -1,13 +1,17 @@
 """Parameters that contradict one another."""
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
 
+from restem.decides import declared
 from restem.engines import known_engines
 from restem.errors import ParameterError
 from restem.launch_plan import refuse_unlaunchable
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
 from restem.schemas import OWN_SUITES
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
 
 
@@ -59,7 +63,28 @@ def contradictions(parameters: Parameters) -> list[str]:
             f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
         ),
     ]
-    return [problem for holds, problem in rules if not holds]
+    return [problem for holds, problem in rules if not holds] + _unwritable(parameters)
+
+
+def _unwritable(parameters: Parameters) -> list[str]:
+    """Return what holds something that no file can hold as it is, which YAML and --params can give."""
+    return [
+        f"{found.name} holds {leaf!r}, which cannot be written to a file"
+        for found in declared(parameters)
+        for leaf in _leaves(found.value)
+        if (isinstance(leaf, float) and not math.isfinite(leaf)) or (isinstance(leaf, str) and _NO_TEXT.search(leaf))
+    ]
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (key, *_leaves(inner))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 def _may_have_validation(questions: QuestionsParameters) -> bool:

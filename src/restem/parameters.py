@@ -208,7 +208,7 @@ class TrainingParameters:
     # Paper: base; previous is ReST's ablation.
     start_from: Annotated[Literal["base", "previous"], Decides("policy")] = "base"
     # At most; the reward on validation questions may stop it earlier.
-    epochs: Annotated[Int, Field(ge=1, le=10_000), Decides("policy")] = 3
+    epochs: Annotated[Int, Field(ge=1, le=1000), Decides("policy")] = 3
     # Epochs between validations; None trains all epochs.
     eval_every: Annotated[Annotated[Float, Field(ge=1e-3, le=10_000)] | None, Decides("policy")] = 1.0
     patience: Annotated[Positive, Decides("policy")] = 2  # validations in a row without a better reward that end it

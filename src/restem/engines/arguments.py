@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from restem.errors import EngineError
 from restem.fingerprints import question_seed
+from restem.ranges import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, LOWEST_TOP_P
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,13 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
     """
     _require(n >= 1, f"n must be at least 1, got {n}")
     _require(max_new_tokens >= 1, f"max_new_tokens must be at least 1, got {max_new_tokens}")
-    _require(0 <= temperature < float("inf"), f"temperature must be at least 0 and finite, got {temperature}")
+    _require(
+        temperature == 0 or LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE,
+        f"temperature must be 0, which is greedy, or from {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE:g}, "
+        f"got {temperature}",
+    )
     _require(top_k >= 0, f"top_k must be at least 0 (0 keeps all tokens), got {top_k}")
-    _require(0 < top_p <= 1, f"top_p must be above 0 and at most 1, got {top_p}")
+    _require(LOWEST_TOP_P <= top_p <= 1, f"top_p must be from {LOWEST_TOP_P} to 1, got {top_p}")
     _require(0 <= min_p < 1, f"min_p must be at least 0 and below 1, got {min_p}")
     return Request(
         prompts=_checked_prompts(prompts),
