@@ -16,7 +16,7 @@ from restem import draws
 from restem.configuration import check_parameters, merged
 from restem.decides import declared
 from restem.engines.arguments import check_request
-from restem.errors import ParameterError
+from restem.errors import ParameterError, RestemError
 from restem.fingerprints import fingerprint
 from restem.parameters import Parameters
 from restem.preflight import refuse_unusable
@@ -197,7 +197,7 @@ CONSTANT = 3
 def test_what_parameters_name_is_looked_at_before_a_run(changed: dict[str, Any], message: str) -> None:
     parameters = check_parameters(merged(BEGUN, changed))
 
-    with pytest.raises(ParameterError, match=message):
+    with pytest.raises(RestemError, match=message):
         refuse_unusable(parameters)
 
 

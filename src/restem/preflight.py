@@ -9,7 +9,7 @@ from functools import partial
 
 from restem.engines import check_engine
 from restem.errors import ParameterError, RestemError
-from restem.launch_plan import launch_plan
+from restem.launch_plan import decides_weights
 from restem.parameters import Parameters, PromptParameters
 from restem.prompts import check_style
 from restem.questions import check_source
@@ -21,22 +21,22 @@ def refuse_unusable(parameters: Parameters) -> None:
 
     Raises:
         ParameterError: With all that is wrong.
+        RestemError: Of its own kind, if it is one thing.
     """
-    problems = [problem for look in _looks(parameters) if (problem := _problem(look))]
+    problems: list[RestemError] = []
+    for look in _looks(parameters):
+        try:
+            look()
+        except RestemError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
     if problems:
-        raise ParameterError("; ".join(problems))
-
-
-def _problem(look: Callable[[], object]) -> str:
-    try:
-        look()
-    except RestemError as error:
-        return error.message
-    return ""
+        raise ParameterError("; ".join(error.message for error in problems))
 
 
 def _looks(parameters: Parameters) -> Iterator[Callable[[], object]]:
-    yield partial(launch_plan, parameters.training)
+    yield partial(decides_weights, parameters.training, parameters.scale)
     yield partial(check_engine, parameters.sampling.engine, parameters.sampling.engine_options)
     yield partial(check_source, parameters.questions.source, parameter="questions.source")
     for name, entry in parameters.questions.transfer.items():
