@@ -107,7 +107,7 @@ def hanging_s(timeout_s: float) -> float:
 
 def _hanging_once_s(timeout_s: float) -> float:
     took = []
-    for last in (r"\boxed{5}", r"\boxed{9^{9^{9^{9}}}}"):
+    for last in (r"\boxed{5}", r"\boxed{\sum_{n=1}^{\infty}\frac{1}{n}}"):
         completions = [rf"\boxed{{{index}}}" for index in range(9_999)] + [last]
         with load_reward("math", timeout_s=timeout_s) as reward:
             reward.score([{"gold": {"answer": "7"}}], ["7"])

@@ -10,6 +10,7 @@ from restem.errors import RewardError
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
 from restem.rewards.own import OwnJudge
 from restem.rewards.pool import WorkerPool
+from restem.rewards.reasoning import USUAL, checked_reasoning
 from restem.rewards.scoring import Reward, SingleReward, version_of
 from restem.rewards.verdicts import Judge
 
@@ -26,7 +27,7 @@ _BUILT_IN = {
     "exact": _BuiltIn("restem.rewards.exact:ExactJudge", (), ""),
     "format": _BuiltIn("restem.rewards.format:FormatJudge", (), ""),
     "judge": _BuiltIn("restem.rewards.judge:ModelJudge", ("httpx2",), "pip install httpx2"),
-    "math": _BuiltIn("restem.rewards.math:MathJudge", ("math_verify",), "pip install math-verify"),
+    "math": _BuiltIn("restem.rewards.math:MathJudge", ("mpmath", "math_verify"), "pip install mpmath math-verify"),
     "reasoning_gym": _BuiltIn(
         "restem.rewards.reasoning_gym:ReasoningGymJudge", ("reasoning_gym",), "pip install reasoning-gym"
     ),
@@ -42,7 +43,8 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
             (question, completion) that returns a number in [0, 1] or a Verdict.
         timeout_s: Wall clock limit of one verdict, in seconds; for "code", what restem.rewards.code says.
         workers: Processes that judge at the same time.
-        options: Of the reward; its module documents them.
+        options: Of the reward; its module documents them. Every single reward takes `reasoning`, see
+            restem.rewards.reasoning.
 
     Raises:
         RewardError: If there is no such reward or option, or its package is missing.
@@ -53,6 +55,10 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
         )
     if name in COMPOSED:
         return _composed(name, options, timeout_s=timeout_s, workers=workers)
+    try:
+        reasoning = checked_reasoning(options.pop("reasoning", USUAL._asdict()))
+    except ValueError as error:
+        raise RewardError(f"the reward {name!r} refuses its options: {error}") from error
     if ":" in name:
         options = {"path": name, **options}
         judge_path = "restem.rewards.own:OwnJudge"
@@ -67,13 +73,13 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
     else:
         raise _unknown(name)
     judge = _build(name, judge_path, options)
-    version = version_of(name, judge, options, timeout_s)
+    version = version_of(name, judge, options, timeout_s, reasoning=reasoning)
     if hasattr(judge, "pool"):
-        return SingleReward(name, judge, judge.pool(), version=version)
+        return SingleReward(name, judge, judge.pool(), version=version, reasoning=reasoning)
     patience_s = getattr(judge, "patience_s", None)
     sandbox = getattr(judge, "sandbox", "")
     pool = WorkerPool(judge_path, options, timeout_s=timeout_s, workers=workers, patience_s=patience_s, sandbox=sandbox)
-    return SingleReward(name, judge, pool, version=version)
+    return SingleReward(name, judge, pool, version=version, reasoning=reasoning)
 
 
 def deciding_reward_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +92,8 @@ def deciding_reward_options(name: str, options: Mapping[str, Any]) -> dict[str, 
         parts = checked_parts(name, options.get("rewards"))
         return {**options, "rewards": {part: deciding_reward_options(part, of) for part, of in parts.items()}}
     if ":" in name:
-        return deciding_options(OwnJudge(path=name, **options).function, options)
+        own = {option: value for option, value in options.items() if option != "reasoning"}
+        return deciding_options(OwnJudge(path=name, **own).function, options)
     if name not in _BUILT_IN:
         raise _unknown(name)
     module, _, class_name = _BUILT_IN[name].judge_path.partition(":")

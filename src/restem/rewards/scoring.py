@@ -15,9 +15,10 @@ from restem.errors import RewardError
 from restem.fingerprints import fingerprint
 from restem.rewards.own import OwnJudge
 from restem.rewards.pool import Task
+from restem.rewards.reasoning import USUAL, Reasoning
 from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
 
-_COMMON = ("verdicts", "scoring", "pool", "nursery", "worker")  # modules that take part in every verdict
+_COMMON = ("verdicts", "scoring", "reasoning", "pool", "nursery", "worker")  # modules that take part in every verdict
 
 
 class Reward(Protocol):
@@ -71,7 +72,9 @@ class Pool(Protocol):
 class SingleReward:
     """A judge with its options, and the processes in which it works."""
 
-    def __init__(self, name: str, judge: Judge, pool: Pool, *, version: str) -> None:
+    def __init__(
+        self, name: str, judge: Judge, pool: Pool, *, version: str, reasoning: Reasoning | None = USUAL
+    ) -> None:
         """Describe the reward; load_reward is the way to get one."""
         self.name = name
         self.version = version
@@ -80,6 +83,7 @@ class SingleReward:
         self.needs_gold = not judge.sees_question
         self.opinion: str | None = getattr(judge, "opinion", None)
         self._pool = pool
+        self._reasoning = reasoning
 
     def score(self, questions: Sequence[Question], completions: Sequence[str]) -> list[Verdict]:
         """Return one verdict per completion, in order. The same answer to the same question is judged once."""
@@ -96,7 +100,10 @@ class SingleReward:
         gold = gold_of(question)
         if gold is None and not self.judge.sees_question:
             return refused("unparseable_gold", None)
-        answer: Answer | None = self.judge.answer_of(gold or {}, completion)
+        answered = completion if self._reasoning is None else self._reasoning.answered(completion)
+        if answered is None:
+            return refused("truncated", None)
+        answer: Answer | None = self.judge.answer_of(gold or {}, answered)
         if answer is None:
             return refused("no_answer", None)
         subject = question if self.judge.sees_question else gold
@@ -143,12 +150,15 @@ class _Entry(NamedTuple):
     found_by: str | None
 
 
-def version_of(name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float) -> str:
+def version_of(
+    name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float, *, reasoning: Reasoning | None = USUAL
+) -> str:
     """Return the name of everything that decides over verdicts: options, libraries, and our own code."""
     chosen = deciding_options(judge.function if isinstance(judge, OwnJudge) else type(judge), options)
     limit = {} if hasattr(judge, "pool") else {"timeout_s": timeout_s}  # only worker processes are held to it
     decides = {
         "options": json.loads(json.dumps({**chosen, **limit}, sort_keys=True, default=repr)),
+        "reasoning": None if reasoning is None else list(reasoning),
         "libraries": {library: version(library) for library in judge.libraries},
         "python": platform.python_version(),
         "code": code_digest(sources_of(judge)),

@@ -23,6 +23,7 @@ from restem.rewards.code import CodeJudge
 from restem.rewards.exact import ExactJudge
 from restem.rewards.math import MathJudge
 from restem.rewards.pool import WorkerPool
+from restem.rewards.reasoning import USUAL, checked_reasoning
 from restem.rewards.reasoning_gym import ReasoningGymJudge
 from restem.rewards.scoring import SingleReward, version_of
 from restem.rewards.verdicts import Answer, Doubtful, Gold, Verdict, correct, refused
@@ -48,13 +49,15 @@ def load_second(name: str, *, timeout_s: float, workers: int, **options: Any) ->
         workers: As of the reward.
         options: As of the reward.
     """
+    reasoning = checked_reasoning(options.pop("reasoning", USUAL._asdict()))
     given = {"of": name, **options, **({"timeout_s": timeout_s} if name == "code" else {})}
     verifier = SecondVerifier(**given)
     path = f"{SecondVerifier.__module__}:{SecondVerifier.__name__}"
     pool = WorkerPool(
         path, given, timeout_s=timeout_s, workers=workers, patience_s=verifier.patience_s, sandbox=verifier.sandbox
     )
-    return SingleReward(f"second {name}", verifier, pool, version=version_of(name, verifier, given, timeout_s))
+    version = version_of(name, verifier, given, timeout_s, reasoning=reasoning)
+    return SingleReward(f"second {name}", verifier, pool, version=version, reasoning=reasoning)
 
 
 class SecondVerifier:
@@ -66,7 +69,7 @@ class SecondVerifier:
         """Take the reward's name and its options."""
         self._kind = _KINDS[of]
         self._first: Any = self._kind.judge(**options)
-        self.libraries: tuple[str, ...] = self._first.libraries
+        self.libraries: tuple[str, ...] = (*self._first.libraries, *self._kind.libraries)
         self.memory_bytes: int | None = self._first.memory_bytes
         self.sources = (*self._first.sources, Path(__file__))
         self.sandbox = "wanted" if self._kind.sees_completion else ""
@@ -109,7 +112,7 @@ def _second_math(first: MathJudge, subject: Mapping[str, Any], completion: str) 
 
     text = str(subject.get("answer", ""))
     gold = parse(text if "$" in text or "\\boxed" in text else f"${text}$")
-    found = parse(completion.rpartition("</think>")[2])
+    found = parse(completion)
     if not gold:
         return refused("unparseable_gold", None)
     if not found:
@@ -154,10 +157,13 @@ class _Kind(NamedTuple):
     judge: type[Any]
     look: Callable[[Any, Mapping[str, Any], str], Verdict | Doubtful]
     sees_completion: bool = False  # and not only the answer that the reward found
+    libraries: tuple[str, ...] = ()  # besides the reward's own
 
 
 _KINDS = {
-    "math": _Kind(MathJudge, _second_math, sees_completion=True),
+    "math": _Kind(
+        MathJudge, _second_math, sees_completion=True, libraries=("math-verify", "latex2sympy2_extended", "sympy")
+    ),
     "code": _Kind(CodeJudge, _second_code),
     "exact": _Kind(ExactJudge, _second_exact),
     "reasoning_gym": _Kind(ReasoningGymJudge, _second_reasoning_gym),

@@ -2,12 +2,15 @@
 r"""Where the answer stands in a completion about mathematics. Slicing only: nothing here is evaluated.
 
 Tried in order: the last box (or the last run of boxes that "and", "or" or a comma joins), "answer is" and "answer:",
-GSM8K's "####" and "A:", and what stands bare: the whole text if it is short, else its last formula or number.
-What stands before the last </think> and after an end-of-turn mark does not count.
+GSM8K's "####" and "A:", and what stands bare: the whole text if it is short, else the last formula, else what the last
+sentence with a number says. What stands after an end-of-turn mark does not count. Empty boxes are none; a box that is
+not closed hides every answer before it. Where two readings are left, there is no answer.
 """
 
 import re
 
+from restem.rewards.mathematics.prose import is_denied, leading_quantity, prose_number
+from restem.rewards.mathematics.words import number_in_words
 from restem.rewards.verdicts import Answer
 
 LONGEST_ANSWER = 1000  # characters; anything longer is no answer
@@ -21,11 +24,13 @@ _HOPE = re.compile(r"I hope (?:it|this) is correct\.?\s*$")
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _BRACES = 2  # around an answer
 _BOX = re.compile(r"\\(?:boxed|fbox|beginboxed)(?![A-Za-z])\s*")
+_BARE_BOX = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])")  # what \boxed without braces may hold
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$|\\(?:quad|qquad|[,;:! ])(?![A-Za-z])|\\text\s*\{|[{}]|&|\\\\|~")
 _JOINED = re.compile(r"[\s.]*(?:[A-Za-z()]+\s+){0,4}?(?:,?\s*(?:and|or)|[,;])?\s*(?:[A-Za-z]\w{0,3}\s*=)?\s*", re.ASCII)
 _TURNED = re.compile(r"\b(?:then|so|not|wait|no|instead|but|thus|therefore|hence|actually|gives?)\b", re.IGNORECASE)
 _ANCHOR = re.compile(
-    r"(?:\banswer(?:\s+is|\s+are|\s*=)(?:\s*:)?|\banswer\s*:|答案\s*[:：是]|(?:^|\n)[^\S\n]*A:|####)[\s*]*",
+    r"(?:\b(?:answer|r[eé]ponse|respuesta|risposta|antwort|resposta)(?:\s+(?:is|are|est|es|è|é|ist)|\s*=)(?:\s*:)?"
+    r"|\b(?:answer|r[eé]ponse|respuesta|risposta|antwort|resposta)\s*\**\s*:|答案\s*[:：是]|(?:^|\n)[^\S\n]*A:|####)[\s*]*",
     re.IGNORECASE,
 )
 # No formula begins inside another, or a row of beginnings without an end would take quadratic time.
@@ -35,75 +40,77 @@ _SEGMENT = re.compile(
     re.DOTALL,
 )
 _SEGMENTS_JOINED = re.compile(r"\s*+(?:,?\s*+(?:and|or)|,|;)\s*+")
+_BESIDE = re.compile(
+    r"\b(?:when|if|where|for|since|because|with|given|from|by|at|in|than|not|or|and|to|between|whenever|least|most"
+    r"|half of|unless|mod|modulo)\s*$",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(
     r"(?<=[^\d\s])\.(?=\s|$)|(?<=\d)\.(?=\s|$)|。|,\s+(?!and\b|or\b)(?=[A-Za-z]{2,}\b(?!\s*=))"
-    r"|\s(?:because|since|which|where|when|as|so)\b|\n"
+    r"|\s\(?(?:because|since|which|where|when|as|so)\b|\s\((?:i\.e|rounded|from|using|by|see|that|the|for|after)\b|\n"
 )
 _IS = re.compile(r"\s(?:is|are|equals|is equal to|was|will be|est|ist|es)\s+(?=\S)")
+_ADVERBS = re.compile(
+    r"(?:(?:therefore|thus|then|hence|so|simply|just|indeed|clearly|exactly|precisely|approximately|about|roughly|also|now"
+    r"|still|equal to|given by|found to be|of course)\b,?\s*:?\s*)+",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _TEXT_COMMAND = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _FUNCTIONS = frozenset(
-    {
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "log",
-        "ln",
-        "exp",
-        "sqrt",
-        "pi",
-        "inf",
-        "infinity",
-        "and",
-        "or",
-        "max",
-        "min",
-        "mod",
-        "gcd",
-        "lcm",
-        "cm",
-        "km",
-        "kg",
-        "mm",
-    }
+    re.findall(r"\w+", "sin cos tan cot sec csc log ln exp sqrt pi inf infinity and or max min mod gcd lcm cm km kg mm")
 )
 _LEADING_WORDS = re.compile(r"\s*(?:[A-Za-z']{2,}\s+){2,}\S*\d")
-_SENTENCE = re.compile(r"\b(?:is|are|the|we|so|therefore|thus|hence|get|because|this)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"\b(?:is|are|the|we|so|therefore|thus|hence|get|because|this|it)\b", re.IGNORECASE)
 _CODE = re.compile(r"__\w|\w\(\s*['\"]|\)\s*\.\s*[A-Za-z_]|\blambda\b|\bimport\b|\beval\b|\bexec\b")
 _OTHER_SCRIPT = re.compile("[\u0400-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]")
-_TOKEN = re.compile(rf"[^\s{_OTHER_SCRIPT.pattern[1:-1]}]+")
-_DIGIT = re.compile(r"\d")
-_ONE_OF_SEVERAL = re.compile(
-    r"(?:\b(?:and|or|to|through|between|not|than|minus|plus|times|over)|[-+*/×÷^,;(±√<>≠])\s*$", re.IGNORECASE
-)
+_LETTER = re.compile(r"\(?([A-Z])\)?")
+_PLAIN_NUMBER = re.compile(r"\\?\$?(-?\d+(?:\.\d+)?)")
 
 
-def extract_math(text: str, *, box: str = "last", bare: str = "last") -> Answer | None:
+def extract_math(text: str, *, gold: str = "", box: str = "last", bare: str = "last") -> Answer | None:
     """Return the answer as it stands in the completion, or None.
 
     Args:
         text: The completion.
+        gold: The gold; of a letter's question the answer is a letter.
         box: "last" run of boxes, "last_alone" for the last box only, or "first".
         bare: "last" formula or number of a text without a mark, "whole" for short texts only, or "none".
     """
     text = _own_turn(text)
     hope = _HOPE.search(text)
     text = (text[: hope.start()].rstrip() if hope else text).strip(" \t\r\n*`")
-    if not text:
-        return None
     boxes = _boxes(text)
-    if boxes is not None:
-        found = _chosen_boxes(text, boxes, box) if boxes else None
-        return Answer(found.strip(), "box") if found and found.strip() else None
-    anchors = list(_ANCHOR.finditer(text))
-    for anchor in reversed(anchors):
+    if boxes is None:
+        return None
+    text = _BOX.sub("", text).strip().removesuffix("{}").strip() if not boxes and _BOX.search(text) else text
+    stated = _stated_answer(text)
+    if boxes:
+        found = _chosen_boxes(text, boxes, box).strip()
+        return _of_box_and_statement(found, stated if stated and stated[1] > boxes[-1][2] else None, gold)
+    if stated is not None:
+        return stated[0]
+    found_bare = None if bare == "none" or not text else _bare(text, whole_only=bare == "whole")
+    return None if found_bare is None else Answer(found_bare, "whole" if found_bare == text else "bare")
+
+
+def _of_box_and_statement(box: str, stated: tuple[Answer, int] | None, gold: str) -> Answer | None:
+    """Return the box, unless the text goes on to state a letter that is asked for, or another number."""
+    if stated is not None:
+        number, later = _PLAIN_NUMBER.fullmatch(box), _PLAIN_NUMBER.fullmatch(stated[0].text)
+        if number and later and number[1] != later[1]:
+            return None
+        if _LETTER.fullmatch(gold.strip()) and _LETTER.match(stated[0].text) and not _LETTER.fullmatch(box):
+            return stated[0]
+    return Answer(box, "box")
+
+
+def _stated_answer(text: str) -> tuple[Answer, int] | None:
+    """Return what the last "answer is" that something follows says, and where it stands."""
+    for anchor in reversed(list(_ANCHOR.finditer(text))):
         if found := _stated(text[anchor.end() : anchor.end() + 2 * LONGEST_ANSWER]):
-            return Answer(found, "hashes" if anchor[0].startswith("####") else "answer is")
-    found = None if bare == "none" else _bare(text, whole_only=bare == "whole")
-    return None if found is None else Answer(found, "whole" if found == text else "bare")
+            return Answer(found, "hashes" if anchor[0].startswith("####") else "answer is"), anchor.start()
+    return None
 
 
 def extract_gold(gold: str) -> str:
@@ -118,14 +125,13 @@ def extract_gold(gold: str) -> str:
 
 
 def _own_turn(text: str) -> str:
-    text = text.rpartition("</think>")[2]
     end = _TURN_END.search(text.strip())
     return text.strip()[: end.start()] if end and end.start() else text
 
 
 def _boxes(text: str) -> list[tuple[str, int, int]] | None:
-    r"""Return (content, start, end) of every \boxed, in order; None if there is no box at all."""
-    found, end = [], 0
+    r"""Return (content, start, end) of every \boxed that holds something, in order; None if the last one has no end."""
+    found, end, is_open = [], 0, False
     marks = list(_BOX.finditer(text))
     closings = _closings(text) if marks else {}
     for mark in marks:
@@ -134,12 +140,13 @@ def _boxes(text: str) -> list[tuple[str, int, int]] | None:
         start = mark.end()
         if text[start : start + 1] == "{":
             end = closings.get(start, 0)
-            if end:
-                found.append((text[start + 1 : end - 1].strip(), mark.start(), end))
-        elif token := re.match(r"-?[\w.]+", text[start : start + 40]):
-            end = start + token.end()
+            is_open = not end
+            if content := text[start + 1 : end - 1].strip() if end else "":
+                found.append((content, mark.start(), end))
+        elif token := _BARE_BOX.match(text[start : start + 40]):
+            end, is_open = start + token.end(), False
             found.append((token[0], mark.start(), end))
-    return found if marks else None
+    return None if is_open else found
 
 
 def _closings(text: str) -> dict[int, int]:
@@ -154,7 +161,7 @@ def _closings(text: str) -> dict[int, int]:
     return closed
 
 
-def _chosen_boxes(text: str, boxes: list[tuple[str, int, int]], box: str) -> str | None:
+def _chosen_boxes(text: str, boxes: list[tuple[str, int, int]], box: str) -> str:
     if box == "first":
         return boxes[0][0]
     if box == "last_alone":
@@ -177,19 +184,22 @@ def _is_joint(between: str) -> bool:
 def _stated(rest: str) -> str | None:
     """Return the answer at the beginning of what follows "answer is"."""
     rest = rest.lstrip(" \t\n:*")
+    if adverbs := _ADVERBS.match(rest):
+        rest = rest[adverbs.end() :]
     first = _SEGMENT.match(rest)
     if first:
         return _run_of_segments(rest, first)
     clause = _CLAUSE.split(rest, maxsplit=1)[0].strip()
     inside = list(_SEGMENT.finditer(rest[: len(clause) + 200].split("\n")[0]))
     statement = list(_IS.finditer(clause))
-    if _OTHER_SCRIPT.search(clause) and (number := _last_number(clause, 0)):
+    if _OTHER_SCRIPT.search(clause) and (number := prose_number(clause)):
         return number
     if statement:
         clause = clause[statement[-1].end() :]
     elif inside and _is_prose(clause):
         return _content(inside[-1])
-    return clause.strip(" *`_\"'").rstrip(".").strip() or None
+    clause = clause.strip(" *`_\"'").rstrip(".").strip()
+    return leading_quantity(clause) or clause or None
 
 
 def _run_of_segments(text: str, first: re.Match[str]) -> str:
@@ -216,36 +226,22 @@ def _bare(text: str, *, whole_only: bool) -> str | None:
     if _CODE.search(text):
         return text[: LONGEST_ANSWER + 1]  # a program is taken at its word: it is not a number
     segments = list(_SEGMENT.finditer(text))
-    if not segments and len(text) <= _LONGEST_BARE and not _is_prose(text):
-        return text
-    if whole_only:
+    if not segments and len(text) <= _LONGEST_BARE and (not _is_prose(text) or number_in_words(text) is not None):
+        return _ADVERBS.sub("", text, count=1) if _ADVERBS.match(text) else text
+    if whole_only or is_denied(text):
         return None
-    number = _last_number(text, segments[-1].end() if segments else 0)
-    if number is not None:
-        return number or None
+    after = segments[-1].end() if segments else 0
+    if any(character.isdigit() for character in text[after:]):
+        return prose_number(text, after=after)
     return _last_run(text, segments) if segments else None
 
 
-def _last_run(text: str, segments: list[re.Match[str]]) -> str:
-    """Return the last formula, with those before it that "and", "or" or a comma joins to it."""
-    run = [_content(segments[-1])]
+def _last_run(text: str, segments: list[re.Match[str]]) -> str | None:
+    """Return the last formula, with those before it that "and", "or" or a comma joins to it; None if it is an aside."""
+    run, first = [_content(segments[-1])], segments[-1]
     for earlier, later in zip(reversed(segments[:-1]), reversed(segments), strict=False):
         if not _SEGMENTS_JOINED.fullmatch(text[earlier.end() : later.start()]):
             break
         run.insert(0, _content(earlier))
-    return ", ".join(run)
-
-
-def _last_number(text: str, start: int) -> str | None:
-    """Return the last number in prose after `start`; "" if it is one of several; None if there is none."""
-    token = None
-    for one in _TOKEN.finditer(text, start):
-        token = one if _DIGIT.search(one[0]) else token
-    if token is None:
-        return None
-    if _ONE_OF_SEVERAL.search(text[max(start, token.start() - 12) : token.start()]):
-        return ""
-    number = token[0].strip("*_`\"'").rstrip(".,;:!?*").removesuffix("$")
-    left, right = number.count("("), number.count(")")
-    number = number.removesuffix(")") if right > left else number.removeprefix("(") if left > right else number
-    return number.rpartition("=")[2]
+        first = earlier
+    return None if _BESIDE.search(text[max(0, first.start() - 40) : first.start()]) else ", ".join(run)
