@@ -87,6 +87,7 @@ class SecondVerifier:
     def prepare(self) -> None:
         """Import what the reward needs, and so what this needs."""
         self._first.prepare()
+        self._kind.prepare()
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer that the reward finds; or the completion, where its extraction is in question too."""
@@ -105,6 +106,16 @@ class SecondVerifier:
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return None."""
         return None
+
+
+def _prepare_math() -> None:
+    """Import math-verify and parse once: its grammar builds its tables on first use."""
+    import logging
+
+    from math_verify import parse
+
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    parse("$x+1$")
 
 
 def _second_math(first: MathJudge, subject: Mapping[str, Any], completion: str) -> Verdict:
@@ -158,11 +169,16 @@ class _Kind(NamedTuple):
     look: Callable[[Any, Mapping[str, Any], str], Verdict | Doubtful]
     sees_completion: bool = False  # and not only the answer that the reward found
     libraries: tuple[str, ...] = ()  # besides the reward's own
+    prepare: Callable[[], None] = lambda: None  # imports them
 
 
 _KINDS = {
     "math": _Kind(
-        MathJudge, _second_math, sees_completion=True, libraries=("math-verify", "latex2sympy2_extended", "sympy")
+        MathJudge,
+        _second_math,
+        sees_completion=True,
+        libraries=("math-verify", "latex2sympy2_extended", "sympy"),
+        prepare=_prepare_math,
     ),
     "code": _Kind(CodeJudge, _second_code),
     "exact": _Kind(ExactJudge, _second_exact),
