@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 from typing import Any
 
 import pytest
@@ -48,6 +49,28 @@ def reason(gold: str, completion: str, **options: Any) -> str:
 )
 def test_verdict(gold: str, completion: str, options: dict[str, Any], expected: str) -> None:
     assert reason(gold, completion, **options) == expected
+
+
+RIGHT = [
+    "D", "(D)", "d", "D.", "D)", "**D**", "**Answer: D**", r"Answer: \boxed{D}", "The answer is D because a train moves.",
+    "answer is: D", "(D) 12 km", "D. 12 km", r"The answer is \textbf{(D)}", "A train leaves. The answer is D.", "Answer: option D",
+    "The answer is (D), not (A).", r"so \boxed{\text{D}}", "D: 12", "The answer is D since A is wrong", "The answer is A. No: the answer is D",
+]  # fmt: skip
+WRONG = [
+    "A", "(A) 12 km", "A train leaves with D.", "D or A", "D and A", "(A) or (D)", "The answer is A or D", "Dogs", "The answer is Dogs",
+    "I think D", "DA", "D A", "(A) 1 (D) 2", "(D) 1 (A) 2", "The answer is not D", "12 km", r"\boxed{A} (D)", "(D)/(A)", "Answer: A, D",
+    "The answer is D. No: the answer is A", "a D", "The answer is A because D is wrong",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("extract", ["whole", "answer_is,whole"])
+def test_a_choice_is_found_where_a_careful_reader_finds_one(extract: str) -> None:
+    assert [text for text in RIGHT if reason("D", text, kind="choice", extract=extract) != "correct"] == []
+
+
+@pytest.mark.parametrize("extract", ["whole", "answer_is,whole", "last_line"])
+def test_a_letter_that_is_a_word_or_one_of_several_is_no_choice(extract: str) -> None:
+    assert [text for text in WRONG if reason("D", text, kind="choice", extract=extract) == "correct"] == []
 
 
 def test_the_gold_may_choose_its_kind() -> None:

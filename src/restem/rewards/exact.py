@@ -3,7 +3,8 @@
 Options (gold may override `kind` for its question: {"answer": "B", "kind": "choice"}):
 
 - kind: "string" (default) compares text with runs of space made one; "number" compares exact values; "regex" takes the
-  gold as a pattern that must match the whole answer; "choice" compares the letters of a multiple choice.
+  gold as a pattern that must match the whole answer; "choice" compares the letters of a multiple choice: what a text
+  is, begins with, boxes or states as its answer, where that is one letter and no word.
 - extract: where the answer stands, "whole" by default; several, as "tag,answer_is,whole", are tried in order.
 - case: "fold" (default) or "keep"; of strings and patterns. Letters of choices are always folded.
 - tolerance: largest difference of numbers that are equal, 0 by default: 0.1 and 1/10 are equal, 0.33 and 1/3 are not.
@@ -15,12 +16,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from restem.rewards.choices import letter_of
 from restem.rewards.extraction import checked_ways, extract
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _KINDS = ("string", "number", "regex", "choice")
 _NUMBER = re.compile(r"([-+]?)\$?((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)(?:[eE]([-+]?\d{1,4}))?(?:\s*/\s*(\d+))?\s*%?")
-_CHOICE = re.compile(r"\(?([A-Za-z])(?:[).:]\s*.*|\s*)", re.DOTALL)
 _LONGEST_NUMBER = 4000  # characters; Python refuses to read integers beyond 4,300 digits
 
 
@@ -30,7 +31,7 @@ class ExactJudge:
     libraries: tuple[str, ...] = ()
     memory_bytes: int | None = 4 << 30
     sees_question = False
-    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction"))
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction", "choices"))
 
     def __init__(
         self, *, kind: str = "string", extract: str = "whole", case: str = "fold", tolerance: float = 0.0
@@ -52,7 +53,10 @@ class ExactJudge:
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer where `extract` finds it."""
-        return extract(completion, self._ways)
+        found = extract(completion, self._ways)
+        if found is None or gold.get("kind", self.kind) != "choice":
+            return found
+        return Answer(letter_of(found.text) or found.text, found.found_by)
 
     def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict:
         """Return whether the answer equals the gold."""
@@ -91,12 +95,12 @@ class ExactJudge:
         return "correct" if pattern.fullmatch(answer) else "wrong"
 
     def _choice(self, expected: str, answer: str) -> str:
-        expected_letter, letter = _CHOICE.fullmatch(expected), _CHOICE.fullmatch(answer)
+        expected_letter, letter = letter_of(expected), letter_of(answer)
         if expected_letter is None:
             return "unparseable_gold"
         if letter is None:
             return "unparseable_answer"
-        return "correct" if expected_letter[1].upper() == letter[1].upper() else "wrong"
+        return "correct" if expected_letter == letter else "wrong"
 
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the gold answer in the asked form; None for patterns, of which no match is known."""
@@ -112,8 +116,7 @@ class ExactJudge:
             value = read_number(answer)
             answer = "not a number" if value is None else str(value + 1 + self.tolerance)
         elif kind == "choice":
-            match = _CHOICE.fullmatch(answer)
-            answer = "B" if match and match[1].upper() == "A" else "A"
+            answer = "B" if letter_of(answer) == "A" else "A"
         else:
             answer = f"not {answer}"
         return _in_form(self._ways[0], answer)

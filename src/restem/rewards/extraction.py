@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from restem.rewards.verdicts import Answer
 
-_ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*:|\s+is\s*:)\s*", re.IGNORECASE)
+_ANSWER_IS = re.compile(r"\banswer(?:\s+is(?:\s*:)?|\s*:)\s*", re.IGNORECASE)
 _WRAPPERS = ("**", "__", "`", '"', "'", "$")  # Markdown, quotes and dollars around an answer
 
 
@@ -71,6 +71,9 @@ def _trimmed(text: str | None) -> str | None:
     if text is None:
         return None
     text = text.rstrip().removesuffix(".")
+    for mark in ("**", "__"):  # of **Answer: D**, what stands before the answer is gone
+        if text.endswith(mark) and text.count(mark) == 1:
+            text = text.removesuffix(mark).rstrip().removesuffix(".")
     for wrapper in _WRAPPERS:
         if len(text) > 2 * len(wrapper) and text.startswith(wrapper) and text.endswith(wrapper):
             text = text[len(wrapper) : -len(wrapper)]
