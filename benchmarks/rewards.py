@@ -30,6 +30,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from scorers import measure_reasoning_gym
+
 from restem.rewards import load_reward
 
 _GOLDS = [
@@ -267,7 +269,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=["math", "code", "endless"], help="leave the others out")
+    parser.add_argument("--only", choices=["math", "code", "reasoning_gym", "endless"], help="leave the others out")
     parser.add_argument("--endless", type=int, default=0, metavar="N", help="judge N endless programs, too")
     parser.add_argument("--endless-timeout-s", type=float, default=1.0, help="their limit")
     arguments = parser.parse_args()
@@ -288,6 +290,8 @@ def main() -> None:
             itself = measure_code(human_eval, arguments.repeats)
             ratios["human_eval_itself"] = itself["ratio"]
             figures |= {f"human_eval_itself_{name}": itself[name] for name in ("ours_per_s", "harness_per_s")}
+    if arguments.only in {None, "reasoning_gym"}:
+        figures |= measure_reasoning_gym(arguments.questions, arguments.repeats)
     if arguments.endless:
         figures |= measure_endless(arguments.endless, arguments.endless_timeout_s)
     result = {

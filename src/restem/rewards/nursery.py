@@ -1,6 +1,7 @@
 """The process that forks judges, and each judge, as the pool sees them."""
 
 import json
+import os
 import pickle
 import socket
 import struct
@@ -79,7 +80,7 @@ class Nursery:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the caller, whose end ends the nursery
-                env=_ENVIRONMENT if is_confined else None,
+                env=_confined_environment() if is_confined else None,
             )
         self.close = weakref.finalize(self, _end_nursery, self._control, process)  # also at exit
         self._control.settimeout(_START_LIMIT_S)
@@ -141,13 +142,18 @@ _BOOT = (
     "from restem.rewards.worker import main; main(socket.socket(fileno=int(sys.argv[1])))"
 )
 
+# Where libraries look for their settings and caches while they are imported; nothing else of ours is handed on.
+_FOLDERS = ("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "LD_LIBRARY_PATH")
 # Libraries of numbers start a thread per processor, and a process with threads cannot enter a sandbox.
 _ENVIRONMENT = {
     "PATH": "/usr/bin",
-    "HOME": "/",
     "LANG": "C.UTF-8",
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
+
+
+def _confined_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _FOLDERS if name in os.environ} | _ENVIRONMENT
 
 
 def _end_nursery(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:

@@ -107,7 +107,7 @@ def _uses_of(scorer: Callable[..., Any]) -> "Iterator[_Use]":
 
 def _is_harmless(name: str, value: Any, is_global: bool) -> bool:
     """Return whether what a scorer names is of use for nothing but looking at text and numbers."""
-    if isinstance(value, str | int | float | tuple | frozenset | dict | list | re.Pattern) or _is_data(value):
+    if isinstance(value, str | int | float | tuple | frozenset | set | dict | list | re.Pattern) or _is_data(value):
         return True
     if isinstance(value, ModuleType):
         return value.__name__ in _MODULES or _is_own(value.__name__)
