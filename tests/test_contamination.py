@@ -1,4 +1,6 @@
 import random
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -106,3 +108,22 @@ def test_nothing_measured_gives_an_empty_list_with_columns() -> None:
 
     assert len(found) == 0
     assert "same_as" in found.columns
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda words: unicodedata.normalize("NFD", words),
+        lambda words: words.replace("e", "e\u200b"),
+        lambda words: words.replace(" ", "\u00a0").replace("o", "\uff4f"),
+        lambda words: words.replace("r", "r\u00ad") + "\ufeff",
+        lambda words: words.upper(),
+    ],
+)
+def test_same_question_in_another_encoding_is_found(change: Callable[[str], str]) -> None:
+    accented = text(1).replace("word", "wörde straße ")
+    table = questions(train=[text(0), accented, text(2)], validation=[change(accented)], test=[text(3)])
+
+    _, found = separated(table)
+
+    assert found[["question_id", "similarity"]].to_numpy().tolist() == [["train1", 1.0]]

@@ -1,7 +1,8 @@
 """Training questions that are evaluated too: found, listed, and by default not trained on.
 
-Texts are compared as sets of 5-grams of words, numbers and symbols, without case and punctuation. MinHash finds the
-pairs that may be alike, and their exact Jaccard similarity decides, so that a result does not hang on a hash.
+Texts are compared as sets of 5-grams of words, numbers and symbols, without case, punctuation, ways of encoding, and
+what nobody can see. MinHash finds the pairs that may be alike, and their exact Jaccard similarity decides, so that a
+result does not hang on a hash.
 
 Source: Broder 1997, On the resemblance and containment of documents, https://doi.org/10.1109/SEQUEN.1997.666900;
 5-grams as in Lee et al. 2022, https://arxiv.org/abs/2107.06499, whose threshold for documents is 0.8; for questions,
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
+from restem.questions.likeness import same_text
 from restem.tables import Table
 
 COLUMNS = ["question_id", "split", "same_as", "same_as_split", "similarity", "text", "same_as_text"]
@@ -81,7 +83,7 @@ def near_duplicates(questions: Table, *, similarity: float) -> Table:
 
 def grams(text: str) -> frozenset[str]:
     """Return the 5-grams of a text, or the whole of it if it is shorter."""
-    words = _WORD.findall(text.lower())
+    words = _WORD.findall(same_text(text).casefold())
     last = max(len(words) - _N, 0)
     return frozenset(" ".join(words[start : start + _N]) for start in range(last + 1))
 

@@ -15,6 +15,8 @@ from restem.fingerprints import fingerprint
 from restem.importing import import_function
 from restem.parameters import QuestionsParameters
 from restem.questions.exemplars import read_exemplars
+from restem.questions.likeness import same_text
+from restem.questions.reading import PLACE, as_text
 from restem.schemas import SPLITS
 from restem.tables import Table
 
@@ -54,11 +56,11 @@ def load_questions(parameters: QuestionsParameters, *, limit: int | None = None)
     import pandas as pd
 
     given = [*_own_rows(parameters), *_transfer_rows(parameters)]
-    rows = [_row(number, row, source=parameters.source) for number, row in enumerate(given)]
+    rows = [_row(number, row, source=parameters.source) for number, row in enumerate(given, start=1)]
     if limit is not None:
         rows = _first(rows, limit)
     _check_splits(rows)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).drop(columns=PLACE)
 
 
 def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
@@ -149,45 +151,67 @@ def check_source(name: str, *, parameter: str = "questions.source") -> Source:
 
 
 def _row(number: int, given: Mapping[str, Any], *, source: str) -> dict[str, str]:
+    place = given.get(PLACE, f"question {number}")
     text, gold, split = given.get("text"), given.get("gold"), given.get("split")
     if not isinstance(text, str) or not text.strip():
-        raise QuestionsError(f"question {number} has no text")
+        raise QuestionsError(f"{place} has no text")
     if not isinstance(gold, Mapping) or not gold:
-        raise QuestionsError(
-            f'question {number} needs a gold like {{"answer": "42"}} or {{"tests": "..."}}, got {gold!r}'
-        )
+        raise QuestionsError(f'{place} needs a gold like {{"answer": "42"}} or {{"tests": "..."}}, got {gold!r}')
     if split not in SPLITS:
-        raise QuestionsError(f"question {number}: split must be one of {', '.join(SPLITS)}, got {split!r}")
-    gold_text = json.dumps(gold, sort_keys=True, ensure_ascii=False, default=str)
-    return {
-        "question_id": str(given.get("question_id") or fingerprint([text, gold_text])),
-        "text": text,
-        "gold": gold_text,
-        "reward": str(given.get("reward") or "exact"),
-        "level": str(given.get("level") or ""),
-        "source": str(given.get("source") or source),
-        "split": str(split),
-        "licence": str(given.get("licence") or ""),
+        raise QuestionsError(f"{place}: split must be one of {', '.join(SPLITS)}, got {split!r}")
+    gold_text = json.dumps(gold, sort_keys=True, ensure_ascii=False, default=_as_json)
+    otherwise = {
+        "question_id": fingerprint([text, gold_text]),
+        "reward": "exact",
+        "level": "",
+        "source": source,
+        "licence": "",
     }
+    said = {name: _either(given.get(name), instead) for name, instead in otherwise.items()}
+    return {**said, "text": text, "gold": gold_text, "split": split, PLACE: place}
+
+
+def _either(value: Any, instead: str) -> str:
+    """Return a value as text; a level of 0 is one, an empty text is none."""
+    text = as_text(value)
+    return text if text else instead
+
+
+def _as_json(value: Any) -> Any:
+    """Return what JSON has no word for as the text of it: dates, decimals, numbers of numpy."""
+    return value.item() if hasattr(value, "item") else as_text(value)
 
 
 def _check_splits(rows: list[dict[str, str]]) -> None:
     if not rows:
         raise QuestionsError("the source of questions gave none")
-    split_of: dict[str, str] = {}
+    seen: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["split"] not in _MEASURED:
             continue
-        text = " ".join(row["text"].split())
-        other = split_of.setdefault(text, row["split"])
-        if other != row["split"]:
+        first = seen.setdefault(same_text(row["text"]), row)
+        if first["split"] != row["split"]:
             raise QuestionsError(
-                f"the {other} and {row['split']} splits share a question: {row['text'][:80]!r}; "
-                "questions are chosen and reported by different ones"
+                f"the {first['split']} and {row['split']} splits share a question ({first[PLACE]}; {row[PLACE]}): "
+                f"{row['text'][:80]!r}. The policy is chosen by validation questions and reported by the others, so "
+                "none may be in both: leave one of them out"
             )
-    repeated = [name for name, count in Counter(row["question_id"] for row in rows).items() if count > 1]
-    if repeated:
-        raise QuestionsError(f"{len(repeated)} question_id values are not unique: {', '.join(repeated[:_MAX_NAMED])}")
+    _check_ids(rows)
     missing = {"train", "test"} - {row["split"] for row in rows}
     if missing:
         raise QuestionsError(f"no question has split {' or '.join(sorted(missing))}")
+
+
+def _check_ids(rows: list[dict[str, str]]) -> None:
+    """Raise if a question is there twice, or two questions have one name."""
+    places: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        places.setdefault(row["question_id"], []).append(row)
+    repeated = [of_id for of_id in places.values() if len(of_id) > 1]
+    if not repeated:
+        return
+    shown = "; ".join(" and ".join(row[PLACE] for row in of_id) for of_id in repeated[:_MAX_NAMED])
+    if all(row["text"] == of_id[0]["text"] for of_id in repeated for row in of_id):
+        raise QuestionsError(f"{len(repeated)} questions are there more than once: {shown}; keep one of each")
+    named = ", ".join(of_id[0]["question_id"] for of_id in repeated[:_MAX_NAMED])
+    raise QuestionsError(f"{len(repeated)} question_id values are not unique: {named} ({shown})")

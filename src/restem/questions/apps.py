@@ -20,7 +20,8 @@ from typing import Any
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Row, read
+from restem.questions.public import HubSet, Layout, Row, read
+from restem.questions.reading import Record, Written
 
 LEVELS = ("introductory", "interview", "competition")
 # The authors' evaluation puts such lines before every program (and numpy, which ours does not promise): solutions
@@ -98,7 +99,7 @@ def _row(record: Record, split: str) -> Row | None:
 
 def _parsed(value: Any) -> Any:
     """Return what is JSON inside JSON on the hub and in the release, and plain in other copies."""
-    return json.loads(value) if isinstance(value, str) and value.strip() else value
+    return json.loads(value, parse_float=Written) if isinstance(value, str) and value.strip() else value
 
 
 def _scripts(tests: Record) -> Record:

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import FILE, HubSet, Layout, Record, Row, read
+from restem.questions.public import FILE, HubSet, Layout, Row, read
+from restem.questions.reading import Record
 
 TASKS = (
     "boolean_expressions",

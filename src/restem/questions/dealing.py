@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from restem.errors import QuestionsError
 from restem.fingerprints import question_seed
 from restem.parameters import QuestionsParameters
+from restem.questions.likeness import same_text
 from restem.questions.public import Row
 
 
@@ -46,7 +47,7 @@ def _pools(rows: Iterable[Row], seed: int) -> dict[str, list[Row]]:
     """Return the rows by split, shuffled, no text twice in a split."""
     pools: dict[str, dict[str, Row]] = {}
     for row in rows:
-        pools.setdefault(row["split"], {}).setdefault(" ".join(row["text"].split()), row)
+        pools.setdefault(row["split"], {}).setdefault(same_text(row["text"]), row)
     return {
         split: [pool[text] for text in sorted(pool, key=lambda text: question_seed(seed, "deal", text))]
         for split, pool in pools.items()

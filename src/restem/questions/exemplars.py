@@ -8,7 +8,8 @@ from pathlib import Path
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.questions.public import FILE, Record, Row, read_file
+from restem.questions.public import FILE, Row, read_file
+from restem.questions.reading import PLACE, Record, as_text
 
 EXEMPLARS_FILE = "exemplars file"  # their source
 _TEXT = ("text", "question", "problem", "input")
@@ -31,7 +32,7 @@ def read_exemplars(parameters: QuestionsParameters) -> Iterator[Row]:
     for record in records[: parameters.n_exemplars]:
         text, solution = _first_of(record, _TEXT), _first_of(record, _SOLUTION)
         if text is None or solution is None:
-            found = ", ".join(column for column in record if column != FILE)
+            found = ", ".join(column for column in record if column not in {FILE, PLACE})
             raise QuestionsError(
                 f"questions.exemplars: looked for a column {' or '.join(_TEXT)} and a column {' or '.join(_SOLUTION)} "
                 f"in {parameters.exemplars}; found {found}"
@@ -41,4 +42,5 @@ def read_exemplars(parameters: QuestionsParameters) -> Iterator[Row]:
 
 
 def _first_of(record: Record, columns: tuple[str, ...]) -> str | None:
-    return next((str(record[column]).strip() for column in columns if record.get(column)), None)
+    texts = (as_text(record.get(column)) for column in columns)
+    return next((text.strip() for text in texts if text and text.strip()), None)

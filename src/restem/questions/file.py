@@ -1,22 +1,22 @@
-"""Questions of one's own: a JSONL (or .jsonl.gz), CSV or Parquet file with the columns of `questions`.
+"""Questions of one's own: a JSONL, JSON, CSV (these also as .gz) or Parquet file with the columns of `questions`.
 
 Options: `path`, and `reward` for rows that name none. Columns `text`, `gold` and `split` are needed. `gold` is
-a JSON object, or a bare answer.
+a JSON object, or a bare answer. Everything is read as it is written: a gold 5 stays 5 beside a 5.50, and NA is a text.
 """
 
-import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.tables import Table
+from restem.questions.reading import PLACE, Record, as_text, read_json_text, read_records
+
+logger = logging.getLogger(__name__)
 
 _NEEDED = ("text", "gold", "split")
-# Nothing is converted: "007" must stay what the file says.
-_AS_WRITTEN: dict[str, dict[str, Any]] = {"read_json": {"lines": True, "dtype": False}, "read_csv": {"dtype": str}}
-_READERS = {".jsonl": "read_json", ".json": "read_json", ".csv": "read_csv", ".parquet": "read_parquet"}
+_READ = (*_NEEDED, "question_id", "reward", "level", "source", "licence", PLACE)
 
 
 def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
@@ -30,45 +30,36 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
     if options:
         raise QuestionsError(f"questions.options.{next(iter(options))} is not an option of questions.source=file")
     if not path:
-        raise QuestionsError("questions.options.path must name a .jsonl, .csv or .parquet file")
-    frame = _read(Path(path))
-    missing = [column for column in _NEEDED if column not in frame.columns]
+        raise QuestionsError("questions.options.path must name a .jsonl, .json, .csv or .parquet file")
+    file = Path(path).expanduser()
+    records = read_records(file)
+    _check_columns(file, records)
+    for record in records:
+        given = {name: as_text(value) for name, value in record.items() if name in _READ and name != "gold"}
+        given = {name: text for name, text in given.items() if text is not None}
+        place = f"{file.name}, {record[PLACE]}"
+        yield {"reward": reward, "source": file.name, **given, PLACE: place, "gold": _gold(place, record.get("gold"))}
+
+
+def _check_columns(file: Path, records: list[Record]) -> None:
+    found = dict.fromkeys(str(name) for record in records for name in record if name != PLACE)
+    missing = [name for name in _NEEDED if name not in found]
     if missing:
-        raise QuestionsError(f"{path} lacks column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    for number, row in enumerate(frame.to_dict("records")):
-        given = {str(column): None if _is_missing(value) else value for column, value in row.items()}
-        yield {"reward": reward, "source": Path(path).name, **given, "gold": _gold(path, number, given["gold"])}
+        raise QuestionsError(f"{file} lacks column {', '.join(missing)}; it has {', '.join(found)}")
+    unread = [name for name in found if name not in _READ]
+    if unread:
+        logger.warning("%s: nothing reads column %s", file.name, ", ".join(unread))
 
 
-def _read(path: Path) -> Table:
-    import pandas as pd
-
-    suffix = path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
-    reader = _READERS.get(suffix)
-    if reader is None:
-        raise QuestionsError(f"questions.options.path must end in .jsonl, .jsonl.gz, .csv or .parquet, got {path}")
-    if not path.is_file():
-        raise QuestionsError(f"questions.options.path: there is no file {path.absolute()}")
-    try:
-        frame: Table = getattr(pd, reader)(path, **_AS_WRITTEN.get(reader, {}))
-    except (ValueError, OSError) as error:
-        raise QuestionsError(f"{path} cannot be read as {suffix}: {error}") from error
-    if frame.empty:
-        raise QuestionsError(f"{path} holds no questions")
-    return frame
-
-
-def _gold(path: str, number: int, value: Any) -> Any:
-    if isinstance(value, dict) or value is None:
-        return value
-    text = str(value).strip()
-    if not text.startswith("{"):
-        return {"answer": text} if text else None
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise QuestionsError(f"{path}, question {number}: gold is not valid JSON: {error}") from error
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is not itself
+def _gold(place: str, value: Any) -> Any:
+    """Return the gold as a dict, with its answer in the characters of the file; None if there is none."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = read_json_text(value)
+        except ValueError as error:
+            raise QuestionsError(f"{place}: gold is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        text = as_text(value)
+        return {"answer": text} if text and text.strip() else None
+    gold = {name: part for name, part in value.items() if part is not None}  # Parquet gives every row every key
+    return gold | {name: as_text(gold[name]) for name in ("answer", "solution") if name in gold}

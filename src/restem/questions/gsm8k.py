@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Row, read
+from restem.questions.public import HubSet, Layout, Row, read
+from restem.questions.reading import Record
 
 LAYOUT = Layout("gsm8k", ("question", "answer"), HubSet("openai/gsm8k", configurations=("main",)))
 _MARK = re.compile(r"<<[^<>]*>>")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Row, read
+from restem.questions.public import HubSet, Layout, Row, read
+from restem.questions.reading import Record
 
 LAYOUT = Layout(
     "humaneval",

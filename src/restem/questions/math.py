@@ -18,7 +18,8 @@ from typing import Any
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Records, Row, read
+from restem.questions.public import HubSet, Layout, Records, Row, read
+from restem.questions.reading import Record, as_text
 
 SUBJECTS = (
     "algebra",
@@ -103,13 +104,13 @@ def _plain(value: Any) -> str:
 
 
 def _row(record: Record, split: str) -> Row | None:
-    answer = record.get("answer") or last_box(str(record["solution"]))
+    answer = as_text(record.get("answer")) or last_box(str(record["solution"]))
     if answer is None:
         return None
     subject = _plain(record.get("type") or record.get("subject") or "")
     return {
         "text": str(record["problem"]).strip(),
-        "gold": {"answer": str(answer), "solution": str(record["solution"]).strip()},
+        "gold": {"answer": answer, "solution": str(record["solution"]).strip()},
         "reward": "math",
         "level": f"level {_plain(record.get('level', ''))}",
         "source": f"math/{subject}" if subject else "math",

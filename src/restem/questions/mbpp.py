@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Row, read
+from restem.questions.public import HubSet, Layout, Row, read
+from restem.questions.reading import Record
 
 _HUB_SPLITS = ("train", "validation", "test", "prompt")
 LAYOUT = Layout(

@@ -7,24 +7,19 @@ Options that all of them take:
 - hub: true to download the set with `datasets`, or the id of another repository in the same layout. A path wins.
 """
 
-import csv
-import gzip
-import io
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
+from restem.questions.reading import PLACE, SUFFIXES, Record, read_records, suffix_of
 
-Record = dict[str, Any]  # as published
 Row = dict[str, Any]  # as restem.questions wants it
 Records = dict[str, list[Record]]  # by the split that the set gives them; "" if it gives none
 
 FILE = "restem_file"  # the column that says which file a record came from, without its suffixes
 _SPLITS = ("train", "validation", "test")
-_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
 class HubSet(NamedTuple):
@@ -78,18 +73,7 @@ def read_file(path: Path) -> list[Record]:
     Raises:
         QuestionsError: If it is missing, empty or cannot be read.
     """
-    if not path.is_file():
-        raise QuestionsError(f"questions.options.path: there is no file {path.absolute()}")
-    suffix = _suffix(path)
-    reader = _READERS.get(suffix)
-    if reader is None:
-        raise QuestionsError(f"{path} cannot be read: its name must end in {', '.join(_SUFFIXES)} or one of them + .gz")
-    try:
-        records = reader(path)
-    except (ValueError, OSError, EOFError) as error:
-        raise QuestionsError(f"{path} cannot be read as {suffix}: {error}") from error
-    if not records:
-        raise QuestionsError(f"{path} holds no questions")
+    records = read_records(path)
     return [{**record, FILE: path.name.split(".")[0]} for record in records]
 
 
@@ -133,60 +117,7 @@ def _read_folder(folder: Path, layout: Layout) -> Records:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(file for file in folder.glob(pattern) if file.is_file() and _suffix(file) in _READERS)
-
-
-def _suffix(path: Path) -> str:
-    return path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
-
-
-def _content(path: Path) -> str:
-    raw = path.read_bytes()
-    return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-
-
-def _read_jsonl(path: Path) -> list[Record]:
-    lines = io.StringIO(_content(path))  # which ends lines at line feeds only
-    return [_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _record(line: str, number: int) -> Record:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number}: {error}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"line {number} is no JSON object")
-    return record
-
-
-def _read_json(path: Path) -> list[Record]:
-    """Return a list of objects, the list that an object holds under "examples", or one object."""
-    content = json.loads(_content(path))
-    if isinstance(content, dict):
-        content = content["examples"] if isinstance(content.get("examples"), list) else [content]
-    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
-        raise ValueError("it is no list of objects")
-    return content
-
-
-def _read_csv(path: Path) -> list[Record]:
-    return list(csv.DictReader(io.StringIO(_content(path), newline="")))
-
-
-def _read_parquet(path: Path) -> list[Record]:
-    import pyarrow.parquet as pq
-
-    records: list[Record] = pq.read_table(path).to_pylist()
-    return records
-
-
-_READERS: dict[str, Callable[[Path], list[Record]]] = {
-    ".jsonl": _read_jsonl,
-    ".json": _read_json,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}
+    return sorted(file for file in folder.glob(pattern) if file.is_file() and suffix_of(file) in SUFFIXES)
 
 
 def check_columns(records: list[Record], layout: Layout, *, where: str) -> None:
@@ -203,7 +134,7 @@ def check_columns(records: list[Record], layout: Layout, *, where: str) -> None:
                 "give a split that has it"
             )
         if any(column not in record for column in layout.columns):
-            found = ", ".join(column for column in record if column != FILE)
+            found = ", ".join(column for column in record if column not in {FILE, PLACE})
             raise QuestionsError(
                 f"{where} is not in the layout of {layout.name}: looked for columns {', '.join(layout.columns)}; "
                 f"record {number} has {found or 'none'}"

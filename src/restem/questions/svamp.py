@@ -11,7 +11,8 @@ from typing import Any
 
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Record, Row, read
+from restem.questions.public import HubSet, Layout, Row, read
+from restem.questions.reading import Record
 
 LAYOUT = Layout("svamp", ("Body", "Question", "Answer"), HubSet("ChilleD/SVAMP"))
 
@@ -42,5 +43,5 @@ def _row(record: Record, split: str) -> Row:
 
 def _number(answer: Any) -> str:
     """Return "8" for 8.0: the release writes every answer as a float."""
-    value = float(answer)
-    return str(int(value)) if value.is_integer() else str(value)
+    text = str(answer)
+    return text.removesuffix(".0")
