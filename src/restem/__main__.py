@@ -13,12 +13,14 @@ from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
 from restem.commands.trace import trace
+from restem.masking import mask_all_messages
 
 
 @click.group()
 @click.version_option(__version__, prog_name="restem")
 def restem() -> None:
     """Self-train language models with ReST^EM."""
+    mask_all_messages()
 
 
 for _command in (

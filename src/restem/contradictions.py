@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 
 from restem.decides import declared
 from restem.engines import known_engines
 from restem.errors import ParameterError
 from restem.launch_plan import refuse_unlaunchable
+from restem.masking import secrets_in
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
 from restem.schemas import OWN_SUITES
 
@@ -63,7 +65,9 @@ def contradictions(parameters: Parameters) -> list[str]:
             f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
         ),
     ]
-    return [problem for holds, problem in rules if not holds] + _unwritable(parameters)
+    secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
+    twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
+    return [*secret, *(problem for holds, problem in rules if not holds), *twice, *_unwritable(parameters)]
 
 
 def _unwritable(parameters: Parameters) -> list[str]:
@@ -85,6 +89,28 @@ def _leaves(value: object) -> Iterator[object]:
             yield from _leaves(inner)
     else:
         yield value
+
+
+def _secret(name: str) -> str:
+    return (
+        f"{name} holds a secret, and parameters are written into records: put it into an environment variable, and "
+        "give that variable's name where an option takes one, as api_key_env does"
+    )
+
+
+def _templated_by_a_server(parameters: Parameters) -> list[str]:
+    """Return where a chat template is written that the server would write again."""
+    sampling = parameters.sampling
+    if sampling.engine != "openai" or sampling.engine_options.get("endpoint") != "chat":
+        return []
+    return [path for path, prompt in _prompts(parameters.prompt).items() if prompt.style == "chat"]
+
+
+def _templated_twice(path: str) -> str:
+    return (
+        f"{path}.style=chat writes the chat template, and sampling.engine_options.endpoint=chat lets the server write "
+        "it again around that: ask with endpoint=completions, or let the server do it, with prompt.style=zero_shot"
+    )
 
 
 def _may_have_validation(questions: QuestionsParameters) -> bool:

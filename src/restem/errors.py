@@ -17,9 +17,15 @@ RestemError
 
 import click
 
+from restem.masking import mask
+
 
 class RestemError(click.ClickException):
     """A fault that the user can mend; the message says what was asked, found, and to do."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, without the secrets that it may quote."""
+        super().__init__(mask(message))
 
     def __str__(self) -> str:
         """Return the message alone."""

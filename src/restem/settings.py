@@ -8,6 +8,9 @@ for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TEL
 
 from restem.config_loader import MethodConfigLoader  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
+from restem.masking import mask_all_messages  # noqa: E402 - after the variables
+
+mask_all_messages()
 
 HOOKS = (TrackingHooks(), RetentionHooks(), ExperimentHooks())  # Kedro calls the last one first
 

@@ -136,9 +136,8 @@ def test_exemplars_keep_the_characters_of_their_solutions(tmp_path: Path) -> Non
 
 
 def test_answers_of_a_public_set_keep_their_characters(tmp_path: Path) -> None:
-    rows = [
-        '{"problem": "p%d?", "solution": "\\\\boxed{1}", "answer": %s}' % (i, gold) for i, gold in enumerate(NUMBERS)
-    ]
+    boxed = json.dumps(r"\boxed{1}")
+    rows = [f'{{"problem": "p{i}?", "solution": {boxed}, "answer": {gold}}}' for i, gold in enumerate(NUMBERS)]
     for split in ("train", "test"):
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows).replace("?", f" {split}?"))
     asked = QuestionsParameters(

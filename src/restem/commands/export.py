@@ -32,9 +32,11 @@ def export(  # noqa: PLR0913 - one argument per option
     iteration: int | None, folder: Path, env: str | None, experiment: str | None, hub: str | None, public: bool
 ) -> None:
     """Copy the policy of an ITERATION, or the `best` one, with its model card to a new FOLDER."""
-    token = os.environ.get("HF_TOKEN")
+    token = os.environ.get("HF_TOKEN", "").strip()
     if hub and not token:
         raise PolicyError("--hub needs a token that may write: set it as HF_TOKEN in the environment")
+    if hub and (" " in token or not token.isprintable() or not token.isascii()):
+        raise PolicyError("HF_TOKEN holds a line break, a space or a character that is not ASCII; set the token alone")
     if hub:
         os.environ["HF_HUB_OFFLINE"] = "0"  # before the session sets it for runs, which fetch nothing
     with opened(env, experiment) as (catalog, parameters, _):
@@ -50,7 +52,7 @@ def export(  # noqa: PLR0913 - one argument per option
         export_policy(policy, record, experiment=parameters.experiment, output=folder)
     click.echo(f"policy {policy.fingerprint} of iteration {iteration}: {folder}")
     if hub:
-        _upload(folder, hub, token=token or "", private=not public)
+        _upload(folder, hub, token=token, private=not public)
         click.echo(f"uploaded to {hub}")
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from restem.engines.randomness import uniforms
 from restem.errors import EngineError
+from restem.masking import keep_secret, mask, masked
 
 if TYPE_CHECKING:
     import httpx2
@@ -188,8 +189,9 @@ class Server:
             raise Refusal(status, self._said(response))
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return f"an answer that is not JSON: {self._said(response)!r}", None
+        answer = masked(answer)  # some servers repeat the key, and completions are kept
         return (answer, None) if isinstance(answer, dict) else (f"an answer of another shape: {answer!r:.80}", None)
 
     def _check_key(self, response: "httpx2.Response") -> None:
@@ -201,10 +203,10 @@ class Server:
             f"{self._options}.api_key_env names the environment variable that holds the key"
         )
 
-    def _said(self, response: "httpx2.Response") -> str:
+    @staticmethod
+    def _said(response: "httpx2.Response") -> str:
         """Return the server's words without the key, which some servers repeat."""
-        said = " ".join(response.text.split())
-        return (said.replace(self._key, "***") if self._key else said)[:_SHOWN]
+        return " ".join(mask(response.text).split())[:_SHOWN]
 
     def _retry_after(self, response: "httpx2.Response") -> float | None:
         asked = response.headers.get("retry-after", "").strip()
@@ -235,6 +237,7 @@ def checked_url(base_url: str, *, options: str = _OPTIONS) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise EngineError(f"{options}.base_url must be like http://127.0.0.1:8000/v1, got {base_url!r}")
     if parts.username or parts.password or parts.query:
+        keep_secret(base_url)
         raise EngineError(f"{options}.base_url must hold no secret; name a variable in api_key_env")
     return base_url
 
@@ -252,14 +255,20 @@ def key_of(api_key_env: str | None, *, options: str = _OPTIONS) -> str | None:
     key = os.environ.get(api_key_env, "").strip()
     if not key:
         raise EngineError(f"{options}.api_key_env names {api_key_env}, which is not set or empty")
+    keep_secret(key)
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise EngineError(
+            f"{options}.api_key_env names {api_key_env}, which holds a line break, a space or a character that is not "
+            "ASCII, so no server can be sent it; set the key alone"
+        )
     return key
 
 
 def _names(response: "httpx2.Response") -> list[str]:
     try:
-        listed = response.json()["data"]
+        listed = masked(response.json())["data"]
         return [str(model["id"]) for model in listed]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []  # the list is only for error messages; many servers keep none, or one of their own shape
 
 
