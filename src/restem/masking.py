@@ -28,7 +28,7 @@ _HEADER = re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token
 _QUERY = re.compile(
     r"([?&](?:api[-_]?key|(?:access_)?token|password|sig|signature|x-amz-[a-z]+)=)[^&\s'\"]+", re.IGNORECASE
 )
-_SHORTEST = 5  # characters; hiding every "no" would say more about a password "no" than it hides
+_SHORTEST = 6  # characters; hiding every "no" would say more about a password "no" than it hides
 
 _registered: set[str] = set()
 
@@ -138,6 +138,13 @@ def _forms(value: str) -> set[str]:
     ways = {
         form
         for part in parts
-        for form in (part, quote(part), quote(part, safe=""), json.dumps(part)[1:-1], repr(part)[1:-1], repr(part.encode())[2:-1])
+        for form in (
+            part,
+            quote(part),
+            quote(part, safe=""),
+            json.dumps(part)[1:-1],
+            repr(part)[1:-1],
+            repr(part.encode())[2:-1],
+        )
     }
     return {form for form in ways if len(form) >= _SHORTEST}

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from restem.decides import Decides, Harmless
 from restem.ranges import (
+    Day,
     Float,
     Int,
     NonNegative,
@@ -106,6 +107,7 @@ class PromptParameters:
     answer_prefix: Annotated[str, Decides("prompts")] = ""  # follows the question; the completion follows it
     separator: Annotated[str, Decides("prompts")] = "\n\n"  # between exemplars, and after the instruction
     instruction: Annotated[str, Decides("prompts")] = ""  # before everything; the system message for chat
+    date: Annotated[Day, Decides("prompts")] = "2024-07-26"  # what a chat template that asks for today is told; ours
     of_suite: "dict[str, PromptParameters]" = Field(default_factory=dict)  # for transfer suites that want another
 
 

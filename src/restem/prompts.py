@@ -3,9 +3,12 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import partial
 from typing import Any, NamedTuple
 
+from restem.chat_templates import ChatTemplate, write_chats
+from restem.engines.encoding import encode_prompts, special_tokens
 from restem.errors import PromptError
 from restem.fingerprints import fingerprint
 from restem.importing import import_function
@@ -15,6 +18,9 @@ from restem.questions import suite_of
 from restem.tables import Table
 
 logger = logging.getLogger(__name__)
+
+
+Renderer = Callable[[Sequence[str]], list[str]]  # the texts of questions -> their prompts
 
 
 class Exemplar(NamedTuple):
@@ -48,10 +54,12 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
         )
         for source in sorted(transferred)
     }
-    prompts = [
-        (renderers[source] if split == "transfer" else render)(text)
-        for text, source, split in zip(asked["text"], asked["source"], asked["split"], strict=True)
-    ]
+    suites = asked["source"].where(asked["split"] == "transfer", "")
+    rendered: dict[Any, str] = {}
+    for suite, of_suite in asked.groupby(suites)["text"]:
+        written = (renderers[str(suite)] if suite else render)(of_suite.to_list())
+        rendered.update(zip(of_suite.index, written, strict=True))
+    prompts = [rendered[row] for row in asked.index]
     table = pd.DataFrame(
         {
             "question_id": asked["question_id"].to_list(),
@@ -70,11 +78,26 @@ def _exemplars(questions: Table) -> list[tuple[str, Exemplar]]:
     ]
 
 
-def _renderer(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> Callable[[str], str]:
+def _renderer(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> Renderer:
     style = _RENDERERS.get(parameters.style)
     if style is not None:
         return style(exemplars, policy, parameters)
-    return partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters)
+    return partial(_rendered_twice, partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters))
+
+
+def _rendered_twice(style: Callable[[str], str], texts: Sequence[str]) -> list[str]:
+    """Return the prompts of a style of the user's own, which must be the same each time."""
+    prompts = [style(text) for text in texts]
+    for text, prompt in zip(texts, prompts, strict=True):
+        again = style(text)
+        if not isinstance(prompt, str):
+            raise PromptError(f"prompt.style must return a text, got {prompt!r} for the question {text[:80]!r}")
+        if again != prompt:
+            raise PromptError(
+                f"prompt.style returns another prompt each time for the question {text[:80]!r}: {prompt[-80:]!r} and "
+                f"then {again[-80:]!r}; no sample could be drawn again, so it must depend on its arguments alone"
+            )
+    return prompts
 
 
 def _own_style(path: str, *, parameter: str = "prompt.style") -> Callable[..., str]:
@@ -93,8 +116,14 @@ def check_style(style: str, *, parameter: str = "prompt.style") -> None:
 
 
 def adds_special_tokens(parameters: PromptParameters) -> bool:
-    """Return whether the tokenizer adds its special tokens; a chat template has written them already."""
-    return parameters.style != "chat"
+    """Return whether the tokenizer adds its special tokens.
+
+    A chat template has written them already, as has a style of the user's own with an attribute `adds_special_tokens`
+    that is true.
+    """
+    if parameters.style in _RENDERERS:
+        return parameters.style != "chat"
+    return not getattr(_own_style(parameters.style), "adds_special_tokens", False)
 
 
 def check_teacher(teacher: Policy, policy: Policy, parameters: PromptParameters) -> None:
@@ -123,12 +152,14 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
     from transformers import AutoConfig, AutoTokenizer
 
     window = getattr(AutoConfig.from_pretrained(policy.path, local_files_only=True), "max_position_embeddings", None)
-    if window is None or prompts.empty:  # the window is None for a model without a limit
+    if prompts.empty:
         return prompts
     tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
-    encoded = tokenizer(prompts["prompt"].to_list(), add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
+    encoded = encode_prompts(tokenizer, prompts["prompt"].to_list(), add_special_tokens=add_special_tokens)
+    _check_special_tokens(encoded, prompts, tokenizer, add_special_tokens=add_special_tokens)
     n_tokens = pd.Series([len(ids) for ids in encoded], index=prompts["question_id"])
-    too_long = n_tokens[n_tokens >= window].sort_values(ascending=False)
+    # The window is None for a model without a limit.
+    too_long = n_tokens[n_tokens >= (window or float("inf"))].sort_values(ascending=False)
     if too_long.empty:
         return prompts
     found = (
@@ -139,6 +170,30 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
         raise PromptError(f"{found}; shorten the questions, lower questions.n_exemplars, or use prompt.style=zero_shot")
     logger.warning("%s; these questions are not asked", found)
     return prompts[~prompts["question_id"].isin(too_long.index)].reset_index(drop=True)
+
+
+def _check_special_tokens(
+    encoded: Sequence[Sequence[int]], prompts: Table, tokenizer: Any, *, add_special_tokens: bool
+) -> None:
+    """Raise if a prompt begins twice, or ends before the policy could say anything.
+
+    Raises:
+        PromptError: With the question, the tokens, and what to do.
+    """
+    added = special_tokens(tokenizer).before if add_special_tokens else ()
+    n = len(added)
+    for ids, question_id in zip(encoded, prompts["question_id"], strict=True):
+        if n and tuple(ids[n : 2 * n]) == added:
+            raise PromptError(
+                f"the prompt of question {question_id} begins twice with {tokenizer.decode(added)!r}: it is in the "
+                "text, and the tokenizer adds it. Take it out of prompt.template and prompt.instruction; a function in "
+                "prompt.style that writes it says so with its attribute adds_special_tokens = True"
+            )
+        if ids and ids[-1] == tokenizer.eos_token_id and len(ids) > n:
+            raise PromptError(
+                f"the prompt of question {question_id} ends in {tokenizer.eos_token!r}, after which a policy says "
+                "nothing: end it where the answer is to begin"
+            )
 
 
 def _solution(gold: dict[str, Any]) -> str:
@@ -164,8 +219,8 @@ class _Plain:
         self._before = "".join(part + parameters.separator for part in [*before, *shown])
         self._parameters = parameters
 
-    def __call__(self, text: str) -> str:
-        return self._before + _asked(text, self._parameters)
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        return [self._before + _asked(text, self._parameters) for text in texts]
 
 
 class _Chat:
@@ -174,20 +229,21 @@ class _Chat:
     def __init__(self, exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> None:
         from transformers import AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
-        if not self._tokenizer.chat_template:
+        tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
+        if not tokenizer.chat_template:
             raise PromptError(
                 f"prompt.style=chat needs a chat template, which the tokenizer of {policy.name} lacks; "
                 "use prompt.style=few_shot or a chat model"
             )
+        self._template = ChatTemplate(tokenizer, policy.name, date.fromisoformat(parameters.date))
         self._turns = [{"role": "system", "content": parameters.instruction}] if parameters.instruction else []
         for exemplar in exemplars:
             self._turns += [_turn("user", _asked(exemplar.text, parameters)), _turn("assistant", exemplar.solution)]
         self._parameters = parameters
 
-    def __call__(self, text: str) -> str:
-        turns = [*self._turns, _turn("user", _asked(text, self._parameters))]
-        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        asked = [[*self._turns, _turn("user", _asked(text, self._parameters))] for text in texts]
+        return write_chats(asked, self._template)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:
@@ -206,7 +262,7 @@ def _zero_shot(_exemplars: Sequence[Exemplar], policy: Policy, parameters: Promp
     return _Plain([], policy, parameters)
 
 
-_RENDERERS: dict[str, Callable[[Sequence[Exemplar], Policy, PromptParameters], Callable[[str], str]]] = {
+_RENDERERS: dict[str, Callable[[Sequence[Exemplar], Policy, PromptParameters], Renderer]] = {
     "few_shot": _few_shot,
     "zero_shot": _zero_shot,
     "chat": _Chat,

@@ -3,6 +3,7 @@
 A range ends where a value stops to mean anything, or what it asks for stops to end. The ends are ours.
 """
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_type_hints
 
@@ -28,6 +29,14 @@ def _is_temperature(value: float) -> float:
     return value
 
 
+def _as_day(value: object) -> str:
+    """Return a day as text: YAML reads 2024-07-26 without quotes as a date."""
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise ValueError("must be a day like 2024-07-26") from error
+
+
 Int = Annotated[int, BeforeValidator(_is_number)]
 Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_is_number)]
 
@@ -42,6 +51,7 @@ Temperature = Annotated[Float, Field(ge=0.0, le=HIGHEST_TEMPERATURE), AfterValid
 Seconds = Annotated[Float, Field(ge=0.01, le=1e6)]
 Pause = Annotated[Float, Field(ge=0.0, le=1e6)]  # seconds
 Budgeted = Annotated[Int, Field(ge=1, le=10**15)]  # tokens or requests
+Day = Annotated[str, BeforeValidator(_as_day)]
 Stop = Annotated[str, StringConstraints(min_length=1)]
 
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem.engines.encoding import encode_prompts
 from restem.errors import TrainingError
 from restem.fingerprints import question_seed
 from restem.tables import Table
@@ -55,7 +56,7 @@ def encode_example(  # noqa: PLR0913 - what makes a row
         weight: Of the row in the loss.
         add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
     """
-    prompt_ids = tokenizer(prompt, add_special_tokens=add_special_tokens)["input_ids"]
+    (prompt_ids,) = encode_prompts(tokenizer, [prompt], add_special_tokens=add_special_tokens)
     completion_ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
     end = [tokenizer.eos_token_id] if finished else []
     return Example([*prompt_ids, *completion_ids, *end], len(prompt_ids), weight)

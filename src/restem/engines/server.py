@@ -237,7 +237,6 @@ def checked_url(base_url: str, *, options: str = _OPTIONS) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise EngineError(f"{options}.base_url must be like http://127.0.0.1:8000/v1, got {base_url!r}")
     if parts.username or parts.password or parts.query:
-        keep_secret(base_url)
         raise EngineError(f"{options}.base_url must hold no secret; name a variable in api_key_env")
     return base_url
 

@@ -18,6 +18,7 @@ from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, Work, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
+from restem.engines.encoding import encode_prompts
 from restem.errors import EngineError
 from restem.ranges import Positive
 
@@ -75,8 +76,8 @@ class TransformersEngine:
 
     def _tokens(self, request: Request) -> list[list[int]]:
         policy = self._loaded
-        encoded = policy.tokenizer(list(request.prompts), add_special_tokens=request.add_special_tokens)
-        for index, tokens in enumerate(encoded["input_ids"]):
+        encoded = encode_prompts(policy.tokenizer, request.prompts, add_special_tokens=request.add_special_tokens)
+        for index, tokens in enumerate(encoded):
             if not tokens:
                 raise EngineError(f"prompt {index} has no tokens: {request.prompts[index]!r}")
             if len(tokens) >= policy.context_window:
@@ -84,7 +85,7 @@ class TransformersEngine:
                     f"prompt {index} has {len(tokens)} tokens, the context window of the policy is "
                     f"{policy.context_window}; a completion needs at least one"
                 )
-        return [list(tokens) for tokens in encoded["input_ids"]]
+        return encoded
 
     def _sample(self, work: Work) -> Iterator[list[Completion]]:
         from restem.engines.profile import drawn

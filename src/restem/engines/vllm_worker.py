@@ -67,7 +67,9 @@ def _open(asked: dict[str, Any]) -> Any:
 def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """Return, for every prompt, its completions."""
     tokenizer = model.get_tokenizer()
-    encoded = tokenizer(asked["prompts"], add_special_tokens=asked["add_special_tokens"])["input_ids"]
+    n_behind = _n_behind(tokenizer) if asked["add_special_tokens"] else 0
+    read = tokenizer(asked["prompts"], add_special_tokens=asked["add_special_tokens"])["input_ids"]
+    encoded = [tokens[: len(tokens) - n_behind] for tokens in read]
     window = int(model.llm_engine.model_config.max_model_len)
     for index, tokens in enumerate(encoded):
         if not tokens:
@@ -83,6 +85,13 @@ def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
     ]
     outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
     return [[_completion(one) for one in sorted(output.outputs, key=lambda one: one.index)] for output in outputs]
+
+
+def _n_behind(tokenizer: Any) -> int:
+    """Return how many tokens the tokenizer puts behind a text, as `restem.engines.encoding` knows them."""
+    bare, dressed = tokenizer("a", add_special_tokens=False)["input_ids"], tokenizer("a")["input_ids"]
+    starts = [i for i in range(len(dressed) - len(bare) + 1) if dressed[i : i + len(bare)] == bare]
+    return len(dressed) - len(bare) - starts[0] if starts else 0
 
 
 def _sampling(asked: dict[str, Any], seed: int, max_tokens: int, tokenizer: Any) -> Any:
