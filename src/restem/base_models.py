@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from restem.engines.loading import quiet
+from restem.engines.model_code import from_folder, may_run_model_code, refusal, refuse_code_in_pickles, wants_code
 from restem.errors import PolicyError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import Journal
@@ -95,9 +96,11 @@ def _convert_smollm2(folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
     source = _smollm2_file()
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, trust_remote_code=False)
     with quiet():
-        quantised = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        quantised = AutoModelForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32, trust_remote_code=False
+        )
     # save_pretrained refuses a model that came from GGUF, so its weights move to a model that never did.
     config = type(quantised.config)(
         **{key: value for key, value in quantised.config.to_dict().items() if key != "quantization_config"}
@@ -136,9 +139,16 @@ def _from_hub(model: str) -> Path:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     elsewhere = "or download it elsewhere and give its folder: --params=policy.model=/path/to/folder"
+    files = [*_HUB_FILES, "*.py"] if may_run_model_code() else _HUB_FILES
     try:
         # Files in subfolders are other formats (onnx, original checkpoints) that nothing here reads.
-        return Path(snapshot_download(model, allow_patterns=_HUB_FILES, ignore_patterns=["*/*"]))
+        return Path(
+            snapshot_download(
+                model,
+                allow_patterns=files,
+                ignore_patterns=["*/*"],
+            )
+        )
     except GatedRepoError as error:
         raise PolicyError(
             f"policy.model is {model!r}, which its owner gives to signed-in users only: "
@@ -167,6 +177,8 @@ def _check_folder(folder: Path, model: str) -> None:
     missing = _missing_weights(folder)
     if missing:
         raise PolicyError(f"{asked} lacks weights: {', '.join(missing)}")
+    refuse_code_in_pickles(folder, asked)
+    _check_config(folder, asked)
     _check_tokenizer(folder, asked)
 
 
@@ -179,12 +191,29 @@ def _missing_weights(folder: Path) -> list[str]:
     return [] if found else ["model.safetensors"]
 
 
+def _check_config(folder: Path, asked: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, **from_folder())
+    except Exception as error:  # every configuration class fails in its own way
+        if wants_code(error):
+            raise refusal(asked) from error
+        raise PolicyError(f"{asked} has a config.json that cannot be read: {str(error).splitlines()[0]}") from error
+    own = getattr(config, "auto_map", None) or {}
+    is_known = type(config) in AutoModelForCausalLM._model_mapping
+    if "AutoModelForCausalLM" in own and not is_known and not may_run_model_code():
+        raise refusal(asked)
+
+
 def _check_tokenizer(folder: Path, asked: str) -> None:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **from_folder())
     except Exception as error:  # every tokenizer class fails in its own way on files that are missing or broken
+        if wants_code(error):
+            raise refusal(asked) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolicyError(
             f"{asked} has no tokenizer that loads ({reason}); put tokenizer.json and tokenizer_config.json there"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from restem.comparisons import compare
 from restem.engines.encoding import encode_prompts
+from restem.engines.model_code import from_folder
 from restem.policy import Policy
 from restem.tables import ShardedTable, Table
 
@@ -62,7 +63,7 @@ def count_prompt_tokens(prompts: Sequence[str], policy: Policy, *, add_special_t
     if not prompts:
         return 0.0
     step = max(1, len(prompts) // _PROMPTS_READ)
-    tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(policy.path, **from_folder())
     read = encode_prompts(tokenizer, prompts[::step], add_special_tokens=add_special_tokens)
     return sum(map(len, read)) / len(read)
 

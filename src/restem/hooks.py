@@ -22,6 +22,7 @@ from kedro.pipeline.node import Node
 from restem import experiment
 from restem.configuration import check_parameters
 from restem.consistency import refuse_changes
+from restem.engines.model_code import allow_model_code
 from restem.parameters import Parameters
 from restem.preflight import refuse_unusable
 from restem.retention import KEEP_ALL, Retention, delete_weights, unneeded
@@ -44,6 +45,7 @@ class ExperimentHooks:
         """Check every parameter before anything runs, and tell the registry where the experiment stands."""
         self._parameters = parameters = check_parameters(context.config_loader["parameters"])
         _stay_offline(parameters)
+        allow_model_code(parameters.policy.run_code_from_model_folder)
         catalog = _bare_catalog(context)
         plan = experiment.plan_from(parameters.em, name=parameters.experiment, catalog=catalog)
         experiment.use(lambda: plan)

@@ -61,6 +61,8 @@ class PolicyParameters:
     model: Annotated[str, Decides("prompts", "samples", "policy", "evaluation")] = "builtin:smollm2-135m-instruct"
     # Samples in its place, in every iteration; written as model is.
     teacher: Annotated[str | None, Decides("samples")] = None
+    # Let Python code that lies in the model's folder run, here, with the user's rights.
+    run_code_from_model_folder: Annotated[bool, Decides("prompts", "samples", "policy", "evaluation")] = False
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.fingerprints import NOT_THE_MODEL
 
@@ -40,7 +41,7 @@ def save_policy(model: Any, weights: "Mapping[str, torch.Tensor]", base: Path, o
     import torch
     from transformers import AutoConfig
 
-    dtype = AutoConfig.from_pretrained(base, local_files_only=True).dtype or torch.float32
+    dtype = AutoConfig.from_pretrained(base, **from_folder()).dtype or torch.float32
     others = [
         file for file in base.iterdir() if file.is_file() and file.name not in NOT_THE_MODEL and not holds_weights(file)
     ]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from restem.chat_templates import ChatTemplate, write_chats
 from restem.engines.encoding import encode_prompts, special_tokens
+from restem.engines.model_code import from_folder
 from restem.errors import PromptError
 from restem.fingerprints import fingerprint
 from restem.importing import import_function
@@ -136,9 +137,7 @@ def check_teacher(teacher: Policy, policy: Policy, parameters: PromptParameters)
         return
     from transformers import AutoTokenizer
 
-    theirs, ours = (
-        AutoTokenizer.from_pretrained(one.path, local_files_only=True).chat_template for one in (teacher, policy)
-    )
+    theirs, ours = (AutoTokenizer.from_pretrained(one.path, **from_folder()).chat_template for one in (teacher, policy))
     if theirs != ours:
         raise PromptError(
             f"prompt.style=chat writes prompts with the chat template of {policy.name}, and the teacher {teacher.name} "
@@ -151,10 +150,10 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
     import pandas as pd
     from transformers import AutoConfig, AutoTokenizer
 
-    window = getattr(AutoConfig.from_pretrained(policy.path, local_files_only=True), "max_position_embeddings", None)
+    window = getattr(AutoConfig.from_pretrained(policy.path, **from_folder()), "max_position_embeddings", None)
     if prompts.empty:
         return prompts
-    tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(policy.path, **from_folder())
     encoded = encode_prompts(tokenizer, prompts["prompt"].to_list(), add_special_tokens=add_special_tokens)
     _check_special_tokens(encoded, prompts, tokenizer, add_special_tokens=add_special_tokens)
     n_tokens = pd.Series([len(ids) for ids in encoded], index=prompts["question_id"])
@@ -229,7 +228,7 @@ class _Chat:
     def __init__(self, exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> None:
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(policy.path, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(policy.path, **from_folder())
         if not tokenizer.chat_template:
             raise PromptError(
                 f"prompt.style=chat needs a chat template, which the tokenizer of {policy.name} lacks; "

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
+from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
@@ -51,8 +52,8 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
 
     from restem.training_setup import context_of
 
-    tokenizer = AutoTokenizer.from_pretrained(policy.folder, local_files_only=True)
-    config = AutoConfig.from_pretrained(policy.folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(policy.folder, **from_folder())
+    config = AutoConfig.from_pretrained(policy.folder, **from_folder())
     limit = min(parameters.max_length, context_of(config) or parameters.max_length)
     examples = encode_rows(rows, tokenizer, add_special_tokens)
     labels = _labels(examples)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
+from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.launch_plan import LaunchPlan, launch_plan, micro_batch_size, training_arithmetic
 from restem.parameters import TrainingParameters
@@ -59,8 +60,8 @@ def set_up(  # noqa: PLR0913 - what a training is made of
     from restem.training_watch import TrainingWatch
     from restem.weighted_sft import EpochSampler, WeightedSFTTrainer, can_share_prefixes
 
-    tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(base_policy.folder, dtype=torch.float32, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, **from_folder())
+    model = AutoModelForCausalLM.from_pretrained(base_policy.folder, dtype=torch.float32, **from_folder())
     examples = encode_training_set(
         rows,
         tokenizer,

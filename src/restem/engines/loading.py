@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.engines.arithmetic import arithmetic_of, fastest_device
+from restem.engines.model_code import from_folder, refusal, wants_code
 from restem.errors import EngineError, PolicyError
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ def _load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
         raise PolicyError(f"the policy in {folder} has no tokenizer: there is no tokenizer.json in it")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **from_folder())
     except Exception as error:  # whatever a broken file makes the libraries raise
+        if wants_code(error):
+            raise refusal(f"the tokenizer in {folder}") from error
         raise PolicyError(f"the tokenizer in {folder} cannot be read: {error}") from error
     return tokenizer
 
@@ -65,11 +68,13 @@ def _load_model(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
     try:
         with quiet():
             model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=chosen, local_files_only=True, output_loading_info=True
+                folder, dtype=chosen, **from_folder(), output_loading_info=True
             )
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # whatever a broken file makes the libraries raise
+        if wants_code(error):
+            raise refusal(f"the model in {folder}") from error
         raise PolicyError(f"the model in {folder} cannot be read: {error}") from error
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place

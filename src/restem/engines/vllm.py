@@ -23,6 +23,7 @@ from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
+from restem.engines.model_code import PARAMETER
 from restem.errors import EngineError, PolicyError
 from restem.ranges import Seconds
 
@@ -196,6 +197,10 @@ def open_vllm(
     folder = Path(policy_path)
     if not (folder / "config.json").is_file():
         raise PolicyError(f"{folder} holds no policy: there is no config.json in it")
+    if "trust_remote_code" in (args or {}):
+        raise EngineError(
+            f"sampling.engine_options.args.trust_remote_code: set {PARAMETER} instead, for all that loads"
+        )
     opening = {"policy": str(folder.resolve()), "dtype": arithmetic_of(dtype).dtype, "args": dict(args or {})}
     with tempfile.TemporaryFile() as words:
         worker = _Worker(_interpreter(python), words)

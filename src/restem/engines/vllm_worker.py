@@ -57,7 +57,8 @@ def _open(asked: dict[str, Any]) -> Any:
     from vllm import LLM  # type: ignore[import-not-found,unused-ignore] # of another environment
     from vllm.platforms import current_platform  # type: ignore[import-not-found,unused-ignore] # likewise
 
-    arguments = {"enable_prefix_caching": True}
+    trusted = os.environ.get("RESTEM_RUN_CODE_FROM_MODEL_FOLDER") == "1"  # see restem.engines.model_code
+    arguments = {"enable_prefix_caching": True, "trust_remote_code": trusted}
     if current_platform.is_cpu():
         # Where it reads a prompt in parts, vLLM sets the sample's generator back, which those of CPUs cannot do.
         arguments["enable_chunked_prefill"] = False

@@ -1,0 +1,72 @@
+"""Whether the code that some model folders bring along may run: never, unless `policy.run_code_from_model_folder`.
+
+The answer is in an environment variable, so that the processes that a run starts know it too. A run sets it either way
+from its parameters; what stood in the variable before counts only where there is no run.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from restem.errors import PolicyError
+
+PARAMETER = "policy.run_code_from_model_folder"
+_VARIABLE = "RESTEM_RUN_CODE_FROM_MODEL_FOLDER"
+
+
+def allow_model_code(allowed: bool) -> None:
+    """Say for this process, and those that it starts, whether code of model folders may run."""
+    os.environ[_VARIABLE] = "1" if allowed else "0"
+
+
+def from_folder() -> dict[str, Any]:
+    """Return how every from_pretrained of a policy is called: it fetches nothing, asks nothing, runs nothing unsaid."""
+    return {"local_files_only": True, "trust_remote_code": may_run_model_code()}
+
+
+def may_run_model_code() -> bool:
+    """Return whether it was allowed."""
+    return os.environ.get(_VARIABLE) == "1"
+
+
+def wants_code(error: Exception) -> bool:
+    """Return whether loading failed because the folder's own code was not run."""
+    return "trust_remote_code" in str(error)
+
+
+def refusal(asked: str) -> PolicyError:
+    """Return the error about a folder whose code would have to run.
+
+    Args:
+        asked: What names the folder, as the beginning of a sentence.
+    """
+    return PolicyError(
+        f"{asked} needs Python code of its own to be loaded, which would run with your rights and see your keys. "
+        f"Read the .py files there; if you trust whoever wrote them: --params={PARAMETER}=true"
+    )
+
+
+def refuse_code_in_pickles(folder: Path, asked: str) -> None:
+    """Raise if weights are pickles that hold more than tensors; safetensors, which can hold nothing else, come first.
+
+    Args:
+        folder: Of the model.
+        asked: What names the folder, as the beginning of a sentence.
+
+    Raises:
+        PolicyError: With the file.
+    """
+    if any(folder.glob("*.safetensors")):
+        return
+    import pickle
+
+    import torch
+
+    for file in sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("adapter_model*.bin")]):
+        try:
+            torch.load(file, map_location="meta", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise PolicyError(
+                f"{asked} has weights in {file.name} that are no plain tensors ({str(error).splitlines()[0][:200]}): "
+                "such a file can run code when it is read. Use a folder with model.safetensors"
+            ) from error
