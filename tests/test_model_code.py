@@ -154,7 +154,7 @@ class Malice:
 
 def test_weights_that_are_a_program_are_refused_unread(folder: Path, marker: Path) -> None:
     (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"lm_head.weight": Malice(marker)}))
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"lm_head.weight": Malice(marker)}, protocol=2))
 
     with pytest.raises(PolicyError, match=r"pytorch_model\.bin that are no plain tensors .*safetensors"):
         USES["prepare"](folder)
