@@ -107,6 +107,10 @@ PAIRS: dict[str, list[tuple[str, list[str], list[str]]]] = {
         ("no solution", ["No solution", r"\text{no solution}", "no  solution"], ["0", "solution", "one solution", "no", r"\infty"]),
         ("no", ["No", "no."], ["on", "yes", "not", "none"]),
     ],
+    "prose": [
+        ("37", ["It adds up to 37.", "The sum is equal to 37.", "This amounts to 37", "The answer is therefore 37.", "Answer: 37 (since 30 + 7 = 37)", "= 37", "La réponse est (30 + 7 = 37)", r"So \boxed{37}. Put it in \boxed{}.", "Thus there are 37 students in the class.", "She needs 37 more apples."], ["at least 37", "more than 37", "The answer is not 37.", "It is 37 or 38", "half as much as 37", "Is it 37?", r"\boxed{37} is wrong.", "She has 37 more than Bob", "She pays 8 dollars for 37 pens", "between 30 and 37", "36 + 2 = 37", "2+2=37", "If it were 37", "It is minus 37.", "twice 37", r"\boxed{37", "The answer is 36. It is not 37", "37 squared", "It is 37 lakh", "step 37"]),
+        ("2,3", ["The solutions are 2 and 3.", "x=2 or x=3", "The solutions are $x=2$ and $x=3$."], ["The solutions are 2 and 4.", "It lies between 2 and 3.", "from 2 to 3"]),
+    ],
     "number": [
         ("-5", ["The answer is negative 5.", "minus 5", "negative five", "-5.0", r"\boxed{-5}", "−5"], ["5", "5 below zero", "negative 50", "-0.5", "minus negative 5", "--5", "-5!"]),
         ("5", ["five", "5.", "x = 5", r"\frac{10}{2}", "5.00"], [r"\boxed{\text{minus }5}", "negative 5", "half of 5", r"5\text{ factorial}", r"5\text{ squared}", "5 point five", "5x", "5m", "25", "-5", "5 or 6"]),

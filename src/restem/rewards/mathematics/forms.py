@@ -7,10 +7,11 @@ union of intervals, an inequality), named (x = 1, y = 2), equation (a name and i
 import re
 from functools import lru_cache
 
+from restem.rewards.mathematics.equality import same_expression
 from restem.rewards.mathematics.form import MOST_PARTS, Form, any_reals, as_reals, gathered
 from restem.rewards.mathematics.grammar import parse
 from restem.rewards.mathematics.logic import truth_table
-from restem.rewards.mathematics.nodes import Node, UnparseableError, difference
+from restem.rewards.mathematics.nodes import Node, UnparseableError, difference, number
 from restem.rewards.mathematics.quantities import Quantity, quantity_of
 from restem.rewards.mathematics.sets import (
     REALS,
@@ -196,6 +197,8 @@ def _equation(sides: list[str], depth: int) -> Form:
     relation = _relation_node(left, value) if len(sides) == _PAIR else None
     target = target_of(left)
     if numeric:
+        if relation is not None and not same_expression(relation, number(0)):
+            raise UnparseableError("=".join(sides))  # 2 + 2 = 5
         return Form("equation", (_read(value, depth + 1),), ("",))
     if (
         target is None

@@ -15,6 +15,8 @@ _OTHER_SCRIPT = "\u0400-\u06ff\u0900-\u0dff\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|[。！？\n]")
 _TOKEN = re.compile(rf"[^\s{_OTHER_SCRIPT}]+")
 _DIGIT = re.compile(r"\d")
+_NUMERAL = r"-?\d{1,15}(?:\.\d{1,15})?"
+_SEVERAL = re.compile(rf"\bare:?\s((?:{_NUMERAL}(?:, ?| and |, and | or )){{1,6}}{_NUMERAL})[.!]?\s*$")
 _NUMBER = re.compile(r"(?:\\?\$ ?)?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?: ?\\?%)?")
 _LEADING = re.compile(rf"({_NUMBER.pattern})(?![\w.,/^*+(=]|-\d)")
 _GROWS = "".join(rf"(?<!{verb} )" for verb in ("increases", "decreases", "increased", "decreased", "rises", "falls"))
@@ -28,7 +30,7 @@ _OF = "".join(
 _CHANGED = re.compile(  # what before a number makes it another, or one of several
     r"(?:\b(?:and|or|through|between|not|no|than|minus|plus|times|over|half|third|quarter|twice|double|triple|least|most"
     rf"|from|under|above|below|within|{_GROWS}by|with|for|if|until|before|after|versus|vs|number|step|case|question|problem"
-    rf"|equation|part|nearly|almost|percent of|\d\s*to|up to|{_OF}of)|[-+*/×÷^,;(±√<>≠])\s*$",
+    rf"|equation|part|nearly|almost|as|percent of|\d\s*to|up to|{_OF}of)|[-+*/×÷^,;(±√<>≠])\s*$",
     re.IGNORECASE,
 )
 _ADDS_UP = re.compile(
@@ -88,8 +90,10 @@ def prose_number(text: str, *, after: int = 0) -> str | None:
     start, end = _last_sentence(text, after)
     tokens = [token for token in _TOKEN.finditer(text, max(start, after), end) if _DIGIT.search(token[0])]
     number = _number_of(tokens[-1][0]) if tokens else None
-    if number is None or re.search(r"\bif\b", text[start:end], re.IGNORECASE):
+    if number is None or text[end - 1] == "?" or re.search(r"\bif\b", text[start:end], re.IGNORECASE):
         return None
+    if several := _SEVERAL.search(text, max(start, after), end):
+        return several[1]
     token = tokens[-1]
     rest = "" if token[0][-1] in ".,;:!?" else text[token.end() : end]
     before = "=" if "=" in token[0] else text[max(start, token.start() - _BEFORE) : token.start()]
@@ -144,6 +148,8 @@ def _with_unit(number: str, rest: str) -> str | None:
         place = match.end() + 1
         if rest[match.end() : place] != " ":
             break
+    if "than" in words:
+        return None  # 12 more than another
     if not words:
         return None if re.match(r"[-+*/×÷^±<>=!%]|\\", rest) else number
     if words[0].casefold() in {"percent", "pct"}:

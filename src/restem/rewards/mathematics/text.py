@@ -25,6 +25,7 @@ _BRACE = re.compile(r"(?<!\\)[{}]")
 _BRACES = 2  # around an answer
 _BOX = re.compile(r"\\(?:boxed|fbox|beginboxed)(?![A-Za-z])\s*")
 _BARE_BOX = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])")  # what \boxed without braces may hold
+_DENIED = re.compile(r"[\s$.*]{0,8}(?:(?:is|was|seems|looks)\s(?:wrong|incorrect|not\b|a mistake)|\?)")
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$|\\(?:quad|qquad|[,;:! ])(?![A-Za-z])|\\text\s*\{|[{}]|&|\\\\|~")
 _JOINED = re.compile(r"[\s.]*(?:[A-Za-z()]+\s+){0,4}?(?:,?\s*(?:and|or)|[,;])?\s*(?:[A-Za-z]\w{0,3}\s*=)?\s*", re.ASCII)
 _TURNED = re.compile(r"\b(?:then|so|not|wait|no|instead|but|thus|therefore|hence|actually|gives?)\b", re.IGNORECASE)
@@ -86,6 +87,8 @@ def extract_math(text: str, *, gold: str = "", box: str = "last", bare: str = "l
     text = _BOX.sub("", text).strip().removesuffix("{}").strip() if not boxes and _BOX.search(text) else text
     stated = _stated_answer(text)
     if boxes:
+        if _DENIED.match(text, boxes[-1][2]):
+            return None
         found = _chosen_boxes(text, boxes, box).strip()
         return _of_box_and_statement(found, stated if stated and stated[1] > boxes[-1][2] else None, gold)
     if stated is not None:

@@ -109,7 +109,7 @@ def _thin_spaces(text: str) -> str:
 
 
 def _without_ends(text: str) -> str:
-    text = text.strip(" \t\n*`")
+    text = text.strip(" \t\n*`").removeprefix("=").lstrip()
     while text and (text[-1] in _TAIL or (text[-1] == "\\" and text[-2:-1] != "\\")):
         text = text[:-1]
     while text.endswith("\\\\"):
