@@ -26,12 +26,13 @@ from restem.policy import Policy
 from restem.prompts import adds_special_tokens, render_prompts
 from restem.rewards.judge import ModelJudge
 from restem.rewards.loading import deciding_reward_options
-from restem.sampling import draw_samples
+from restem.sampling import EngineChoice, draw_samples
 from restem.scoring import open_reward
 from restem.tables import ShardedTable, write_shard
 from restem.training_request import TrainingRequest
 from restem.validation import determined_by, plan_validation
 from tests.conftest import ROOT, nested
+from tests.engines.faulty_server import serving
 
 ACCELERATE = ROOT / "conf/accelerate"
 TASK = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2}
@@ -466,3 +467,17 @@ def test_defaults_of_training_are_harmless_only_where_that_was_said() -> None:
     harmless = {found.name for found in declared(TrainingParameters()) if found.decides is Harmless}
 
     assert harmless == {"checkpoint_every_s", "machines"}
+
+
+def test_a_raised_budget_asks_the_server_for_nothing_again(made: Made) -> None:
+    asked = draws.training_draw(made.questions, made.prompts, made.parameters.sampling, iteration=1)
+    journal = Journal(made.folder / "served")
+    with serving() as server:
+        options = {"base_url": server.url, "model": "echo"}
+        n_requests = []
+        for dear in ({"max_tokens_budget": 10_000}, {"max_tokens_budget": 20_000, "concurrency": 1, "timeout_s": 9.0}):
+            choice = EngineChoice("openai", options | dear, True, questions_per_shard=4)
+            draw_samples([asked], made.base, choice=choice, journal=journal, experiment_seed=0)
+            n_requests.append(len(server.bodies))
+
+    assert n_requests[0] == n_requests[1] > 0

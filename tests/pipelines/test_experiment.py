@@ -97,6 +97,20 @@ def test_one_iteration_at_a_time_gives_the_same_bytes_as_the_whole_run(finished:
         project.run("em_iteration")
 
 
+def test_what_decides_nothing_draws_and_trains_nothing_again(copied: Project) -> None:
+    def made() -> dict[str, int]:
+        journal = copied.folder / "data/02_intermediate/journal"
+        files = [file for kind in ("samples", "policy", "scores") for file in journal.glob(f"{kind}-*/**/*")]
+        return {str(file): file.stat().st_mtime_ns for file in files if file.is_file()}
+
+    before = made()
+
+    harmless = {"sampling__engine_options": {"profile": True}, "training__checkpoint_every_s": 0, "scoring__workers": 1}
+    copied.run("iteration_1", **harmless)
+
+    assert made() == before
+
+
 def test_redone_iteration_makes_later_ones_stale_unless_it_is_the_same(copied: Project) -> None:
     from restem.experiment import current_plan
 
