@@ -41,6 +41,10 @@ class Judge(Protocol):
     seconds its worker is broken, which is a fault of ours and not of the completion. A judge that waits more than it
     computes has pool(), where its verdicts are made instead, without that limit; one whose verdicts are a model's says
     so in `opinion`. Options that decide no verdict are declared as `restem.decides.Harmless` where they are taken.
+
+    A judge that hands an answer to code that is not ours has `sandbox`: "required", or "wanted" if it can do without,
+    and is then told so by left_open(why). needs_fresh(subject, answer) says whether a verdict needs a process of its
+    own, and `shown` names files of its own that it must see in there.
     """
 
     libraries: tuple[str, ...]  # distributions whose versions decide over verdicts
