@@ -6,12 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from restem.adapters import add_adapters, merged_weights
 from restem.base_models import prepare_base_model
 from restem.errors import EmptyTrainingSetError, ParameterError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import Journal
-from restem.parameters import LoraParameters, TrainingParameters
+from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.trainer import TrainingResult, train
 from restem.training_data import IGNORED, collate, encode_example, epoch_order, shared_prefix_length
@@ -201,21 +200,6 @@ def test_adapters_are_merged_into_a_plain_policy(base: Policy, tmp_path: Path) -
     change = after["model.layers.0.mlp.up_proj.weight"] - before["model.layers.0.mlp.up_proj.weight"]
     assert torch.linalg.matrix_rank(change, rtol=1e-4) == 4
     assert result.log[-1]["loss"] < result.log[0]["loss"]
-
-
-def test_merged_weights_are_those_of_peft(base: Policy) -> None:
-    model = add_adapters(AutoModelForCausalLM.from_pretrained(base.path), LoraParameters(rank=2), seed=0)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_()
-
-    ours = dict(merged_weights(model, model.state_dict()))
-
-    theirs = model.merge_and_unload().state_dict()
-    assert ours.keys() == theirs.keys()
-    for name, weight in theirs.items():
-        torch.testing.assert_close(ours[name], weight)
 
 
 def test_adapters_for_layers_that_do_not_exist_name_those_that_do(base: Policy, tmp_path: Path) -> None:
