@@ -62,12 +62,13 @@ timed = _Timed()
 
 def load_plain(load: Load) -> Plain:
     """Return the model and the tokenizer as a user would load them, in the engine's dtype."""
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from restem.engines.loading import choose_device, choose_dtype
+    from restem.engines.arithmetic import arithmetic_of, fastest_device
 
-    device = choose_device(None)
-    dtype = choose_dtype(load.dtype, device)
+    device = fastest_device()
+    dtype = getattr(torch, arithmetic_of(load.dtype, device).dtype)
     tokenizer = AutoTokenizer.from_pretrained(load.policy, padding_side="left")
     return Plain(AutoModelForCausalLM.from_pretrained(load.policy, dtype=dtype).to(device).eval(), tokenizer)
 
@@ -183,13 +184,13 @@ for mode in ("warm", "ragged", "fixed"):
 
 def measure_vllm(load: Load, python: str) -> dict[str, float]:
     """Return vLLM's rates, in an environment of its own, with all cores."""
-    from restem.engines.loading import choose_device, choose_dtype
+    from restem.engines.arithmetic import arithmetic_of, fastest_device
 
-    device = choose_device(None)
+    device = fastest_device()
     asked = load._asdict() | {
         "temperature": TEMPERATURE,
         "top_k": TOP_K,
-        "dtype": str(choose_dtype(load.dtype, device)).removeprefix("torch."),
+        "dtype": arithmetic_of(load.dtype, device).dtype,
         "memory": {"gpu_memory_utilization": 0.4} if device == "cpu" else {},  # of the machine's whole memory
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -44,7 +44,7 @@ def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Va
     )
     prompts = pd.DataFrame({"question_id": names, "prompt_id": names, "prompt": [f"{EXEMPLAR}q: {n}" for n in names]})
     solutions = pd.DataFrame([row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
-    options = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
+    options: dict[str, Any] = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
     planned = plan_validation(
         questions,
         prompts,
@@ -191,7 +191,8 @@ def test_a_finished_training_leaves_nothing_but_the_policy_and_its_log(
 ) -> None:
     policy, log = fine_tuned(base, tmp_path, checkpoint_every_s=0)
 
-    assert sorted(path.name for path in policy.folder.parent.iterdir()) == ["determined_by.json", "log.json", "policy"]
+    left = {path.name for path in policy.folder.parent.iterdir()}
+    assert left == {"determined_by.json", "log.json", "notes.json", "policy"}
     assert list(log["validation_reward"].dropna()) == [0.25, 0.5]
     assert log["validation_loss"].notna().sum() == 2
 

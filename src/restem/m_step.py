@@ -21,6 +21,7 @@ from restem.training_request import TrainingRequest
 from restem.validation import Validation, determined_by
 
 _LOG = "log.json"
+_NOTES = "notes.json"
 _UNFINISHED = "unfinished"
 _COLUMNS = [
     "step",
@@ -99,10 +100,15 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         base=base_policy.fingerprint,
         parent=parent.fingerprint,
         trained_from=start.fingerprint,
-        made_with=made_with(determined, n_rows=len(rows)),
+        made_with=made_with(determined, n_rows=len(rows), notes=_read(entry, _NOTES)),
         deleted=deleted is not None,
     )
-    return policy, pd.DataFrame(json.loads(entry.path(_LOG).read_text(encoding="utf-8")), columns=_COLUMNS)
+    return policy, pd.DataFrame(_read(entry, _LOG), columns=_COLUMNS)
+
+
+def _read(entry: JournalEntry, name: str) -> list[Any]:
+    found: list[Any] = json.loads(entry.path(name).read_text(encoding="utf-8"))
+    return found
 
 
 def policy_determined_by(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> dict[str, Any]:
@@ -127,8 +133,9 @@ def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters
     from restem.trainer import train_as_asked
 
     def make(folder: Path) -> None:
-        log = train_as_asked(request._replace(output=folder), scale).log
-        entry.write_text(_LOG, json.dumps(log))
+        result = train_as_asked(request._replace(output=folder), scale)
+        entry.write_text(_LOG, json.dumps(result.log))
+        entry.write_text(_NOTES, json.dumps(result.notes))
 
     if not entry.has("policy"):
         entry.write("policy", make)

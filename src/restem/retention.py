@@ -6,7 +6,7 @@ training does.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import copytree, rmtree
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from restem.recommendation import best_measured
 
 WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
 _RECORD = "policy.json"  # of a policy's version
-_N_ROWS = "n_rows"  # of what a policy was made with: what it does not determine
+_NOT_DETERMINING = {"n_rows", "notes"}  # of what a policy was made with
 
 
 class Retention(NamedTuple):
@@ -91,14 +91,20 @@ def delete_weights(
     return freed
 
 
-def made_with(determined: Mapping[str, Any], *, n_rows: int) -> dict[str, Any]:
-    """Return what a policy's record says of its training: all that determined it, and the size of its training set."""
-    return {**determined, _N_ROWS: n_rows}
+def made_with(determined: Mapping[str, Any], *, n_rows: int, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what a policy's record says of its training.
+
+    Args:
+        determined: All that determined it.
+        n_rows: Of the training set.
+        notes: What was done otherwise than usual, and why.
+    """
+    return {**determined, "n_rows": n_rows, "notes": list(notes)}
 
 
 def trained_in(journal: Journal, made: Mapping[str, Any]) -> JournalEntry | None:
     """Return the entry in which a policy was trained, from what its record says of its training, if it is there."""
-    return journal.find("policy", **{name: value for name, value in made.items() if name != _N_ROWS})
+    return journal.find("policy", **{name: value for name, value in made.items() if name not in _NOT_DETERMINING})
 
 
 def _weights(folder: Any) -> list[Any]:

@@ -46,6 +46,7 @@ class TrainingResult(NamedTuple):
     best_step: int  # whose weights these are
     dtype: str  # of the arithmetic: float32 or bfloat16
     device: str  # cpu or cuda
+    notes: list[str]  # what was done otherwise than usual, and why
 
 
 def train(  # noqa: PLR0913 - everything that decides the weights
@@ -141,7 +142,7 @@ def _finish(trainer: "WeightedSFTTrainer", output: Path, dtype: str) -> Training
             shutil.copytree(watch.workplace.weights(best_step), output, copy_function=link_or_copy, dirs_exist_ok=True)
     else:
         watch.save(trainer, output)
-    return TrainingResult(output, watch.progress.log, best_step, dtype, trainer.args.device.type)
+    return TrainingResult(output, watch.progress.log, best_step, dtype, trainer.args.device.type, trainer.notes)
 
 
 def _check_folders(request: TrainingRequest) -> None:

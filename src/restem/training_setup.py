@@ -3,6 +3,7 @@
 Imports torch and TRL in the functions that need them.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,21 +13,24 @@ from typing import TYPE_CHECKING, Any
 from restem.adapters import add_adapters
 from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
-from restem.launch_plan import LaunchPlan, launch_plan, micro_batch_size, training_arithmetic
+from restem.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
 from restem.training_data import Example, collate, encode_rows, encode_training_set, pack, row_names
+from restem.training_probe import refuse_unless_trainable, why_no_prefixes_are_shared
 from restem.training_progress import Workplace, validation_steps
 from restem.validation import Validation, greedy_reward
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
     from restem.weighted_sft import WeightedSFTTrainer
 
     _MakeBatch = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
 
+_logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 4 * 3600  # of a process for the first one, which measures the reward meanwhile
 
@@ -51,17 +55,17 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         add_special_tokens: As for sampling.
 
     Raises:
-        TrainingError: If rows are too long or hold nothing to learn.
+        PolicyError: If the base policy cannot be read.
+        TrainingError: If rows are too long or hold nothing to learn, or the policy cannot be trained as asked.
     """
-    import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from transformers import AutoTokenizer, PrinterCallback
 
     from restem.training_watch import TrainingWatch
-    from restem.weighted_sft import EpochSampler, WeightedSFTTrainer, can_share_prefixes
+    from restem.weighted_sft import EpochSampler, WeightedSFTTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, **from_folder())
-    model = AutoModelForCausalLM.from_pretrained(base_policy.folder, dtype=torch.float32, **from_folder())
+    model = _model(base_policy)
     examples = encode_training_set(
         rows,
         tokenizer,
@@ -72,18 +76,16 @@ def set_up(  # noqa: PLR0913 - what a training is made of
     )
     plan = launch_plan(parameters)
     size = micro_batch_size(parameters, plan)
-    share_prefix = can_share_prefixes(model)
+    config = _trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch)
+    if not plan.is_sharded:
+        model.to(config.device)
+    make_batch, notes = _way_of_batching(model, parameters, plan)
     if parameters.lora:
         model = add_adapters(model, parameters.lora, seed=parameters.seed)
-    # A checkpointed forward pass keeps no keys and values, so it has nothing to share.
-    share_prefix = share_prefix and not (parameters.gradient_checkpointing or parameters.packing)
-    # Processes that hold parts of the weights must all make the same forward passes, so none makes one more.
-    share_prefix = share_prefix and not plan.is_sharded
-    make_batch = pack if parameters.packing else partial(collate, share_prefix=share_prefix)
     solutions = [] if validation is None else encode_rows(validation.solutions, tokenizer, add_special_tokens)
     trainer = WeightedSFTTrainer(
         model=model,
-        args=_trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch),
+        args=config,
         # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
         train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
         data_collator=lambda picked: _batch(examples, [row["input_ids"][0] for row in picked], make_batch),
@@ -96,6 +98,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         ),
         schedule=parameters.schedule,
         row_names=row_names(rows),
+        notes=notes,
         watch=TrainingWatch(
             workplace,
             base=base_policy.folder,
@@ -108,6 +111,46 @@ def set_up(  # noqa: PLR0913 - what a training is made of
     trainer.remove_callback(PrinterCallback)
     _check_processes(trainer.accelerator, plan)
     return trainer
+
+
+def _model(policy: Policy) -> "PreTrainedModel":
+    """Return a policy's model, as it is trained: all weights in float32."""
+    import torch
+
+    from restem.engines.loading import read_model
+
+    model = read_model(policy.folder, torch.float32).train()
+    # The M-step has one loss. What balances experts in pretraining is no part of it, and could not be computed on
+    # batches that share a prefix.
+    config = model.config.get_text_config()
+    if hasattr(config, "output_router_logits"):
+        config.output_router_logits = False
+    return model
+
+
+def _way_of_batching(
+    model: "PreTrainedModel", parameters: TrainingParameters, plan: LaunchPlan
+) -> "tuple[_MakeBatch, list[str]]":
+    """Return what makes batches of rows, and what is to be recorded about it.
+
+    Raises:
+        TrainingError: If the model could not learn from such batches what it is to learn.
+    """
+    size = micro_batch_size(parameters, plan)
+    if is_first_process() or not plan.is_sharded:  # of those that will divide the weights, one is enough
+        refuse_unless_trainable(model, packing=parameters.packing, micro_batch_size=size)
+    if parameters.packing:
+        return pack, []
+    # A checkpointed forward pass keeps no keys and values, so it has nothing to share. Processes that hold parts of
+    # the weights must all make the same forward passes, so none makes one more.
+    if parameters.gradient_checkpointing or plan.is_sharded or size == 1:
+        return partial(collate, share_prefix=False), []
+    reason = why_no_prefixes_are_shared(model)
+    if reason is None:
+        return partial(collate, share_prefix=True), []
+    note = f"what rows begin with is computed for each of them: {reason}"
+    _logger.info("%s", note)
+    return partial(collate, share_prefix=False), [note]
 
 
 def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
@@ -179,6 +222,7 @@ def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int
         logging_nan_inf_filter=False,
         save_strategy="no",
         eval_strategy="no",
+        router_aux_loss_coef=0.0,  # of experts: see _model
         report_to="none",
         disable_tqdm=True,
         ddp_find_unused_parameters=False,

@@ -71,10 +71,11 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
         is_first, reward = trainer.accelerator.is_main_process, 0.0
         folder = self.workplace.candidate(step) if is_first else self.workplace.folder
         self.save(trainer, folder)
-        if is_first:
-            with outside_of_the_group():
-                reward = self._reward_of(folder)
-        reward = _as_first_process_says(reward)
+        with trainer.room_on_the_device():  # on that of every process: an engine may use all of them
+            if is_first:
+                with outside_of_the_group():
+                    reward = self._reward_of(folder)
+            reward = _as_first_process_says(reward)
         is_best = self.progress.note_validation(reward=reward, loss=loss)
         if is_first:
             (self.workplace.keep if is_best else self.workplace.drop)(step)

@@ -9,7 +9,7 @@ Source: Singh et al. 2023, https://arxiv.org/abs/2312.06585, equation 4 (the M-s
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from trl import SFTTrainer
 
 from restem.errors import TrainingError
 from restem.policy_files import saving
+from restem.set_aside import is_scarce, set_aside, tensors_of
 from restem.training_data import IGNORED, epoch_order
 from restem.training_watch import TrainingWatch
 
@@ -56,10 +57,18 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
     """SFTTrainer on batches of `restem.training_data.collate`."""
 
     def __init__(
-        self, *, sampler: EpochSampler, schedule: str, row_names: list[str], watch: TrainingWatch, **options: Any
+        self,
+        *,
+        sampler: EpochSampler,
+        schedule: str,
+        row_names: list[str],
+        notes: list[str],
+        watch: TrainingWatch,
+        **options: Any,
     ) -> None:
-        """Train on rows in the sampler's order; `row_names` says which a failed step had."""
+        """Train on rows in the sampler's order; `row_names` says which a failed step had, `notes` what to record."""
         super().__init__(**options)
+        self.notes = notes
         self.sampler, self.schedule, self.row_names, self.watch = sampler, schedule, row_names, watch
         self.add_callback(watch)
         self._batches: list[dict[str, torch.Tensor]] = []  # of the current optimizer step, those of this process
@@ -126,26 +135,11 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
     ) -> torch.Tensor:
         """Return a micro batch's share of the loss: weighted, per token learnt in the whole optimizer step."""
         learnt = inputs["targets"] != IGNORED
-        logits = self._logits(model, inputs, learnt)
+        logits = learnt_logits(model, inputs, learnt, base=self.accelerator.unwrap_model(model))
         losses = torch.nn.functional.cross_entropy(logits.float(), inputs["targets"][learnt], reduction="none")
         weights = inputs["weights"].expand_as(learnt)[learnt]
         loss: torch.Tensor = (losses * weights).sum() / num_items_in_batch
         return loss
-
-    def _logits(self, model: Any, inputs: Any, learnt: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the learnt positions `(n learnt, vocabulary)`."""
-        # A packed batch has positions in place of a mask; with both, models would attend across its rows.
-        where = "position_ids" if "position_ids" in inputs else "attention_mask"
-        past, rest = None, {"input_ids": inputs["input_ids"], where: inputs[where]}
-        base = self.accelerator.unwrap_model(model)
-        if inputs["prefix_ids"].shape[1]:
-            past = DynamicCache(config=base.config)
-            with head_at(base, torch.zeros_like(inputs["prefix_ids"], dtype=torch.bool)):
-                model(input_ids=inputs["prefix_ids"], past_key_values=past, use_cache=True)
-            past.batch_repeat_interleave(len(learnt))  # gradients of all rows flow into the one prefix
-        with head_at(base, learnt):
-            logits: torch.Tensor = model(**rest, past_key_values=past, use_cache=past is not None).logits
-        return logits
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         return self.sampler
@@ -168,6 +162,14 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
             self.watch.validate(self)
         self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, {})
         return {}
+
+    @contextmanager
+    def room_on_the_device(self) -> Iterator[None]:
+        """Leave the memory of the training's device to what is started here."""
+        device = self.args.device
+        held = tensors_of(self.model, self.optimizer) if is_scarce(device) else []
+        with set_aside(held, device):
+            yield
 
     def loss_on(self, batches: list[dict[str, torch.Tensor]]) -> float | None:
         """Return the loss per learnt token of batches that are not trained on; None if there are none."""
@@ -246,6 +248,30 @@ def learning_rate_share(step: int, *, n_steps: int, n_warmup: int, schedule: str
 def can_share_prefixes(model: PreTrainedModel) -> bool:
     """Return whether the model's memory of past tokens is plain keys and values of all of them."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def learnt_logits(
+    model: Any, inputs: Mapping[str, torch.Tensor], learnt: torch.Tensor, *, base: PreTrainedModel
+) -> torch.Tensor:
+    """Return the logits of the learnt positions `(n learnt, vocabulary)`.
+
+    Args:
+        model: As it is called: perhaps in wrappers that share the work out.
+        inputs: A batch of `restem.training_data`.
+        learnt: Which positions `(batch, time)`, true or false.
+        base: The model without those wrappers.
+    """
+    # A packed batch has positions in place of a mask; with both, models would attend across its rows.
+    where = "position_ids" if "position_ids" in inputs else "attention_mask"
+    past, rest = None, {"input_ids": inputs["input_ids"], where: inputs[where]}
+    if inputs["prefix_ids"].shape[1]:
+        past = DynamicCache(config=base.config)
+        with head_at(base, torch.zeros_like(inputs["prefix_ids"], dtype=torch.bool)):
+            model(input_ids=inputs["prefix_ids"], past_key_values=past, use_cache=True)
+        past.batch_repeat_interleave(len(learnt))  # gradients of all rows flow into the one prefix
+    with head_at(base, learnt):
+        logits: torch.Tensor = model(**rest, past_key_values=past, use_cache=past is not None).logits
+    return logits
 
 
 @contextmanager

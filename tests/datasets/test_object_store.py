@@ -145,7 +145,7 @@ def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bu
         (folder / "config.json").write_text("{}")
 
     folder = trained.write("policy", make)
-    made = made_with(determined, n_rows=3)
+    made = made_with(determined, n_rows=3, notes=[])
     policy = Policy(str(folder), folder_fingerprint(folder), iteration=1, name="m", base="b", made_with=made)
     where = {"filepath": f"s3://{BUCKET}/lean", "cache": str(tmp_path / "cache"), "version": V1}
     stored = PolicyDataset(**where)

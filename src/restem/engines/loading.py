@@ -10,6 +10,7 @@ from restem.engines.model_code import from_folder, refusal, wants_code
 from restem.errors import EngineError, PolicyError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -62,15 +63,33 @@ def _load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
 def _load_model(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
     import torch
-    from transformers import AutoModelForCausalLM
 
     chosen = getattr(torch, arithmetic_of(dtype, device).dtype)
+    return read_model(folder, chosen).to(device).eval().requires_grad_(False)
+
+
+def read_model(folder: Path, dtype: "torch.dtype") -> "PreTrainedModel":
+    """Return a policy's model, with all its weights in one type, in the memory of this machine.
+
+    Raises:
+        PolicyError: If it is no causal language model, or cannot be read whole.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     try:
         with quiet():
+            config = AutoConfig.from_pretrained(folder, **from_folder())
+            if config.is_encoder_decoder:
+                # transformers would read the decoder alone of some, which makes no sense by itself
+                raise PolicyError(
+                    f"the model in {folder} is an encoder with a decoder ({config.model_type}); restem samples from "
+                    "and trains causal language models: take a decoder-only policy.model"
+                )
             model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=chosen, **from_folder(), output_loading_info=True
+                folder, dtype=dtype, **from_folder(), output_loading_info=True
             )
-    except (torch.OutOfMemoryError, MemoryError):
+    except (PolicyError, torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # whatever a broken file makes the libraries raise
         if wants_code(error):
@@ -79,7 +98,8 @@ def _load_model(folder: Path, dtype: str, device: str) -> "PreTrainedModel":
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place
         raise PolicyError(f"the model in {folder} lacks {', '.join(sorted(report['missing_keys']))}")
-    return model.to(device).eval().requires_grad_(False)
+    result: PreTrainedModel = model
+    return result
 
 
 def choose_device(device: str | None) -> str:
