@@ -100,7 +100,7 @@ def catalog_of(folder: Path, env: str, parameters: str) -> Any:
 
 def plain_request(catalog: Any, record: dict[str, Any]) -> dict[str, Any]:
     """Return the same work, as the plain script takes it."""
-    from restem.trainer import arithmetic
+    from restem.engines.arithmetic import arithmetic_of
 
     asked = catalog.load("questions").merge(catalog.load("prompts"), on="question_id")
     asked["gold"] = [str(json.loads(gold)["answer"]) for gold in asked["gold"]]
@@ -109,7 +109,7 @@ def plain_request(catalog: Any, record: dict[str, Any]) -> dict[str, Any]:
     decoding = {
         "max_new_tokens": sampling["max_new_tokens"],
         "stop": list(sampling["stop"]),
-        "dtype": arithmetic("auto"),
+        "dtype": arithmetic_of("auto").dtype,
     }
     chosen = ("n", "temperature", "top_k", "top_p")
     return {

@@ -234,9 +234,9 @@ def main() -> None:
 
 
 def _dtype() -> str:
-    from restem.trainer import arithmetic
+    from restem.engines.arithmetic import arithmetic_of
 
-    return arithmetic("auto")
+    return arithmetic_of("auto").dtype
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def set_aside(tensors: "Iterable[torch.Tensor]", device: "torch.device") -> Iter
     waiting = []
     try:
         for memory in memories.values():
-            waiting.append((memory, torch.UntypedStorage(memory.nbytes()).copy_(memory)))
+            content = torch.empty(memory.nbytes(), dtype=torch.uint8).untyped_storage()
+            waiting.append((memory, content.copy_(memory)))
             memory.resize_(0)
         if device.type == "cuda":
             torch.cuda.empty_cache()  # other processes see only what is given back to the driver
