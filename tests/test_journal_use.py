@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from restem.__main__ import restem
 from restem.errors import ExperimentError
 from restem.journal import Journal
-from restem.journal_use import CatalogFiles, Choice, JournalUse, delete, file_keys, journal_uses, prunable
+from restem.journal_use import CatalogFiles, Choice, JournalUse, file_keys, journal_uses, prunable
 from tests.conftest import Project
 
 MakeEntry = Callable[[str, int], Path]
@@ -91,9 +91,9 @@ def test_what_is_younger_than_asked_stays(tmp_path: Path, make_entry: MakeEntry)
 
 def test_deleting_leaves_the_catalog_whole(tmp_path: Path, make_entry: MakeEntry) -> None:
     shared = make_entry("scores", 500)
-    files = published(tmp_path, shared)
+    published(tmp_path, shared)
 
-    delete(uses_by_kind(tmp_path, mine=files).values())
+    assert Journal(tmp_path / "journal").delete(shared.parent.name)
 
     assert not shared.exists()
     assert (tmp_path / "catalog" / "0").read_text() == "x" * 500
@@ -110,7 +110,11 @@ def journal(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.slow
 def test_pruning_shows_first_and_then_deletes_what_no_version_needs(journal: Journal) -> None:
-    stale = journal.open("samples-train-1-sampled", seed=99).write_text("00000.parquet", "never asked for again")
+    stale = (
+        Journal(journal.root)
+        .open("samples-train-1-sampled", seed=99)
+        .write_text("00000.parquet", "never asked for again")
+    )
     (stale.parent / ".00001.parquet.123.partial").write_text("killed")
     before = {path.name for path in journal.root.glob("[!.]*")}
 
@@ -127,7 +131,7 @@ def test_pruning_shows_first_and_then_deletes_what_no_version_needs(journal: Jou
 
 @pytest.mark.slow
 def test_pruning_waits_for_nobody_and_takes_nothing_from_a_running_experiment(journal: Journal) -> None:
-    stale = journal.open("scores", seed=99).write_text("00000.parquet", "x")
+    stale = Journal(journal.root).open("scores", seed=99).write_text("00000.parquet", "x")
 
     with journal.lock("another"), pytest.raises(ExperimentError, match="'another' is being run"):
         command("prune", "--yes")

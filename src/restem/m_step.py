@@ -76,12 +76,10 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     """
     import pandas as pd
 
-    from restem.trainer import check_unchanged
-
     refuse_unless_passed(gate)
     start = starting_policy(base_policy, parent, training)
     if start is not base_policy:
-        check_unchanged(base_policy)
+        base_policy.refuse_if_changed()
     rows = training_set.to_pandas()
     request = TrainingRequest(rows, start, training, Path(), add_special_tokens, validation, None)
     determined = policy_determined_by(request, scale)
@@ -100,6 +98,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         base=base_policy.fingerprint,
         parent=parent.fingerprint,
         trained_from=start.fingerprint,
+        revision=base_policy.revision,
         made_with=made_with(determined, n_rows=len(rows), notes=_read(entry, _NOTES)),
         deleted=deleted is not None,
     )
@@ -107,7 +106,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
 
 
 def _read(entry: JournalEntry, name: str) -> list[Any]:
-    found: list[Any] = json.loads(entry.path(name).read_text(encoding="utf-8"))
+    found: list[Any] = json.loads(entry.read_text(name))
     return found
 
 
@@ -137,7 +136,8 @@ def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters
         entry.write_text(_LOG, json.dumps(result.log))
         entry.write_text(_NOTES, json.dumps(result.notes))
 
-    if not entry.has("policy"):
-        entry.write("policy", make)
-    if request.unfinished and request.unfinished.exists():
-        shutil.rmtree(request.unfinished)  # only now that the policy is whole
+    with entry.making([_LOG, _NOTES, "policy"]) as missing:
+        if missing:
+            entry.write("policy", make)
+    if request.unfinished:
+        shutil.rmtree(request.unfinished, ignore_errors=True)  # only now that the policy is whole, so nobody needs it

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from restem.digests import partial_of, remove, remove_partials
 from restem.errors import PolicyError
 from restem.fingerprints import NOT_THE_MODEL, folder_fingerprint
 from restem.policy import Policy
@@ -37,18 +38,32 @@ def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str,
             "run that iteration again"
         )
     files = [file for file in policy.folder.rglob("*") if file.is_file() and file.name not in NOT_THE_MODEL]
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    with saving(output, n_bytes=sum(file.stat().st_size for file in files)):
-        for file in files:
-            target = partial / file.relative_to(policy.folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-        manifest = {"experiment": experiment, "trained_from": policy.trained_from, **record}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-        (partial / _CARD).write_text(model_card(policy, record, experiment=experiment), encoding="utf-8")
-        partial.rename(output)
+    remove_partials(output, dead_only=True)
+    partial = partial_of(output)
+    try:
+        with saving(output, n_bytes=sum(file.stat().st_size for file in files)):
+            for file in files:
+                _copy(file, partial / file.relative_to(policy.folder), policy)
+            if folder_fingerprint(partial) != policy.fingerprint:
+                raise PolicyError(f"{policy.folder} changed while it was copied; nothing was exported")
+            manifest = {"experiment": experiment, "trained_from": policy.trained_from, **record}
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+            (partial / _CARD).write_text(model_card(policy, record, experiment=experiment), encoding="utf-8")
+            partial.rename(output)
+    finally:
+        remove(partial)
     return output
+
+
+def _copy(file: Path, target: Path, policy: Policy) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(file, target)
+    except FileNotFoundError as error:
+        raise PolicyError(
+            f"{file} was deleted while policy {policy.fingerprint} was exported, as a run does with em.keep_policies: "
+            "export one of the policies that it keeps"
+        ) from error
 
 
 def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) -> str:

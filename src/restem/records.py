@@ -43,6 +43,7 @@ def make_record(
         "base": policy.base,
         "trained_from": policy.trained_from,
         "model": policy.name,
+        "revision": policy.revision,
         "metrics": dict(metrics),
         "scoring": {},
         "audit": {},

@@ -8,9 +8,11 @@ training does.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree
 from typing import Any, NamedTuple
 
+from restem.digests import make_again, sealed, unsealed
+from restem.errors import DamageError
 from restem.journal import Journal, JournalEntry
 from restem.policy_files import holds_weights
 from restem.recommendation import best_measured
@@ -75,19 +77,39 @@ def delete_weights(
     """
     freed = 0
     for version in versions:
-        record = json.loads((version / _RECORD).read_text(encoding="utf-8"))
+        record = unsealed((version / _RECORD).read_text(encoding="utf-8"))
+        if record is None:
+            raise DamageError(f"{version / _RECORD} is damaged: its digest does not fit. {make_again(version.parent)}")
         _mark_version(version / _RECORD, record)
         freed += _delete(_weights(version))
-        copy = fetched and fetched.find("policy", fingerprint=record["fingerprint"])
-        if copy:
-            freed += _delete(_weights(copy.folder))
-            rmtree(copy.folder)
-        entry = trained_in(journal, record["made_with"])
-        kept = _weights(entry.path("policy")) if entry else []
-        if entry and kept and all(file.stat().st_nlink == 1 for file in kept):
-            entry.write_text(retention.mark, json.dumps({"fingerprint": record["fingerprint"]}))
-            freed += sum(file.stat().st_size for file in kept)
-            _strip(entry)
+        if fetched is not None:
+            freed += _delete_copy(fetched, record["fingerprint"])
+        freed += _delete_trained(journal, record, retention)
+    return freed
+
+
+def _delete_copy(fetched: Journal, fingerprint: str) -> int:
+    """Return how many bytes deleting the copy of a policy in an object store has freed; 0 while a run uses it."""
+    copy = fetched.find("policy", fingerprint=fingerprint)
+    size = sum(file.stat().st_size for file in _weights(copy.folder)) if copy else 0
+    return size if copy and fetched.delete(copy.folder.name) else 0
+
+
+def _delete_trained(journal: Journal, record: Mapping[str, Any], retention: Retention) -> int:
+    """Return how many bytes it has freed to delete what the journal holds of a policy's weights.
+
+    They stay while another run makes or uses them, or another experiment's policy shares their bytes.
+    """
+    entry = trained_in(journal, record["made_with"])
+    if entry is None:
+        return 0
+    with journal.deleting(entry.folder.name) as may:
+        kept = _weights(entry.path("policy"))
+        if not may or not kept or any(file.stat().st_nlink > 1 for file in kept):
+            return 0
+        freed = sum(int(file.stat().st_size) for file in kept)
+        entry.write_text(retention.mark, json.dumps({"fingerprint": record["fingerprint"]}))
+        _strip(entry)
     return freed
 
 
@@ -115,8 +137,7 @@ def _strip(entry: JournalEntry) -> None:
     """Leave of a trained policy what is not weights, under another name."""
     if not entry.has(WITHOUT_WEIGHTS):
         entry.write(WITHOUT_WEIGHTS, lambda target: _copy_rest(entry.path("policy"), target))
-    # A kill in mid-deletion must not leave a policy that looks whole.
-    rmtree(entry.path("policy").rename(entry.path(".policy.deleted")))
+    entry.remove("policy")
 
 
 def _copy_rest(policy: Path, target: Path) -> None:
@@ -124,7 +145,7 @@ def _copy_rest(policy: Path, target: Path) -> None:
 
 
 def _mark_version(file: Any, record: dict[str, Any]) -> None:
-    text = json.dumps({**record, "deleted": True}, indent=1, sort_keys=True)
+    text = sealed({**record, "deleted": True})
     if isinstance(file, Path):
         JournalEntry(file.parent).write_text(file.name, text)
     else:

@@ -137,13 +137,12 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
         f"{number:05d}.parquet": slice(start, start + size)
         for number, start in enumerate(range(0, len(draw.asked), size))
     }
-    finished = entry.names()
-    missing = [name for name in blocks if name not in finished]
-    n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
-    _say_reused(draw, [entry.path(name) for name in blocks if name in finished], len(blocks))
-    shards = (_shard(draw._replace(asked=draw.asked.iloc[blocks[name]]), entry.path(name)) for name in missing)
-    with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
-        workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    with entry.making(list(blocks)) as missing:
+        n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
+        _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
+        shards = (_shard(draw._replace(asked=draw.asked.iloc[blocks[name]]), entry.path(name)) for name in missing)
+        with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
+            workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
 
 

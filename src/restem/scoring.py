@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from restem.errors import RewardError
-from restem.fingerprints import file_fingerprints, fingerprint
+from restem.fingerprints import fingerprint
 from restem.intervals import share_interval
 from restem.journal import Journal
 from restem.parameters import Fault, ScoringParameters
@@ -50,17 +50,17 @@ def score_samples(
         timeout_s=parameters.timeout_s,
         questions=fingerprint(sorted(questions[["question_id", "gold", "reward"]].to_numpy().tolist())),
     )
-    names = [f"{name}.parquet" for name in file_fingerprints(samples.files)]
-    finished = entry.names()
-    missing = {name: file for name, file in zip(names, samples.files, strict=True) if name not in finished}
+    names = [f"{name}.parquet" for name in samples.fingerprints()]
+    files = dict(zip(names, samples.files, strict=True))
     by_id = questions.set_index("question_id", drop=False)
-    shards = (_shard(file, by_id, entry.path(name)) for name, file in missing.items())
-    n_questions = sum(len(_questions_of(file)) for file in missing.values())
-    with (
-        open_workers(Scoring(parameters, rewards), scale, shared=journal.root) as workers,
-        Progress("scoring", n_questions=n_questions) as progress,
-    ):
-        workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    with entry.making(names) as missing:
+        shards = (_shard(files[name], by_id, entry.path(name)) for name in missing)
+        n_questions = sum(len(_questions_of(files[name])) for name in missing)
+        with (
+            open_workers(Scoring(parameters, rewards), scale, shared=journal.root) as workers,
+            Progress("scoring", n_questions=n_questions) as progress,
+        ):
+            workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return ShardedTable([entry.path(name) for name in names])
 
 

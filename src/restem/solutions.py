@@ -2,11 +2,11 @@
 
 import json
 
-from restem.fingerprints import file_fingerprints, fingerprint
+from restem.fingerprints import fingerprint
 from restem.journal import Journal
 from restem.prompts import as_completion
 from restem.schemas import check
-from restem.tables import RowsByQuestion, ShardedTable, Table, write_shard
+from restem.tables import RowsByQuestion, ShardedTable, Table
 
 HUMAN = "human"  # in place of the policy that a row came from
 
@@ -33,26 +33,19 @@ def human_solutions(questions: Table, prompts: Table, *, journal: Journal) -> Sh
     if not rows:
         return ShardedTable([])
     entry = journal.open("human-solutions", rows=fingerprint(rows))
-    if not entry.has("00000.parquet"):
-        write_shard(check("training_set", pd.DataFrame(rows)), entry.path("00000.parquet"))
-    return ShardedTable([entry.path("00000.parquet")])
+    return ShardedTable([entry.shard("00000.parquet", lambda: check("training_set", pd.DataFrame(rows)))])
 
 
 def accumulate(kept_before: ShardedTable, training_set: ShardedTable, *, journal: Journal) -> ShardedTable:
     """Return what was learned from so far: `kept_before`, and the rows of a training set that it does not hold."""
     before = RowsByQuestion(kept_before)
-    entry = journal.open(
-        "kept", before=file_fingerprints(kept_before.files), training_set=file_fingerprints(training_set.files)
-    )
+    entry = journal.open("kept", before=kept_before.fingerprints(), training_set=training_set.fingerprints())
     files = list(kept_before.files)
     for number, shard in enumerate(training_set):
         held = set(_keys(before.rows(shard["question_id"]))) if kept_before.files else set()
         new = shard[[row not in held for row in _keys(shard)]]
-        path = entry.path(f"{number:05d}.parquet")
         if len(new):
-            if not path.exists():
-                write_shard(new, path)
-            files.append(path)
+            files.append(entry.shard(f"{number:05d}.parquet", new.copy))
     return ShardedTable(files)
 
 

@@ -5,10 +5,13 @@ checker and costs no import of pandas where only names of pipelines are wanted.
 """
 
 import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from restem.digests import digests, faults, make_again, partial_of, record_digests
+from restem.errors import DamageError
+from restem.fingerprints import file_fingerprints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,25 +30,56 @@ class ShardedTable:
     `len(table)` counts rows, `table["reward"]` reads one column of all shards, `to_pandas()` reads all.
     """
 
-    def __init__(self, files: Sequence[Path], check: Callable[[Table], Table] | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        check: Callable[[Table], Table] | None = None,
+        *,
+        digests: Mapping[str, str] | None = None,
+    ) -> None:
         """Describe the table that these files hold, in order; nothing is read yet.
 
         Args:
             files: Parquet files with the same columns; in an object store, what universal_pathlib has for a Path.
             check: Applied to every whole shard as it is read, once to one that it leaves as it is; raises on a bad one.
+            digests: Fingerprints of the files by name; one on a disk that has another is refused when it is opened.
+                Object stores check what they keep themselves.
         """
         self.files = tuple(files)
         self._check = check
+        self._digests = digests
 
     def checked_by(self, check: Callable[[Table], Table]) -> "ShardedTable":
         """Return the same table, each shard checked when it is read."""
-        return ShardedTable(self.files, check)
+        return ShardedTable(self.files, check, digests=self._digests)
+
+    def _opened(self, file: Path) -> IO[bytes]:
+        self._refuse_if_damaged(file)
+        return file.open("rb")
+
+    def _refuse_if_damaged(self, file: Path) -> None:
+        """Raise if a file on a disk is not what was written; each is read once in a process for that."""
+        if self._digests is None or not isinstance(file, Path):
+            return
+        found = faults(file, {"": self._digests[file.name]})
+        if found:
+            raise DamageError(f"{'; '.join(found)}. {make_again(file.parent.parent)}")
+
+    def fingerprints(self) -> list[str]:
+        """Return the fingerprints of the files, in order.
+
+        Raises:
+            DamageError: If one is not what was written.
+        """
+        for file in self.files:
+            self._refuse_if_damaged(file)
+        return file_fingerprints(self.files)
 
     def shard(self, file: Path) -> Table:
         """Return one of the shards."""
         import pandas as pd
 
-        with file.open("rb") as stream:
+        with self._opened(file) as stream:
             frame = pd.read_parquet(stream)
         return _checked(frame, file, self._check) if self._check else frame
 
@@ -59,7 +93,7 @@ class ShardedTable:
 
         n_rows = 0
         for file in self.files:
-            with file.open("rb") as stream:
+            with self._opened(file) as stream:
                 n_rows += pq.read_metadata(stream).num_rows
         return n_rows
 
@@ -70,19 +104,23 @@ class ShardedTable:
 
         if not self.files:
             return []
-        with self.files[0].open("rb") as stream:
+        with self._opened(self.files[0]) as stream:
             return list(pq.read_schema(stream).names)
 
     def __getitem__(self, column: str | list[str]) -> Any:
         """Return a column as a Series, or a list of columns as a DataFrame, of all shards."""
+        wanted = [column] if isinstance(column, str) else column
+        return _joined([self._read(file, wanted) for file in self.files])[column]
+
+    def _read(self, file: Path, columns: list[str]) -> "pd.DataFrame":
         import pandas as pd
 
-        wanted = [column] if isinstance(column, str) else column
-        frames = []
-        for file in self.files:
-            with file.open("rb") as stream:
-                frames.append(pd.read_parquet(stream, columns=wanted))
-        return _joined(frames)[column]
+        with self._opened(file) as stream:
+            return pd.read_parquet(stream, columns=columns)
+
+    def column_of(self, file: Path, column: str) -> "pd.Series[Any]":
+        """Return a column of one of the shards."""
+        return self._read(file, [column])[column]
 
     def head(self, n: int = 5) -> Table:
         """Return the first n rows, reading no more shards than needed."""
@@ -110,7 +148,7 @@ class RowsByQuestion:
         self._table = table
         self._places: dict[str, list[int]] = {}  # of shards, by question
         for place, file in enumerate(table.files):
-            for name in ShardedTable([file])["question_id"].unique():
+            for name in table.column_of(file, "question_id").unique():
                 self._places.setdefault(name, []).append(place)
 
     def rows(self, question_ids: Iterable[str]) -> Table:
@@ -123,14 +161,18 @@ class RowsByQuestion:
 
 
 def write_shard(frame: Table, file: Path) -> None:
-    """Write one shard so that it is either whole or absent, whatever happens meanwhile."""
+    """Write one shard, and its digest, so that it is either whole or absent, whatever happens meanwhile."""
     # Two machines may be at the same shard, when one of them was taken for dead.
-    partial = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        frame.to_parquet(stream, index=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    partial = partial_of(file)
+    try:
+        with partial.open("wb") as stream:
+            frame.to_parquet(stream, index=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        record_digests(file, digests(partial))
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _checked(frame: Table, file: Path, check: Callable[[Table], Table]) -> Table:

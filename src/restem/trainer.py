@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.engines.loading import without_progress_bars
-from restem.errors import EmptyTrainingSetError, PolicyError, TrainingError
-from restem.fingerprints import folder_fingerprint
+from restem.errors import EmptyTrainingSetError, TrainingError
 from restem.journal import link_or_copy
 from restem.launch_plan import is_first_process, launch_plan, training_arithmetic
 from restem.parameters import TrainingParameters
@@ -149,24 +148,7 @@ def _check_folders(request: TrainingRequest) -> None:
     output = request.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise TrainingError(f"the policy was to be saved to {output}, which holds something already; give a new folder")
-    check_unchanged(request.base_policy)
-
-
-def check_unchanged(policy: Policy) -> None:
-    """Raise unless the policy's folder holds what it held when it was recorded.
-
-    Raises:
-        PolicyError: If it is gone or has changed.
-    """
-    policy.refuse_if_deleted()
-    if not policy.folder.is_dir():
-        raise PolicyError(f"the base policy {policy.name} was at {policy.path}, which is gone")
-    found = folder_fingerprint(policy.folder)
-    if found != policy.fingerprint:
-        raise PolicyError(
-            f"the base policy {policy.name} at {policy.path} has changed since the experiment began: its "
-            f"fingerprint was {policy.fingerprint} and is {found}; put it back, or begin another experiment"
-        )
+    request.base_policy.refuse_if_changed()
 
 
 def _free_memory() -> None:

@@ -5,13 +5,17 @@ absent, and a rerun that starts from the checkpoint takes the same steps again.
 """
 
 import json
+import logging
 import math
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from restem.digests import remove
 from restem.journal import JournalEntry
+
+_log = logging.getLogger(__name__)
 
 _PROGRESS = "progress.json"
 _CHECKPOINT = "checkpoint-"
@@ -57,9 +61,15 @@ class Workplace:
         self._entry = JournalEntry(folder)
 
     def clear_unfinished(self) -> None:
-        """Remove what an interrupted save left behind."""
-        for path in self.folder.glob(".*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        """Remove what an interrupted save left behind, and everything if some of it is not what was saved."""
+        for path in [*self.folder.glob(".*.partial"), *self.folder.glob(".candidate-*"), self.scratch]:
+            remove(path)
+        saved = sorted(name for name in self._entry.names() if name.startswith((_CHECKPOINT, _WEIGHTS)))
+        found = [fault for name in saved for fault in self._entry.faults(name)]
+        if found:  # a checkpoint without the best weights before it is of no use, nor the other way round
+            _log.warning("what was saved of this training is damaged, so it begins again: %s", "; ".join(found))
+            for name in saved:
+                self._entry.remove(name)
 
     @property
     def scratch(self) -> Path:
@@ -88,10 +98,10 @@ class Workplace:
         replaced = self.checkpoint()
         self._name(written, f"{_CHECKPOINT}{step:08d}")
         if replaced is not None:
-            shutil.rmtree(replaced)
+            self._entry.remove(replaced.name)
         for folder in self.folder.glob(f"{_WEIGHTS}*"):
             if folder != self.weights(progress.best_step):
-                shutil.rmtree(folder)
+                self._entry.remove(folder.name)
         self._saved = time.monotonic()
 
     def weights(self, step: int) -> Path:
@@ -106,9 +116,7 @@ class Workplace:
 
     def keep(self, step: int) -> None:
         """Give the candidate's folder its name, now that it is known to be the best."""
-        candidate, place = self.folder / f".candidate-{step:08d}", self.weights(step)
-        shutil.rmtree(place, ignore_errors=True)  # of the run before the kill: the same weights
-        self._name(candidate, place.name)
+        self._name(self.folder / f".candidate-{step:08d}", self.weights(step).name)  # or in place of the same weights
 
     def _name(self, written: Path, name: str) -> None:
         def make(partial: Path) -> None:

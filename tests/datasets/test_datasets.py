@@ -1,3 +1,7 @@
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -6,6 +10,7 @@ from kedro.io import DatasetError, Version
 
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
+from restem.digests import sealed
 from restem.fingerprints import folder_fingerprint
 from restem.policy import Policy
 from restem.tables import ShardedTable, write_shard
@@ -76,13 +81,18 @@ def test_base_policy_stays_where_it_is(tmp_path: Path) -> None:
 
 
 def test_publishing_again_after_a_kill_replaces_what_the_kill_left(tmp_path: Path) -> None:
-    (tmp_path / ".whole.partial").mkdir()
-    (tmp_path / ".whole.partial" / "half").write_text("written")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    place = Place(str(tmp_path / "whole"), "manifest.json")
+    killed, version = tmp_path / "whole" / "v1", tmp_path / "whole" / "v2" / "whole"
+    (killed / f".whole.{socket.gethostname()}.{dead.pid}.0.partial").mkdir(parents=True)
+    (killed / f".whole.{socket.gethostname()}.{os.getpid()}.0.partial").mkdir()
     (tmp_path / "file").write_text("content")
 
-    Place(str(tmp_path / "whole"), "manifest.json").publish(tmp_path / "whole", {"file": tmp_path / "file"}, {"n": 1})
+    place.publish(version, {"file": tmp_path / "file"}, {"n": 1})
 
-    assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == ["file", "manifest.json"]
+    assert sorted(file.name for file in version.iterdir()) == ["file", "manifest.json"]
+    assert [file.name for file in killed.iterdir()] == [f".whole.{socket.gethostname()}.{os.getpid()}.0.partial"]
 
 
 def test_journal_refuses_to_be_a_node_output(tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_journal_refuses_to_be_a_node_output(tmp_path: Path) -> None:
 def test_more_than_a_hundred_thousand_shards_stay_in_order(tmp_path: Path) -> None:
     for name in ("99999", "100000"):
         (tmp_path / f"{name}.parquet").touch()
-    (tmp_path / "shards.json").write_text("{}")
+    (tmp_path / "shards.json").write_text(sealed({"files": {"99999.parquet": "", "100000.parquet": ""}}))
 
     loaded = ShardedParquetDataset(filepath=str(tmp_path)).load()
 

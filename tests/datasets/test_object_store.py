@@ -151,6 +151,7 @@ def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bu
     stored = PolicyDataset(**where)
     stored.save(policy)
     fetched = stored.load().folder
+    del trained  # which holds its entry
     retention = Retention("e", "last")
 
     freed = delete_weights(stored.versions(), Journal(tmp_path / "journal"), retention, fetched=stored.fetched)
@@ -158,6 +159,7 @@ def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bu
     assert freed == 3 * 4
     assert not bucket.glob(f"{BUCKET}/lean/*/*/*.safetensors")
     assert not fetched.exists()
+    trained = Journal(tmp_path / "journal").open("policy", **determined)
     assert not trained.has("policy")
     assert retention.deleted(trained) == policy.fingerprint
     again = PolicyDataset(**where).load()

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from restem.journal_use import (
     CatalogFiles,
     Choice,
     JournalUse,
-    delete,
-    delete_leftovers,
     file_keys,
     journal_uses,
     prunable,
@@ -77,20 +76,29 @@ def prune(env: str | None, days: float, experiment: str | None, names: tuple[str
     Catalog versions stay whole, whatever goes. What goes would be done again if it were asked for again; that
     includes the progress of a run that was stopped and not yet gone on with.
     """
-    root, uses = _uses(env)
-    missing = set(names) - {use.name for use in uses}
-    if missing:
-        raise ExperimentError(f"the journal has no entry {sorted(missing)[0]!r}; restem journal list shows them")
-    doomed = prunable(uses, Choice(names, experiment, days))
-    for use in doomed:
-        click.echo(_line(use))
-    if yes:
-        with Journal(root).lock_all():
-            delete(doomed)
-            delete_leftovers(root)
-    freed = sum(use.freed for use in doomed) / _MB
+    root = _root(env)
+    with Journal(root).lock_all() if yes else nullcontext():  # before it is found out who needs what
+        _, uses = _uses(env)
+        missing = set(names) - {use.name for use in uses}
+        if missing:
+            raise ExperimentError(f"the journal has no entry {sorted(missing)[0]!r}; restem journal list shows them")
+        doomed = prunable(uses, Choice(names, experiment, days))
+        for use in doomed:
+            click.echo(_line(use))
+        gone = _delete(root, doomed) if yes else doomed
+    freed = sum(use.freed for use in gone) / _MB
     did = "deleted" if yes else "would delete"
-    click.echo(f"{did} {len(doomed)} of {len(uses)} entries, {freed:.1f} MB{'' if yes else '; do it with --yes'}")
+    click.echo(f"{did} {len(gone)} of {len(uses)} entries, {freed:.1f} MB{'' if yes else '; do it with --yes'}")
+
+
+def _delete(root: Path, doomed: Iterable[JournalUse]) -> list[JournalUse]:
+    """Return the entries that are deleted now: those that no run makes or uses, whatever its experiment."""
+    journal = Journal(root)
+    gone = [use for use in doomed if journal.delete(use.name)]
+    for use in set(doomed) - set(gone):
+        click.echo(f"{use.name} is in use and stays")
+    journal.delete_leftovers()
+    return gone
 
 
 def _sums(kind: str, uses: Iterable[JournalUse]) -> str:
@@ -104,6 +112,11 @@ def _line(use: JournalUse) -> str:
     when = datetime.fromtimestamp(use.modified, UTC).strftime("%Y-%m-%d %H:%M")
     needed = f"needed by {', '.join(use.needed_by)}" if use.needed_by else "needed by none"
     return f"{use.bytes / _MB:10.1f} MB  {when}  {use.name}  {needed}"
+
+
+def _root(env: str | None) -> Path:
+    with opened(env, None) as (catalog, _parameters, _project):
+        return Path(catalog.load("journal").root)
 
 
 def _uses(env: str | None) -> tuple[Path, list[JournalUse]]:

@@ -4,7 +4,6 @@ On a disk a folder appears in one rename. An object store has no rename: there t
 it nothing counts.
 """
 
-import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from typing import Any
 
 from kedro.io.core import get_protocol_and_path
 
+from restem.datasets.versions import DatasetFault
+from restem.digests import make_again, partial_of, remove, remove_partials, sealed, unsealed
 from restem.journal import link_or_copy
 
 _UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
@@ -44,6 +45,21 @@ class Place:
         """Return whether a version is there."""
         return bool((self.folder(path) / self._manifest).is_file())
 
+    def manifest(self, folder: Any) -> dict[str, Any]:
+        """Return what the manifest of a whole version says.
+
+        Raises:
+            DatasetFault: If it is not what was written.
+        """
+        file = folder / self._manifest
+        try:
+            content = unsealed(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            content = None
+        if content is None:
+            raise DatasetFault(f"{file} is damaged: its digest does not fit. {make_again(folder.parent)}")
+        return content
+
     def glob(self, pattern: str) -> list[str]:
         """Return what is there now, whoever wrote it."""
         import fsspec
@@ -65,28 +81,33 @@ class Place:
 
 def _rename(folder: Path, files: dict[str, Any], manifest: str, content: dict[str, Any]) -> None:
     """Make the folder beside its place; files are linked where that is possible, so a journal shares their bytes."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for version in folder.parent.parent.glob("*"):  # where killed processes left the same dataset unfinished
+        remove_partials(version / folder.name, dead_only=True)
+    partial = partial_of(folder)
     partial.mkdir(parents=True)
-    for name, source in files.items():
-        target = partial / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(source, Path):
-            link_or_copy(source.resolve(), target)
-        else:
-            copy(source, target)
-    with (partial / manifest).open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.rename(folder)
+    try:
+        for name, source in files.items():
+            target = partial / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(source, Path):
+                link_or_copy(source.resolve(), target)
+            else:
+                copy(source, target)
+        with (partial / manifest).open("w", encoding="utf-8") as stream:
+            stream.write(sealed(content))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.rename(folder)
+    except BaseException:
+        remove(partial)
+        raise
 
 
 def _upload(folder: Any, files: dict[str, Any], manifest: str, content: dict[str, Any]) -> None:
     with ThreadPoolExecutor(_UPLOADS) as pool:
         for _ in pool.map(lambda name: copy(files[name], folder / name), files):
             pass  # waiting for each raises what went wrong with it
-    (folder / manifest).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+    (folder / manifest).write_text(sealed(content), encoding="utf-8")
 
 
 def copy(source: Any, target: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
 from restem.datasets.folder import Place, copy
+from restem.datasets.versions import PinnedVersions
+from restem.fingerprints import file_fingerprint
 from restem.journal import Journal
 from restem.policy import Policy
 
 _MANIFEST = "policy.json"
 
 
-class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
+class PolicyDataset(PinnedVersions, AbstractVersionedDataset[Policy, Policy]):
     """A Hugging Face model folder with `policy.json`; loads the `Policy` record, never the weights."""
 
     def __init__(
@@ -50,7 +53,7 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
             raise DatasetError(f"{folder} is not a whole policy: {_MANIFEST} is missing")
-        policy = Policy(**json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
+        policy = Policy(**{name: value for name, value in self._place.manifest(folder).items() if name != "files"})
         if not self._holds_weights:
             return policy
         on_disk = folder if isinstance(folder, Path) else self._fetched(folder, policy)
@@ -67,33 +70,28 @@ class PolicyDataset(AbstractVersionedDataset[Policy, Policy]):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     copy(file, place)
 
-        return entry.path("policy") if entry.has("policy") else entry.write("policy", fetch)
+        return entry.part("policy", fetch)
 
     def save(self, data: Policy) -> None:
         """Publish the policy's files as this version."""
         weights = [file for file in data.folder.rglob("*") if file.is_file()] if self._holds_weights else []
         files = {file.relative_to(data.folder).as_posix(): file for file in weights if file.name != _MANIFEST}
         record = replace(data, path=".") if self._holds_weights else data
-        self._place.publish(self._get_save_path(), files, record.to_dict())
+        written = {name: file_fingerprint(file) for name, file in files.items()}
+        self._place.publish(self._get_save_path(), files, {**record.to_dict(), "files": written})
 
     def versions(self) -> list[Any]:
         """Return the folders of all whole versions, in no order."""
         return [file.parent for file in self._place.folder(self._filepath).glob(f"*/*/{_MANIFEST}")]
 
-    @property
+    @cached_property
     def fetched(self) -> Journal:
-        """Return where copies of policies in an object store are."""
+        """Return where copies of policies in an object store are; nobody deletes those that this dataset loaded."""
         return Journal(Path(self._cache or "").absolute())
 
     def preview(self) -> JSONPreview:
         """Return the record, for kedro-viz."""
         return JSONPreview(json.dumps(self.load().to_dict()))
-
-    def _exists(self) -> bool:
-        try:
-            return self._place.is_whole(str(self._get_load_path()))
-        except DatasetError:
-            return False
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}

@@ -1,17 +1,20 @@
 """A table in Parquet shards, versioned as one folder."""
 
+from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
 from restem.datasets.folder import Place
+from restem.datasets.versions import DatasetFault, PinnedVersions
+from restem.digests import make_again
 from restem.tables import ShardedTable
 
 _MANIFEST = "shards.json"
 
 
-class ShardedParquetDataset(AbstractVersionedDataset[ShardedTable, ShardedTable]):
+class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTable, ShardedTable]):
     """A folder of Parquet shards: loads lazily as `ShardedTable`, saves in one rename."""
 
     def __init__(
@@ -27,12 +30,21 @@ class ShardedParquetDataset(AbstractVersionedDataset[ShardedTable, ShardedTable]
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
             raise DatasetError(f"{folder} is not a whole table: {_MANIFEST} is missing")
-        return ShardedTable(sorted(folder.glob("*.parquet"), key=lambda file: int(file.stem)))
+        written: dict[str, str] = self._place.manifest(folder)["files"]
+        there = {file.name for file in folder.glob("*.parquet")}
+        if there != set(written):
+            raise DatasetFault(
+                f"{folder} is damaged: {_named('it lacks', set(written) - there)}"
+                f"{_named('it has, and was saved without,', there - set(written))}. {make_again(folder.parent)}"
+            )
+        in_order = sorted(there, key=lambda name: int(Path(name).stem))
+        return ShardedTable([folder / name for name in in_order], digests=written)
 
     def save(self, data: ShardedTable) -> None:
         """Publish the table's files as this version."""
         files = {f"{number:05d}.parquet": file for number, file in enumerate(data.files)}
-        content = {"n_shards": len(files), "n_rows": len(data), "columns": data.columns}
+        written = dict(zip(files, data.fingerprints(), strict=True))
+        content = {"n_shards": len(files), "n_rows": len(data), "columns": data.columns, "files": written}
         self._place.publish(self._get_save_path(), files, content)
 
     def preview(self, nrows: int = 5) -> TablePreview:
@@ -40,11 +52,9 @@ class ShardedParquetDataset(AbstractVersionedDataset[ShardedTable, ShardedTable]
         head = self.load().head(nrows)
         return TablePreview(head.astype(object).where(head.notna(), None).to_dict(orient="split"))
 
-    def _exists(self) -> bool:
-        try:
-            return self._place.is_whole(str(self._get_load_path()))
-        except DatasetError:
-            return False
-
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}
+
+
+def _named(what: str, names: set[str]) -> str:
+    return f"{what} {', '.join(sorted(names))} " if names else ""

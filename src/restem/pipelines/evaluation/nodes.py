@@ -35,7 +35,7 @@ def draw_evaluation_samples(  # noqa: PLR0913 - a node names all that it reads
     )
     choice = draws.engine_choice(sampling, prompt)
     return sampler.draw_samples(
-        asked, evaluated_policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=scale
+        asked, evaluated_policy.unchanged(), choice=choice, journal=journal, experiment_seed=em.seed, scale=scale
     )
 
 

@@ -27,5 +27,5 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     sentinels.refuse_if_stopped(record_before, em)
     draw = draws.training_draw(questions, prompts, sampling, iteration=sampling_policy.iteration + 1)
     choice = draws.engine_choice(sampling, prompt)
-    policy = draws.who_samples(sampling_policy, teacher)
+    policy = draws.who_samples(sampling_policy, teacher).unchanged()
     return sampler.draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=scale)

@@ -34,7 +34,7 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
     return follow_up.follow_up_samples(
         scored_samples,
         prompts,
-        draws.who_samples(sampling_policy, teacher),
+        draws.who_samples(sampling_policy, teacher).unchanged(),
         follow_up.Judging(questions, parameters, journal, scale),
         sampling=sampling,
         prompt=prompt,
