@@ -287,3 +287,12 @@ def test_token_for_the_hub_with_a_line_break_is_refused_unseen(monkeypatch: pyte
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert mask(text) == text
+
+
+@pytest.mark.parametrize("odd", [b"\xff\xfe-no-text-at-all", b"://u:p\xff[w0rd@host"])
+def test_secret_that_is_no_text_breaks_no_message(odd: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", os.fsdecode(odd))
+    monkeypatch.setenv("SOME_URL", "http" + os.fsdecode(odd))
+
+    assert mask("all is well") == "all is well"
+    assert mask(f"sent {os.fsdecode(odd)}") == "sent ***"

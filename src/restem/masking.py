@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 MASK = "***"
 _NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|ACCESS_KEY|PRIVATE_KEY)$", re.IGNORECASE)
@@ -119,14 +119,15 @@ def _of_environment(environment: Mapping[str, str]) -> set[str]:
             found |= _of_url(value)
     for user, password in (("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),):
         if environment.get(password):
-            found |= _forms(base64.b64encode(f"{environment.get(user, '')}:{environment[password]}".encode()).decode())
+            found |= _forms(base64.b64encode(_bytes(f"{environment.get(user, '')}:{environment[password]}")).decode())
     return found
 
 
 def _of_url(url: str) -> set[str]:
     """Return what a URL holds before its @, the name of a user apart."""
-    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
-    pair = base64.b64encode(unquote(f"{user}:{password}").encode()).decode()  # as basic authentication sends it
+    userinfo = _USERINFO.search(url)  # and no parser of URLs, which raises for some
+    user, _, password = userinfo[0][3:-1].partition(":") if userinfo else ("", "", "")
+    pair = base64.b64encode(_bytes(unquote(f"{user}:{password}"))).decode()  # as basic authentication sends it
     return _forms(unquote(password or user)) | _forms(pair)
 
 
@@ -140,11 +141,15 @@ def _forms(value: str) -> set[str]:
         for part in parts
         for form in (
             part,
-            quote(part),
-            quote(part, safe=""),
+            quote(_bytes(part)),
+            quote(_bytes(part), safe=""),
             json.dumps(part)[1:-1],
             repr(part)[1:-1],
-            repr(part.encode())[2:-1],
+            repr(_bytes(part))[2:-1],
         )
     }
     return {form for form in ways if len(form) >= _SHORTEST}
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # what stands in the environment need not be text
