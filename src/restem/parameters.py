@@ -42,14 +42,12 @@ class EmParameters:
     """The loop."""
 
     iterations: Annotated[Int, Field(ge=1, le=100), Harmless] = 2  # paper: 3 on MATH, 2 on APPS
-    # Force em_iteration to be this one; None is the next that is not complete.
-    iteration: Annotated[Positive | None, Harmless] = None
+    iteration: Annotated[Positive | None, Harmless] = None  # force em_iteration to be this; None is the next to make
     # Of the experiment: of what is drawn, chosen and resampled. The order of training has its own.
     seed: Annotated[Seed, Decides("samples", "training_set", "evaluation")] = 0
     # What ends the experiment once an iteration shows it; by default it is only said. See restem.sentinels.
     stop_when: Annotated[list[SentinelName], Harmless] = Field(default_factory=list)
-    # Whose weights stay; best is by validation pass@1.
-    keep_policies: Annotated[Literal["all", "best", "last"], Harmless] = "all"
+    keep_policies: Annotated[Literal["all", "best", "last"], Harmless] = "all"  # whose weights stay; best: validation
     allow_changes: Annotated[bool, Harmless] = False  # go on although earlier iterations were made otherwise
 
 
@@ -59,8 +57,7 @@ class PolicyParameters:
 
     # builtin:NAME, a folder, or a Hugging Face model id
     model: Annotated[str, Decides("prompts", "samples", "policy", "evaluation")] = "builtin:smollm2-135m-instruct"
-    # Samples in its place, in every iteration; written as model is.
-    teacher: Annotated[str | None, Decides("samples")] = None
+    teacher: Annotated[str | None, Decides("samples")] = None  # samples in its place, always; written as model is
     # Let Python code that lies in the model's folder run, here, with the user's rights.
     run_code_from_model_folder: Annotated[bool, Decides("prompts", "samples", "policy", "evaluation")] = False
 
@@ -76,11 +73,9 @@ class QuestionsParameters:
     n_validation: Annotated[NonNegative | None, Decides("questions")] = 32
     n_test: Annotated[Positive | None, Decides("questions")] = 128
     n_exemplars: Annotated[NonNegative, Decides("questions")] = 2  # kept aside for few-shot prompts
-    # A file with columns text and solution, instead of training questions.
-    exemplars: Annotated[str | None, Decides("questions")] = None
+    exemplars: Annotated[str | None, Decides("questions")] = None  # a file: columns text, solution; in their place
     options: Annotated[dict[str, Any], Decides("questions")] = Field(default_factory=dict)  # of the source
-    # That judges them, transfer suites apart; None is what the source names for each.
-    reward: Annotated[str | None, Decides("questions")] = None
+    reward: Annotated[str | None, Decides("questions")] = None  # judges all but transfer; None is what the source names
     # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.
     transfer: Annotated[dict[str, dict[str, Any] | None], Decides("questions")] = Field(default_factory=dict)
     # Training questions that are evaluated too, by word 5-grams (Jaccard); ours.
@@ -92,8 +87,7 @@ class QuestionsParameters:
 class LimitsParameters:
     """Limits for trying a whole path in minutes; the results mean nothing."""
 
-    # In every split and suite, exemplars apart; None is no limit.
-    questions: Annotated[Positive | None, Decides("questions")] = None
+    questions: Annotated[Positive | None, Decides("questions")] = None  # in every split and suite, exemplars apart
     # Per question, in sampling and evaluation; what it lowers are sampling.n and evaluation.n, and they decide.
     samples: Annotated[Positive | None, Harmless] = None
 
@@ -140,8 +134,7 @@ class SamplingParameters:
     # Ours; at most this much work is lost to a kill. Questions of a shard share batches, which round otherwise in
     # another size.
     questions_per_shard: Annotated[Positive, _Drawing] = 64
-    # Of the training questions, others in every iteration; None is all.
-    n_questions: Annotated[Positive | None, Decides("samples")] = None
+    n_questions: Annotated[Positive | None, Decides("samples")] = None  # to train on, others every time; None is all
     share_of_questions: Annotated[PositiveShare, Decides("samples")] = 1.0  # the same as a share of them
     follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
 
@@ -209,11 +202,10 @@ class LoraParameters:
 class TrainingParameters:
     """The M-step. The paper reports none of these but where to start and what stops it: the others are ours."""
 
-    # Paper: base; previous is ReST's ablation.
-    start_from: Annotated[Literal["base", "previous"], Decides("policy")] = "base"
+    start_from: Annotated[Literal["base", "previous"], Decides("policy")] = "base"  # paper: base; previous: ablation
     # At most; the reward on validation questions may stop it earlier.
     epochs: Annotated[Int, Field(ge=1, le=1000), Decides("policy")] = 3
-    # Epochs between validations; None trains all epochs.
+    # epochs between validations; None trains all epochs
     eval_every: Annotated[Annotated[Float, Field(ge=1e-3, le=10_000)] | None, Decides("policy")] = 1.0
     patience: Annotated[Positive, Decides("policy")] = 2  # validations in a row without a better reward that end it
     # What a kill can cost; 0 is every optimizer step.
@@ -304,5 +296,4 @@ class Parameters:
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200), Harmless]
     limits: LimitsParameters = Field(default_factory=LimitsParameters)
     scale: ScaleParameters = Field(default_factory=ScaleParameters)
-    # One of methods.yml, whose differences are in the values above.
-    method: Annotated[str, Harmless] = "rest_em"
+    method: Annotated[str, Harmless] = "rest_em"  # one of methods.yml, whose differences are in the values above
