@@ -67,7 +67,7 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_says_to_write_is_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "a key")
+    monkeypatch.setenv("JUDGE_KEY", "key")
     for text in blocks(page, "yaml"):
         for runtime in written(text):
             parameters = configured(runtime=runtime)
