@@ -2,7 +2,9 @@
 
 import gc
 import os
+import runpy
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
 os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
 ROOT = Path(__file__).parents[1]
+
+if os.environ.get("RESTEM_TEST_DTYPE"):
+    # Here at once, and in the processes that tests start, which import it by themselves.
+    FORCED = str(ROOT / "tests" / "forced_arithmetic")
+    sys.path.insert(0, FORCED)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FORCED, os.environ.get("PYTHONPATH")]))
+    runpy.run_path(f"{FORCED}/sitecustomize.py")
 
 
 class Project:

@@ -239,6 +239,31 @@ class JournalEntry:
             )
         return self.path(name).read_text(encoding="utf-8")
 
+    def write_first(self, name: str, text: str) -> str:
+        """Return the text of a part that is never replaced: this one, unless another worker's was there before.
+
+        Such a part is a folder: where a folder holds something, no other can take its name, on any file system.
+        """
+        partial = partial_of(self.path(name))
+        partial.mkdir()
+        (partial / "text").write_text(text, encoding="utf-8")
+        _flush(partial)
+        found = digests(partial)
+        try:
+            partial.rename(self.path(name))
+            record_digests(self.path(name), found)
+            _flush(self.folder, deep=False)
+        except OSError:
+            remove(partial)
+            if not self.has(name):
+                raise
+        return str(self.read_first(name))
+
+    def read_first(self, name: str) -> str | None:
+        """Return the text of such a part; None if there is none."""
+        file = self.path(name) / "text"
+        return file.read_text(encoding="utf-8") if file.exists() else None
+
     def remove(self, name: str) -> None:
         """Remove a part; a kill meanwhile leaves none that looks whole."""
         doomed = partial_of(self.path(name))

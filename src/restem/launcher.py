@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restem import errors
+from restem.engines.arithmetic import arithmetic_of
 from restem.errors import RestemError, TrainingError
 from restem.launch_plan import LaunchPlan, launch_plan
 from restem.scale import LOCAL
@@ -90,7 +91,7 @@ def train_in_processes(request: TrainingRequest, scale: ScaleParameters = LOCAL)
         write_request(request, folder)
         shutil.copyfile(plan.config or "", folder / _CONFIG)  # where all machines see it
         said = _Said()
-        ended = _run_on_ray(plan, folder, scale, said) if on_ray else _run_here(plan, folder, said)
+        ended = _run_on_ray(plan, request, scale, said, folder) if on_ray else _run_here(plan, folder, said)
         if any(ended.values()):
             raise _failure(folder, plan, ended, said)
         content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -146,7 +147,9 @@ def _run_here(plan: LaunchPlan, folder: Path, said: _Said) -> dict[int, int]:
         return {0: process.wait()}
 
 
-def _run_on_ray(plan: LaunchPlan, folder: Path, scale: ScaleParameters, said: _Said) -> dict[int, int]:
+def _run_on_ray(
+    plan: LaunchPlan, request: TrainingRequest, scale: ScaleParameters, said: _Said, folder: Path
+) -> dict[int, int]:
     """Return how the commands of the cluster's nodes ended."""
     from restem.scale.ray_training import Nodes, run_on_nodes
 
@@ -155,7 +158,15 @@ def _run_on_ray(plan: LaunchPlan, folder: Path, scale: ScaleParameters, said: _S
         return launch_command(plan, folder, machine=machine, address=address, threads=threads)
 
     _logger.info("training in %d processes on %d Ray nodes by %s", plan.n_processes, plan.n_machines, plan.config)
-    nodes = Nodes(plan.n_machines, plan.n_processes // plan.n_machines, shared=folder)
+    dtype = request.parameters.dtype
+    arithmetic = arithmetic_of(dtype)
+    if arithmetic.device == "cuda" and not scale.training.gpus:
+        raise TrainingError(
+            "this machine has a GPU to train on, and scale.training.gpus=0 hides it from the processes, which would "
+            "train other weights on their CPUs: set scale.training.gpus=1, or hide the GPU from the run itself "
+            "(CUDA_VISIBLE_DEVICES=)"
+        )
+    nodes = Nodes(plan.n_machines, plan.n_processes // plan.n_machines, folder, dtype, arithmetic)
     return run_on_nodes(command, nodes, scale, said.hear)
 
 

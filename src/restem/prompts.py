@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from restem.chat_templates import ChatTemplate, write_chats
+from restem.engines.context import context_window_of
 from restem.engines.encoding import encode_prompts, special_tokens
 from restem.engines.model_code import from_folder
 from restem.errors import PromptError
@@ -148,9 +149,9 @@ def check_teacher(teacher: Policy, policy: Policy, parameters: PromptParameters)
 def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Table:
     """Return the prompts that leave room for an answer."""
     import pandas as pd
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    window = getattr(AutoConfig.from_pretrained(policy.path, **from_folder()), "max_position_embeddings", None)
+    window = context_window_of(policy.path)
     if prompts.empty:
         return prompts
     tokenizer = AutoTokenizer.from_pretrained(policy.path, **from_folder())

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from restem.engines import Engine, determining_options, engine_versions, open_engine
-from restem.errors import EngineError
+from restem.batch_widths import BatchWidth
+from restem.engines import Engine, determining_options, engine_versions, open_engine, resolve_arithmetic
+from restem.engines.arithmetic import Arithmetic
+from restem.errors import EngineError, ScaleError
 from restem.fingerprints import fingerprint, question_seed
 from restem.journal import Journal, JournalEntry
 from restem.policy import Policy
@@ -48,6 +50,7 @@ class Draw(NamedTuple):
     purpose: str  # separates the random numbers of draws: "train", "evaluation"
     iteration: int  # the one that the samples are for
     first_index: int = 0  # sample_index of the first sample of a question
+    longest_prompt: str = ""  # of the whole draw, where this is one shard of it
 
     def __str__(self) -> str:
         """Return what it is called in the log."""
@@ -91,7 +94,9 @@ def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and 
         experiment_seed: `em.seed`.
         scale: Where it is done; the same is drawn everywhere.
     """
-    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING))
+    arithmetic = resolve_arithmetic(choice.name, choice.options)
+    _refuse_hidden_gpu(arithmetic, scale)
+    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING), arithmetic)
     with open_workers(work, scale, shared=journal.root) as workers:
         return ShardedTable([file for draw in draws for file in _shards(draw, work, workers, journal)])
 
@@ -103,6 +108,7 @@ class Sampling(NamedTuple):
     choice: EngineChoice
     experiment_seed: int
     versions: Mapping[str, str]  # of what decides over samples, where the run was started
+    arithmetic: Arithmetic | None  # that the engine computes in there
 
     @property
     def kind(self) -> Literal["sampling"]:
@@ -120,13 +126,29 @@ class Sampling(NamedTuple):
         difference = unlike(self.versions)
         if difference:
             raise EngineError(f"this worker {difference}")
+        here = resolve_arithmetic(self.choice.name, self.choice.options)
+        if here != self.arithmetic:
+            raise EngineError(
+                f"this worker would compute in {here}, and the run was started where it is {self.arithmetic}, which "
+                "draws other samples. Give workers what the run has, or say what all are to use: "
+                "sampling.engine_options.dtype and sampling.engine_options.device"
+            )
         self.policy.refuse_if_deleted()
         with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
 
             def do(shard: Shard, advance: Advance) -> None:
-                write_shard(check("samples", _sample(shard.given, engine, self, advance)), shard.target)
+                write_shard(check("samples", _sample(shard, engine, self, advance)), shard.target)
 
             yield do
+
+
+def _refuse_hidden_gpu(arithmetic: Arithmetic | None, scale: ScaleParameters) -> None:
+    """Raise if workers would draw on CPUs although samples are to come from a GPU."""
+    if scale.backend == "ray" and arithmetic and arithmetic.device == "cuda" and not scale.sampling.gpus:
+        raise ScaleError(
+            "sampling is to use a GPU, and scale.sampling.gpus=0 hides it from the workers, which would draw other "
+            "samples on their CPUs: set scale.sampling.gpus=1, or sampling.engine_options.device=cpu"
+        )
 
 
 def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> list[Path]:
@@ -137,10 +159,12 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
         f"{number:05d}.parquet": slice(start, start + size)
         for number, start in enumerate(range(0, len(draw.asked), size))
     }
+    longest = max(draw.asked["prompt"], key=len, default="")
     with entry.making(list(blocks)) as missing:
         n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
         _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
-        shards = (_shard(draw._replace(asked=draw.asked.iloc[blocks[name]]), entry.path(name)) for name in missing)
+        parts = (draw._replace(asked=draw.asked.iloc[blocks[name]], longest_prompt=longest) for name in missing)
+        shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
         with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
@@ -177,22 +201,17 @@ def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry
     )
 
 
-def _sample(draw: Draw, engine: Engine, work: Sampling, advance: Advance) -> Table:
+def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> Table:
     import pandas as pd
 
+    draw: Draw = shard.given
     asked, decoding = draw.asked, draw.decoding
     seeds = [question_seed(work.experiment_seed, draw.purpose, draw.iteration, name) for name in asked["question_id"]]
-    drawn = engine.sample(
-        asked["prompt"].to_list(),
-        n=decoding.n,
-        temperature=decoding.temperature,
-        top_k=decoding.top_k,
-        top_p=decoding.top_p,
-        max_new_tokens=decoding.max_new_tokens,
-        seed=seeds,
-        stop=list(decoding.stop),
-        add_special_tokens=work.choice.add_special_tokens,
-    )
+    arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
+    arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
+    prompts = asked["prompt"].to_list()
+    held = BatchWidth(shard.target).arguments(engine, [*prompts, draw.longest_prompt or prompts[0]], **arguments)
+    drawn = engine.sample(prompts, seed=seeds, **arguments, **held)
     rows: list[dict[str, Any]] = []
     for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):
         of_question = {

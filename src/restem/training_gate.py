@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
+from restem.engines.context import context_window_of
 from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
@@ -48,13 +49,10 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
         add_special_tokens: As for sampling.
     """
     import pandas as pd
-    from transformers import AutoConfig, AutoTokenizer
-
-    from restem.training_setup import context_of
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy.folder, **from_folder())
-    config = AutoConfig.from_pretrained(policy.folder, **from_folder())
-    limit = min(parameters.max_length, context_of(config) or parameters.max_length)
+    limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
     examples = encode_rows(rows, tokenizer, add_special_tokens)
     labels = _labels(examples)
     findings = [

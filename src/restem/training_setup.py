@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
+from restem.engines.context import context_window
 from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
@@ -70,7 +71,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         rows,
         tokenizer,
         max_length=parameters.max_length,
-        context=context_of(model.config),
+        context=context_window(model.config),
         allow_truncation=parameters.allow_truncation,
         add_special_tokens=add_special_tokens,
     )
@@ -161,11 +162,6 @@ def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
             f"{plan.config} was to give {plan.n_processes} processes ({plan.sharding or 'whole weights in each'}), "
             f"and there are {accelerator.num_processes} ({found})"
         )
-
-
-def context_of(config: Any) -> int | None:
-    """Return how many tokens a model can read, from its configuration; None if it sets no limit."""
-    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def _batch(examples: list[Example], indices: list[int], make: "_MakeBatch") -> "dict[str, torch.Tensor]":

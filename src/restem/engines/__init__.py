@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from restem.decides import deciding_options
 from restem.engines.arithmetic import Arithmetic
@@ -68,6 +68,19 @@ class Engine(Protocol):
         Raises:
             EngineError: If an argument is out of range, before anything is drawn.
         """
+        ...
+
+
+@runtime_checkable
+class Batched(Engine, Protocol):
+    """An engine whose samples depend, as far as rounding goes, on how many rows it draws at once.
+
+    Whoever wants the same samples another time asks for the width, and from then on gives it to `sample`, as
+    `batch_width`, and what is to be called if memory does not allow it any more, as `narrowed`.
+    """
+
+    def batch_width(self, prompts: Sequence[str], **arguments: Any) -> int:
+        """Return how many rows `sample` would draw at once, with the same arguments, in the memory that is free now."""
         ...
 
 

@@ -44,6 +44,11 @@ class Work:
         return Work(request, self.prompts[n_done:], self.limits[n_done:])
 
     @property
+    def n_rows(self) -> int:
+        """Return how many completions there are to draw."""
+        return len(self.prompts) * self.request.n_drawn
+
+    @property
     def longest(self) -> int:
         """Return how many tokens the longest text may have, prompt and completion."""
         return max(len(prompt) + limit for prompt, limit in zip(self.prompts, self.limits, strict=True))

@@ -1,10 +1,13 @@
 """Sampling by transformers' `generate`, for models whose keys and values cannot be shared.
 
 Batches of rows, each a prompt of its own. The same random numbers choose from the same filtered
-distribution, by a logits processor that draws: `generate` then finds one token left and takes it.
+distribution, by a logits processor that draws: `generate` then finds one token left and takes it. What the
+model's generation_config says about decoding (penalties, suppressed tokens, beams) does not count: the policy is the
+model, and every way of sampling draws from the same distribution.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from restem.engines.arguments import Work
@@ -18,25 +21,62 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def generate_samples(model: "PreTrainedModel", reader: Reader, work: Work, *, width: int) -> Iterator[list[Draft]]:
+def generate_samples(
+    model: "PreTrainedModel", reader: Reader, work: Work, *, width: int, window: int | None
+) -> Iterator[list[Draft]]:
     """Yield the drafts of each prompt, in order.
 
     Args:
         model: The policy.
         reader: Knows when a completion ends.
         work: What to draw.
-        width: Rows at once.
+        width: Rows at once, at most.
+        window: Tokens that the model can read; None if there is no limit.
     """
     n = work.request.n_drawn
-    waiting = [Draft(index, sample) for index in range(len(work.prompts)) for sample in range(n)]
     finished: list[Draft] = []
-    for start in range(0, len(waiting), width):
-        batch = waiting[start : start + width]
-        _Batch(reader, work, batch).run(model)
+    for batch in _batches(work, width=width, window=window):
+        with _undecided(model):
+            _Batch(reader, work, batch).run(model)
         finished += batch
         while len(finished) >= n:
             yield finished[:n]
             finished = finished[n:]
+
+
+def _batches(work: Work, *, width: int, window: int | None) -> Iterator[list[Draft]]:
+    """Yield the drafts in order, as many at once as have the rows and the window for them.
+
+    Prompts are padded to the longest of their batch, and some models count the padding: beside a prompt that nearly
+    fills the window, a short one with a long completion would run past it.
+    """
+    batch: list[Draft] = []
+    longest = most = 0
+    for index, (prompt, limit) in enumerate(zip(work.prompts, work.limits, strict=True)):
+        if batch and window is not None and max(longest, len(prompt)) + max(most, limit) > window:
+            yield batch
+            batch, longest, most = [], 0, 0
+        longest, most = max(longest, len(prompt)), max(most, limit)
+        for sample in range(work.request.n_drawn):
+            if len(batch) == width:
+                yield batch
+                batch, longest, most = [], len(prompt), limit
+            batch.append(Draft(index, sample))
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _undecided(model: "PreTrainedModel") -> Iterator[None]:
+    """Keep what the model says about decoding from `generate`, which takes from there what it is not told."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 class _Batch:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.engines.arithmetic import arithmetic_of, fastest_device
+from restem.engines.context import context_window
 from restem.engines.model_code import from_folder, refusal, wants_code
 from restem.errors import EngineError, PolicyError
 
@@ -20,7 +21,7 @@ class LoadedPolicy(NamedTuple):
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     eos: frozenset[int]
-    context_window: int  # tokens
+    context_window: int | None  # tokens; None if there is no limit
 
 
 def load_policy(policy_path: str | Path, *, dtype: str, device: str) -> LoadedPolicy:
@@ -40,11 +41,7 @@ def load_policy(policy_path: str | Path, *, dtype: str, device: str) -> LoadedPo
             f"the policy in {folder} has no end-of-sequence token, so no completion could end; "
             "set eos_token_id in its generation_config.json"
         )
-    text_config = model.config.get_text_config()
-    window = getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
-    if not window:
-        raise PolicyError(f"the config.json in {folder} does not say max_position_embeddings")
-    return LoadedPolicy(model, tokenizer, eos, int(window))
+    return LoadedPolicy(model, tokenizer, eos, context_window(model.config))
 
 
 def _load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":

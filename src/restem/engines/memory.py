@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from torch import device
 
 _SHARE = 0.5  # of the free memory that caches may take; the rest is for activations, and for others
+_SHARE_AT_MOST = 0.9  # of the free memory, for rows that were found to fit before
 _WIDEST = {"cpu": 256, "cuda": 1024}  # rows; wider batches hardly gain (FACTS: 4 % from 64 to 256 on a CPU)
 
 
@@ -14,6 +15,19 @@ def batch_width(device: "device", *, bytes_per_row: int) -> int:
     """Return how many rows to draw at once: a power of two, so that a little memory more or less changes nothing."""
     fitting = max(1, int(_SHARE * free_bytes(device)) // max(1, bytes_per_row))
     return min(_WIDEST.get(device.type, _WIDEST["cpu"]), 1 << (fitting.bit_length() - 1))
+
+
+def still_fits(device: "device", *, bytes_per_row: int, n_rows: int) -> bool:
+    """Return whether so many rows still fit; a looser measure than `batch_width`'s, for free memory comes and goes."""
+    return n_rows * bytes_per_row <= _SHARE_AT_MOST * free_bytes(device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether it says that memory ran out."""
+    import torch
+
+    # The CPU's allocator raises a plain RuntimeError.
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def free_bytes(device: "device") -> int:

@@ -1,10 +1,12 @@
 """What the OpenAI protocol says, in both directions: a request -> JSON, JSON -> completions.
 
-Parameters that the protocol does not have (top_k, min_p, add_special_tokens) are sent by the names that vLLM,
-SGLang and llama.cpp know them by. They are sent even when they change nothing, because such servers fall back on
-defaults of their own (llama.cpp: top_k 40, min_p 0.05; vLLM: the model's generation_config.json).
+Parameters that the protocol does not have (top_k, min_p, repetition_penalty, add_special_tokens, skip_special_tokens)
+are sent by the names that vLLM, SGLang and llama.cpp know them by. They are sent even when they change nothing, because
+such servers fall back on defaults of their own (llama.cpp: top_k 40, min_p 0.05; vLLM: the model's
+generation_config.json).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,7 +39,11 @@ ENDPOINTS = {
     "completions": Endpoint("/completions", chat=False),
     "chat": Endpoint("/chat/completions", chat=True),
 }
-EXTENSIONS = ("top_k", "min_p", "add_special_tokens", "seed")  # what a server may not know
+# What a server may not know.
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "add_special_tokens", "skip_special_tokens", "seed")
+# How special tokens are usually written. Which ones the model has only the server knows; it leaves them out of the text
+# in which it looks for stop strings, unless it is told not to.
+_SPECIAL = re.compile(r"<[|\uff5c][^<>]+[|\uff5c]>|</?s>|<(?:bos|eos|eot|start_of_turn|end_of_turn)>|\[/?INST\]")
 
 
 def payload(request: Request, ask: Ask, *, model: str, endpoint: Endpoint) -> dict[str, Any]:
@@ -51,12 +57,15 @@ def payload(request: Request, ask: Ask, *, model: str, endpoint: Endpoint) -> di
         "top_p": request.top_p,
         "top_k": request.top_k or -1,  # -1 is all for every server that knows it
         "min_p": request.min_p,
+        "repetition_penalty": 1.0,
         "seed": ask_seed(request, ask),
     }
     if ask.n > 1:
         body["n"] = ask.n
     if request.stop:
         body["stop"] = list(request.stop)
+        if any(_SPECIAL.search(text) for text in request.stop):
+            body["skip_special_tokens"] = False
     if request.logprobs:
         body |= {"logprobs": True} if endpoint.chat else {"logprobs": 1}
     if not endpoint.chat and not request.add_special_tokens:
@@ -75,6 +84,8 @@ def changes_nothing(request: Request, name: str) -> bool:
         "seed": True,  # another draw, no less good; it cannot be repeated then
         "top_k": request.top_k == 0,
         "min_p": request.min_p == 0,
+        "repetition_penalty": True,  # a server that cannot be told of one is taken to have none
+        "skip_special_tokens": True,  # but it may not find where a completion was to end
         "add_special_tokens": request.add_special_tokens,
     }[name]
 

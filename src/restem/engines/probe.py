@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.engines.forward import RowState, SharedForward, use_attention
-from restem.engines.shared_attention import CannotExpressError
+from restem.engines.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,9 @@ def probe(model: "PreTrainedModel") -> Sharing:
         expected = _by_itself(model, tokens)
         forward = SharedForward(model, n_rows=2, n_prompt_columns=4, max_new_tokens=3)
         found = _shared(forward, tokens)
-    except (CannotExpressError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a model's own code makes of a cache that it does not know
+        if is_out_of_memory(error):
+            raise
         return Sharing(f"{type(model).__name__} does not take a shared cache ({type(error).__name__}: {error})")
     finally:
         use_attention(model, own)

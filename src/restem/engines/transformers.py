@@ -9,7 +9,7 @@ A sample's neighbours in the batch change it by no more than floating-point roun
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from restem.engines import Completion
 from restem.engines.arguments import Request, Work, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.engines.encoding import encode_prompts
+from restem.engines.memory import is_out_of_memory
 from restem.errors import EngineError
 from restem.ranges import Positive
 
@@ -43,12 +44,26 @@ class TransformersEngine:
 
         self._policy: LoadedPolicy | None = policy
         self._max_batch = max_batch
+        self._most_that_fit: int | None = None  # rows, once memory has run out
         self._own_attention = policy.model.config._attn_implementation
         self._sharing = probe(policy.model)
         self._noticed = False
 
-    def sample(self, prompts: Sequence[str], **arguments: Any) -> Iterator[list[Completion]]:
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        batch_width: int | None = None,
+        narrowed: Callable[[int], None] | None = None,
+        **arguments: Any,
+    ) -> Iterator[list[Completion]]:
         """Return an iterator over n completions per prompt; see `restem.engines.Engine.sample`.
+
+        Args:
+            prompts: Exact texts.
+            batch_width: Rows to draw at once; as many as fit and help if not given. See `restem.engines.Batched`.
+            narrowed: Told how many are drawn at once, if memory does not allow so many.
+            arguments: As of every engine.
 
         Raises:
             EngineError: If an argument is out of range, or a prompt leaves no room in the context window.
@@ -56,9 +71,11 @@ class TransformersEngine:
         request = check_request(prompts, **arguments)
         if not request.prompts:
             return iter(())
-        tokens = self._tokens(request)
-        limits = [min(request.max_new_tokens, self._loaded.context_window - len(prompt)) for prompt in tokens]
-        return self._sample(Work(request, tokens, limits))
+        return self._sample(self._work(request), batch_width, narrowed or _nobody)
+
+    def batch_width(self, prompts: Sequence[str], **arguments: Any) -> int:
+        """Return how many rows `sample` would draw at once now; prompts are not empty."""
+        return self._fitting(self._work(check_request(prompts, **arguments)))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -74,20 +91,25 @@ class TransformersEngine:
             raise EngineError("the engine is closed; sample inside its `with` block")
         return self._policy
 
+    def _work(self, request: Request) -> Work:
+        window, tokens = self._loaded.context_window, self._tokens(request)
+        most = request.max_new_tokens
+        return Work(request, tokens, [most if window is None else min(most, window - len(one)) for one in tokens])
+
     def _tokens(self, request: Request) -> list[list[int]]:
         policy = self._loaded
         encoded = encode_prompts(policy.tokenizer, request.prompts, add_special_tokens=request.add_special_tokens)
         for index, tokens in enumerate(encoded):
             if not tokens:
                 raise EngineError(f"prompt {index} has no tokens: {request.prompts[index]!r}")
-            if len(tokens) >= policy.context_window:
+            if policy.context_window is not None and len(tokens) >= policy.context_window:
                 raise EngineError(
                     f"prompt {index} has {len(tokens)} tokens, the context window of the policy is "
                     f"{policy.context_window}; a completion needs at least one"
                 )
         return encoded
 
-    def _sample(self, work: Work) -> Iterator[list[Completion]]:
+    def _sample(self, work: Work, width: int | None, narrowed: Callable[[int], None]) -> Iterator[list[Completion]]:
         from restem.engines.profile import drawn
         from restem.engines.texts import Reader
 
@@ -96,25 +118,29 @@ class TransformersEngine:
         repeats = request.n // request.n_drawn
         completions = (
             [reader.completion(prompt, draft, logprob=request.logprobs) for draft in drafts]
-            for prompt, drafts in zip(work.prompts, self._drafts(work, reader), strict=True)
+            for prompt, drafts in zip(work.prompts, self._drafts(work, reader, width, narrowed), strict=True)
         )
         for of_prompt in drawn(completions, _n_tokens):
             yield of_prompt * repeats
 
-    def _drafts(self, work: Work, reader: "Reader") -> "Iterator[list[Draft]]":
+    def _drafts(
+        self, work: Work, reader: "Reader", width: int | None, narrowed: Callable[[int], None]
+    ) -> "Iterator[list[Draft]]":
         """Yield the drafts of each prompt; after running out of memory go on with half the rows."""
         n_done = 0
         while n_done < len(work.prompts):
-            width = self._width(work)
+            left = work.after(n_done)
+            rows = self._fitting(left) if width is None else self._still_fitting(left, width, narrowed)
             try:
-                for drafts in self._draw(work.after(n_done), reader, width):
+                for drafts in self._draw(left, reader, rows):
                     n_done += 1
                     yield drafts
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or width == 1:
+                rows = min(rows, work.after(n_done).n_rows)
+                if not is_out_of_memory(error) or rows == 1:
                     raise
-                self._max_batch = width // 2
-                _log.warning("out of memory with %d rows at once: going on with %d", width, self._max_batch)
+                self._most_that_fit = rows // 2
+                _log.warning("out of memory with %d rows at once: going on with %d", rows, self._most_that_fit)
 
     def _draw(self, work: Work, reader: "Reader", width: int) -> "Iterator[list[Draft]]":
         from restem.engines.continuous import ContinuousSampler
@@ -125,7 +151,7 @@ class TransformersEngine:
         if not self._obstacle(work):
             return ContinuousSampler(model, reader, work, width=width).run()
         use_attention(model, self._own_attention)
-        return generate_samples(model, reader, work, width=width)
+        return generate_samples(model, reader, work, width=width, window=self._loaded.context_window)
 
     def _obstacle(self, work: Work) -> str | None:
         """Return why keys and values cannot be shared in this call, and say it once."""
@@ -137,19 +163,34 @@ class TransformersEngine:
             _log.warning("this policy is sampled by transformers' generate, which is slower: %s", obstacle)
         return obstacle
 
-    def _width(self, work: Work) -> int:
+    def _fitting(self, work: Work) -> int:
+        """Return as many rows as fit and help, or as many as were asked for when the engine was opened."""
         from restem.engines.memory import batch_width
 
-        if self._max_batch:
-            return self._max_batch
+        rows = self._max_batch or batch_width(self._loaded.model.device, bytes_per_row=self._bytes_per_row(work))
+        return min(rows, self._most_that_fit or rows)
+
+    def _still_fitting(self, work: Work, width: int, narrowed: Callable[[int], None]) -> int:
+        """Return the width that is to be held, or what fits instead, which is said."""
+        from restem.engines.memory import still_fits
+
+        needed = min(width, work.n_rows)
+        rows = min(width, self._most_that_fit or width)
+        device, size = self._loaded.model.device, self._bytes_per_row(work)
+        if not self._max_batch and not still_fits(device, bytes_per_row=size, n_rows=min(rows, needed)):
+            rows = min(rows, self._fitting(work))
+        if rows < needed:
+            narrowed(rows)
+        return rows
+
+    def _bytes_per_row(self, work: Work) -> int:
         model = self._loaded.model
         config = model.config.get_text_config()
         size = self._sharing.bytes_per_token or _bytes_per_token(config, model.dtype.itemsize)
         # A prompt's keys and values are shared, by a few samples at least even when most have ended.
         sharing = 1 if self._sharing.obstacle else min(work.request.n_drawn, 4)
         # Those of the new tokens count twice, because they are copied when they grow; then a few rows of logits.
-        per_row = size * (2 * max(work.limits) + -(-work.longest // sharing)) + 16 * config.vocab_size
-        return batch_width(model.device, bytes_per_row=per_row)
+        return size * (2 * max(work.limits) + -(-work.longest // sharing)) + 16 * int(config.vocab_size)
 
 
 @contextmanager
@@ -200,18 +241,17 @@ def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
     return arithmetic_of(options.get("dtype", "auto"), options.get("device"))
 
 
+def _nobody(_rows: int) -> None:
+    """Where nobody wants to know."""
+
+
 def _n_tokens(completions: Sequence[Completion]) -> int:
     return sum(completion.n_tokens for completion in completions)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-
-
 def _bytes_per_token(config: Any, itemsize: int) -> int:
-    n_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * n_heads * head_dim * itemsize)
+    """Return the size of a token's keys and values where no cache was seen, as if all layers were attention."""
+    n_heads = getattr(config, "num_attention_heads", None) or 1
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+    n_kept = getattr(config, "num_key_value_heads", None) or n_heads
+    return int(2 * config.num_hidden_layers * n_kept * head_dim * itemsize)

@@ -84,8 +84,12 @@ def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
         _sampling(asked, seed, min(asked["max_new_tokens"], window - len(tokens)), tokenizer)
         for seed, tokens in zip(asked["seeds"], encoded, strict=True)
     ]
+    special = _special_tokens(tokenizer)
+    left_out = sorted(special, key=len, reverse=True) if _written_out(asked, special) else []
     outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
-    return [[_completion(one) for one in sorted(output.outputs, key=lambda one: one.index)] for output in outputs]
+    return [
+        [_completion(one, left_out) for one in sorted(output.outputs, key=lambda one: one.index)] for output in outputs
+    ]
 
 
 def _n_behind(tokenizer: Any) -> int:
@@ -99,7 +103,7 @@ def _sampling(asked: dict[str, Any], seed: int, max_tokens: int, tokenizer: Any)
     from vllm import SamplingParams
 
     # A special token is no part of the text, so as a stop string it would never be found.
-    special = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    special = _special_tokens(tokenizer)
     return SamplingParams(
         n=asked["n"],
         temperature=asked["temperature"],
@@ -110,13 +114,28 @@ def _sampling(asked: dict[str, Any], seed: int, max_tokens: int, tokenizer: Any)
         seed=seed,
         stop=[text for text in asked["stop"] if text not in special],
         stop_token_ids=[special[text] for text in asked["stop"] if text in special],
+        skip_special_tokens=not _written_out(asked, special),
         logprobs=0 if asked["logprobs"] else None,
     )
 
 
-def _completion(output: Any) -> dict[str, Any]:
+def _special_tokens(tokenizer: Any) -> dict[str, int]:
+    """Return the tokens that are no part of a text, with or without a role; as `restem.engines.texts` does."""
+    named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    return {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special} | named
+
+
+def _written_out(asked: dict[str, Any], special: dict[str, int]) -> bool:
+    """Return whether a stop string holds a special token and more: it is found where special tokens are in the text."""
+    return any(name in text for text in asked["stop"] if text not in special for name in special)
+
+
+def _completion(output: Any, left_out: list[str]) -> dict[str, Any]:
+    text = output.text
+    for name in left_out:
+        text = text.replace(name, "")
     return {
-        "text": output.text,
+        "text": text,
         "n_tokens": len(output.token_ids),
         "finish_reason": "length" if output.finish_reason == "length" else "stop",
         "logprob": output.cumulative_logprob,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import ScaleError, TrainingError
 from restem.provenance import OF_TRAINING, unlike, versions
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
@@ -35,6 +36,8 @@ class Nodes(NamedTuple):
     n: int
     n_each: int  # processes of a node
     shared: Path  # a folder that all must see
+    dtype: str  # `training.dtype`
+    arithmetic: Arithmetic  # that it becomes where the run was started
 
 
 class _NodeLostError(Exception):
@@ -44,8 +47,11 @@ class _NodeLostError(Exception):
 class _Node:
     """The far side: an actor that has its share of a node."""
 
-    def __init__(self, probe: Probe, versions_there: Mapping[str, str], path: list[str]) -> None:
+    def __init__(
+        self, probe: Probe, versions_there: Mapping[str, str], path: list[str], dtype: str, arithmetic: Arithmetic
+    ) -> None:
         self._probe, self._versions, self._path = probe, dict(versions_there), path
+        self._dtype, self._arithmetic = dtype, arithmetic
 
     def address(self) -> Address | Fault:
         """Return where a process of this node can be reached, if it can be of use."""
@@ -55,6 +61,12 @@ class _Node:
         difference = unlike(self._versions)
         if difference:
             return Fault(f"it {difference}")
+        here = arithmetic_of(self._dtype)
+        if here.dtype != self._arithmetic.dtype:
+            return Fault(
+                f"training.dtype={self._dtype} would be {here} there, and is {self._arithmetic} where the run was "
+                "started: say which of the two is meant"
+            )
         import ray
 
         with socket.socket() as free:
@@ -143,7 +155,7 @@ def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, hear:
         for number in range(nodes.n):
             place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number)
             actor = ray.remote(**has, max_restarts=0, scheduling_strategy=place)(_Node)
-            actors.append(actor.remote(probe, versions(*OF_TRAINING), sys.path))
+            actors.append(actor.remote(probe, versions(*OF_TRAINING), sys.path, nodes.dtype, nodes.arithmetic))
         address = _addresses(ray, actors)[0]
         said = {actor.run.remote(command(number, address)): number for number, actor in enumerate(actors)}
         return _listen(ray, said, hear)
