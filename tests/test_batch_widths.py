@@ -10,11 +10,15 @@ import pytest
 
 from restem.batch_widths import narrower_widths, recorded_width
 from restem.engines import Batched, open_engine
+from restem.engines.arithmetic import Arithmetic
 from restem.engines.forward import SharedForward
 from restem.engines.transformers import TransformersEngine
+from restem.errors import EngineError, ScaleError
 from restem.journal import Journal, JournalEntry
 from restem.policy import Policy
-from restem.sampling import Decoding, Draw, EngineChoice, draw_samples
+from restem.provenance import versions
+from restem.sampling import Decoding, Draw, EngineChoice, Sampling, draw_samples
+from restem.scale.parameters import ScaleParameters
 from tests.engines.conftest import make_policy
 
 DECODING = Decoding("sampled", n=8, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, stop=())
@@ -75,9 +79,11 @@ def little(policy: Policy) -> int:
     raise AssertionError("no memory gives eight rows")
 
 
-def drawn(journal: Path, policy: Policy) -> list[Path]:
+def drawn(journal: Path, policy: Policy, width_in: Path | None = None) -> list[Path]:
     draw = Draw(ASKED, DECODING, purpose="train", iteration=1)
-    return draw_samples([draw], policy, choice=CHOICE, journal=Journal(journal), experiment_seed=5).files
+    return draw_samples(
+        [draw], policy, choice=CHOICE, journal=Journal(journal), experiment_seed=5, width_in=width_in
+    ).files
 
 
 def test_a_shard_that_is_drawn_again_in_other_memory_gives_the_same_bytes(
@@ -97,6 +103,19 @@ def test_a_shard_that_is_drawn_again_in_other_memory_gives_the_same_bytes(
     assert narrower_widths(JournalEntry(files[0].parent)) == {}
     assert most_rows[:3] == [8, 8, 8]  # of the two shards, and of the one again
     assert min(most_rows[3:]) > 8  # in another journal
+
+
+def test_what_is_to_be_compared_is_drawn_with_one_width(
+    tmp_path: Path, policy: Policy, little: int, free: Callable[[int], None], most_rows: list[int]
+) -> None:
+    held = tmp_path / "held"
+    held.mkdir()
+
+    for n_bytes, journal in ((little, "first"), (PLENTY, "second")):
+        free(n_bytes)
+        drawn(tmp_path / journal, policy, width_in=held)
+
+    assert most_rows == [8, 8, 8, 8]
 
 
 def test_a_width_that_does_not_fit_any_more_is_narrowed_recorded_and_said(
@@ -134,3 +153,26 @@ def test_of_two_workers_that_choose_at_once_the_first_decides(tmp_path: Path) ->
 
     assert [entry.write_first("batch_width", "64"), entry.write_first("batch_width", "128")] == ["64", "64"]
     assert [path.name for path in tmp_path.iterdir()] == ["batch_width"]
+
+
+def test_a_worker_that_would_compute_otherwise_is_refused(policy: Policy) -> None:
+    run_in = Arithmetic("float32", "cpu")
+    work = Sampling(policy, CHOICE, 0, versions("torch"), run_in)
+
+    with pytest.raises(EngineError, match=r"would compute in bfloat16 on cpu, .* float32 on cpu"), work.open():
+        pass
+
+
+def test_a_gpu_that_workers_do_not_see_is_not_sampled_without(tmp_path: Path, policy: Policy) -> None:
+    choice = CHOICE._replace(options={"dtype": "bfloat16", "device": "cuda"})
+    draw = Draw(ASKED, DECODING, purpose="train", iteration=1)
+
+    with pytest.raises(ScaleError, match=r"scale.sampling.gpus=0 hides it"):
+        draw_samples(
+            [draw],
+            policy,
+            choice=choice,
+            journal=Journal(tmp_path),
+            experiment_seed=5,
+            scale=ScaleParameters(backend="ray"),
+        )

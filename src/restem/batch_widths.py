@@ -23,13 +23,14 @@ _OF_SHARD = ".batch_width.json"  # follows the shard's name
 class BatchWidth:
     """The width that a shard is drawn with."""
 
-    def __init__(self, shard: Path) -> None:
-        """Use the shard's journal entry.
+    def __init__(self, shard: Path, folder: Path | None = None) -> None:
+        """Use the record of the shard's journal entry, or one that several entries share.
 
         Args:
             shard: Where its file will be.
+            folder: That holds the record which they share.
         """
-        self._entry, self._name = JournalEntry(shard.parent), shard.stem
+        self._entry, self._name = JournalEntry(folder or shard.parent), shard.stem
         self._narrower: list[int] = []
 
     def arguments(self, engine: Engine, prompts: Sequence[str], **decoding: Any) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and 
     journal: Journal,
     experiment_seed: int,
     scale: ScaleParameters = LOCAL,
+    width_in: Path | None = None,
 ) -> ShardedTable:
     """Return the `samples` of all draws, drawing only what the journal does not hold.
 
@@ -93,10 +94,12 @@ def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and 
         journal: Where finished shards are kept.
         experiment_seed: `em.seed`.
         scale: Where it is done; the same is drawn everywhere.
+        width_in: A folder that holds the rows at once of these and other draws, which are to be compared; every
+            draw has its own if not given.
     """
     arithmetic = resolve_arithmetic(choice.name, choice.options)
     _refuse_hidden_gpu(arithmetic, scale)
-    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING), arithmetic)
+    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING), arithmetic, width_in)
     with open_workers(work, scale, shared=journal.root) as workers:
         return ShardedTable([file for draw in draws for file in _shards(draw, work, workers, journal)])
 
@@ -109,6 +112,7 @@ class Sampling(NamedTuple):
     experiment_seed: int
     versions: Mapping[str, str]  # of what decides over samples, where the run was started
     arithmetic: Arithmetic | None  # that the engine computes in there
+    width_in: Path | None = None  # as for `draw_samples`
 
     @property
     def kind(self) -> Literal["sampling"]:
@@ -210,7 +214,8 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> T
     arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
     arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
     prompts = asked["prompt"].to_list()
-    held = BatchWidth(shard.target).arguments(engine, [*prompts, draw.longest_prompt or prompts[0]], **arguments)
+    lengths = [*prompts, draw.longest_prompt or prompts[0]]
+    held = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
     drawn = engine.sample(prompts, seed=seeds, **arguments, **held)
     rows: list[dict[str, Any]] = []
     for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):

@@ -105,7 +105,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
             base=base_policy.folder,
             measured_after=_measured_after(parameters, len(examples)) if validation else frozenset(),
             patience=parameters.patience,
-            reward_of=lambda folder: greedy_reward(folder, validation) if validation else 0.0,
+            reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
             held_out=_batches(solutions, size, make_batch),
         ),
     )
@@ -152,6 +152,10 @@ def _way_of_batching(
     note = f"what rows begin with is computed for each of them: {reason}"
     _logger.info("%s", note)
     return partial(collate, share_prefix=False), [note]
+
+
+def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -> float:
+    return greedy_reward(folder, validation, width_in=width_in) if validation else 0.0
 
 
 def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:

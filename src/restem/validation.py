@@ -80,12 +80,20 @@ def refuse_without_questions(questions: Table, *, every: float | None) -> None:
         )
 
 
-def greedy_reward(folder: Path, validation: Validation) -> float:
-    """Return the mean reward of a policy folder's greedy answers to the validation questions, 0 to 1."""
+def greedy_reward(folder: Path, validation: Validation, *, width_in: Path | None = None) -> float:
+    """Return the mean reward of a policy folder's greedy answers to the validation questions, 0 to 1.
+
+    Args:
+        folder: Of the policy.
+        validation: The questions, and how they are asked and judged.
+        width_in: Where measurements that are to be compared hold the width that they are drawn with.
+    """
     policy = Policy(folder.as_posix(), fingerprint=folder.name, iteration=0, name=folder.name, base=folder.name)
     with tempfile.TemporaryDirectory() as scratch:
         journal = Journal(scratch)
-        samples = draw_samples([validation.draw], policy, choice=validation.choice, journal=journal, experiment_seed=0)
+        samples = draw_samples(
+            [validation.draw], policy, choice=validation.choice, journal=journal, experiment_seed=0, width_in=width_in
+        )
         scored = score_samples(samples, validation.questions, parameters=validation.scoring, journal=journal)
         return float(scored["reward"].mean())
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from restem.engines import Completion, determining_options, open_engine
+from restem.engines import Batched, Completion, determining_options, open_engine
 from restem.errors import EngineError, PolicyError
 
 PolicyMaker = Callable[..., Path]
@@ -205,18 +205,18 @@ def test_log_probabilities_match_a_full_forward_pass(tiny_policy: PolicyMaker, a
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma2"], ids=["shared", "generate"])
-def test_a_sample_does_not_depend_on_its_batch(tiny_policy: PolicyMaker, architecture: str) -> None:
+def test_in_float32_a_sample_does_not_depend_on_its_batch(tiny_policy: PolicyMaker, architecture: str) -> None:
     policy = tiny_policy(architecture, eos_token_id=MANY_ENDS)
     seeds = [11, 22, 33, 44, 55]
 
     arguments: dict[str, Any] = {"max_new_tokens": 12, "temperature": 1.0}
 
-    with open_engine("transformers", policy) as engine:
+    with open_engine("transformers", policy, dtype="float32") as engine:
         together = list(engine.sample(RAGGED, n=6, seed=seeds, **arguments))
         pairs = zip(RAGGED, seeds, strict=True)
         alone = [next(engine.sample([prompt], n=6, seed=[seed], **arguments)) for prompt, seed in pairs]
         fewer = list(engine.sample(RAGGED, n=2, seed=seeds, **arguments))
-    with open_engine("transformers", policy, max_batch=4) as engine:
+    with open_engine("transformers", policy, dtype="float32", max_batch=4) as engine:
         narrow = list(engine.sample(RAGGED, n=6, seed=seeds, **arguments))
 
     assert together == narrow == alone
@@ -224,18 +224,37 @@ def test_a_sample_does_not_depend_on_its_batch(tiny_policy: PolicyMaker, archite
     assert len({completion.n_tokens for completions in together for completion in completions}) > 2
 
 
-def test_the_same_call_gives_the_same_text_and_another_seed_another(tiny_policy: PolicyMaker) -> None:
-    with open_engine("transformers", tiny_policy()) as engine:
-        first, again, other = (list(engine.sample(RAGGED, n=4, max_new_tokens=8, seed=seed)) for seed in (5, 5, 6))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"], ids=["shared", "generate"])
+def test_the_same_call_of_the_same_width_gives_the_same_text_and_another_seed_another(
+    tiny_policy: PolicyMaker, architecture: str, dtype: str
+) -> None:
+    policy = tiny_policy(architecture, eos_token_id=MANY_ENDS)
+
+    first, again, other = (
+        draw(policy, n=6, max_new_tokens=16, seed=seed, dtype=dtype, batch_width=7) for seed in (5, 5, 6)
+    )
 
     assert first == again
     assert first != other
 
 
-def test_both_ways_of_sampling_draw_the_same(tiny_policy: PolicyMaker) -> None:
+def test_what_the_width_is_asked_for_is_what_is_drawn_with(tiny_policy: PolicyMaker) -> None:
     policy = tiny_policy(eos_token_id=MANY_ENDS)
 
-    with open_engine("transformers", policy) as engine:
+    with open_engine("transformers", policy, max_batch=5) as engine:
+        assert isinstance(engine, Batched)
+        width = engine.batch_width(RAGGED, n=3, max_new_tokens=4)
+        assert width == 5
+        assert list(engine.sample(RAGGED, n=3, max_new_tokens=4, batch_width=width)) == list(
+            engine.sample(RAGGED, n=3, max_new_tokens=4)
+        )
+
+
+def test_in_float32_both_ways_of_sampling_draw_the_same(tiny_policy: PolicyMaker) -> None:
+    policy = tiny_policy(eos_token_id=MANY_ENDS)
+
+    with open_engine("transformers", policy, dtype="float32") as engine:
         shared = list(engine.sample(RAGGED, n=4, max_new_tokens=12))
         engine._sharing = engine._sharing._replace(obstacle="we want to compare")
         by_generate = list(engine.sample(RAGGED, n=4, max_new_tokens=12))
