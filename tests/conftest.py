@@ -4,7 +4,6 @@ import gc
 import os
 import runpy
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,9 @@ os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK
 
 ROOT = Path(__file__).parents[1]
 
-if os.environ.get("RESTEM_TEST_DTYPE"):
-    # Here at once, and in the processes that tests start, which import it by themselves.
-    FORCED = str(ROOT / "tests" / "forced_arithmetic")
-    sys.path.insert(0, FORCED)
+FORCED = str(ROOT / "tests" / "forced_arithmetic")
+if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONPATH", ""):
+    # Here at once, and in all processes that are started from here, which run it by themselves.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FORCED, os.environ.get("PYTHONPATH")]))
     runpy.run_path(f"{FORCED}/sitecustomize.py")
 

@@ -5,11 +5,21 @@ So one machine tests what `auto` is on another: bfloat16 is computed everywhere,
 
 import os
 
-FORCED = os.environ.get("RESTEM_TEST_DTYPE")
+_OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 
-if FORCED:
-    if FORCED not in {"float32", "bfloat16"}:
-        raise SystemExit(f"RESTEM_TEST_DTYPE must be float32 or bfloat16, got {FORCED!r}")
+
+def force(asked: str) -> None:
+    """Let `auto` be float32, bfloat16, or the other one than it is on this machine."""
     from restem.engines import arithmetic
 
-    arithmetic.native_dtype = lambda _kind: FORCED
+    native = arithmetic.native_dtype
+    if asked == "other":
+        arithmetic.native_dtype = lambda kind: _OTHER[native(kind)]
+    elif asked in _OTHER:
+        arithmetic.native_dtype = lambda _kind: asked
+    else:
+        raise SystemExit(f"RESTEM_TEST_DTYPE must be float32, bfloat16 or other, got {asked!r}")
+
+
+if os.environ.get("RESTEM_TEST_DTYPE"):
+    force(os.environ["RESTEM_TEST_DTYPE"])
