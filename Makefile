@@ -30,8 +30,10 @@ tiny: install
 	$(KEDRO) run --env tiny
 
 # Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
+# Then what `dtype: auto` decides, once more as on a machine where auto is the other one of float32 and bfloat16.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+	RESTEM_TEST_DTYPE=other OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m auto_dtype
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from restem.base_models import prepare_base_model
+from restem.engines.arithmetic import arithmetic_of
 from restem.errors import EmptyTrainingSetError, ParameterError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
 from restem.journal import Journal
@@ -229,8 +230,11 @@ def test_checkpointed_activations_give_the_same_loss_and_gradient(base: Policy, 
     assert checkpointed["grad_norm"] == pytest.approx(plain["grad_norm"], rel=1e-4)
 
 
-def test_the_same_training_gives_the_same_bytes_whatever_was_trained_before(base: Policy, tmp_path: Path) -> None:
-    options = {"epochs": 3, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-2}
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_same_training_gives_the_same_bytes_whatever_was_trained_before(
+    base: Policy, tmp_path: Path, dtype: str
+) -> None:
+    options = {"epochs": 3, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-2, "dtype": dtype}
 
     first = trained(sums(), base, tmp_path / "first", **options)
     torch.rand(7)
@@ -240,6 +244,15 @@ def test_the_same_training_gives_the_same_bytes_whatever_was_trained_before(base
     assert folder_fingerprint(first.folder) == folder_fingerprint(again.folder)
     assert first.log == again.log
     assert folder_fingerprint(first.folder) != folder_fingerprint(tmp_path / "other")
+
+
+@pytest.mark.auto_dtype
+def test_auto_is_one_arithmetic_and_gives_the_same_policy_again(base: Policy, tmp_path: Path) -> None:
+    first, again = (trained(sums(), base, tmp_path / name, dtype="auto") for name in ("first", "again"))
+    named = trained(sums(), base, tmp_path / "named", dtype=arithmetic_of("auto").dtype)
+
+    assert first.dtype == again.dtype == arithmetic_of("auto").dtype
+    assert folder_fingerprint(first.folder) == folder_fingerprint(again.folder) == folder_fingerprint(named.folder)
 
 
 def test_bfloat16_arithmetic_leaves_float32_weights(base: Policy, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_naming_engines_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.auto_dtype
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from restem.engines import Batched, Completion, determining_options, open_engine
+from restem.engines import Batched, Completion, determining_options, open_engine, resolve_arithmetic
 from restem.errors import EngineError, PolicyError
 
 PolicyMaker = Callable[..., Path]
@@ -237,6 +237,20 @@ def test_the_same_call_of_the_same_width_gives_the_same_text_and_another_seed_an
 
     assert first == again
     assert first != other
+
+
+@pytest.mark.auto_dtype
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"], ids=["shared", "generate"])
+def test_auto_is_one_arithmetic_and_gives_the_same_text_again(tiny_policy: PolicyMaker, architecture: str) -> None:
+    policy = tiny_policy(architecture, eos_token_id=MANY_ENDS)
+    resolved = resolve_arithmetic("transformers", {})
+    assert resolved is not None
+
+    by_auto, again, by_name = (
+        draw(policy, n=6, max_new_tokens=16, dtype=dtype, batch_width=7) for dtype in ("auto", "auto", resolved.dtype)
+    )
+
+    assert by_auto == again == by_name
 
 
 def test_what_the_width_is_asked_for_is_what_is_drawn_with(tiny_policy: PolicyMaker) -> None:

@@ -40,6 +40,7 @@ def bytes_of_tables(project: Project) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.auto_dtype
 def test_whole_run_leaves_every_dataset_on_disk(finished: Project) -> None:
     catalog = finished.catalog()
 
