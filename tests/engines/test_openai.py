@@ -224,6 +224,26 @@ def test_what_the_server_does_not_know_and_would_change_something_stops_the_run(
         draw(server, top_k=40)
 
 
+def test_what_a_server_would_take_from_the_model_s_own_configuration_is_said() -> None:
+    with serving() as server:
+        draw(server)
+
+    assert {body["repetition_penalty"] for body in server.bodies} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("stop", "is_special"),
+    [("<|im_end|>", True), ("<|eot_id|>\n", True), ("</s>", True), ("<\uff5cend\uff5c>", True), ("</answer>", False)],
+)
+def test_a_server_is_told_to_look_for_stop_strings_among_special_tokens(stop: str, is_special: bool) -> None:
+    with serving() as server:
+        draw(server, stop=["\n\n", stop])
+    with serving(refused=("skip_special_tokens", "repetition_penalty")) as strict:
+        assert len(draw(strict, stop=["\n\n", stop])) == 7
+
+    assert {body.get("skip_special_tokens") for body in server.bodies} == ({False} if is_special else {None})
+
+
 def test_log_probabilities_that_the_server_does_not_give_are_missed() -> None:
     with serving() as server, pytest.raises(EngineError, match="returns no log-probabilities"):
         draw(server, logprobs=True)

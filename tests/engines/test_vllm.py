@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from restem.errors import EngineError, PolicyError
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("RESTEM_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
+END = "<|eot_id|>"  # a special token without a role
 PROMPTS = ["12 + 34", "Q: the weather in an inn?\nA:", "x"]
 OPTIONS: dict[str, Any] = {
     "python": str(PYTHON),
@@ -80,6 +82,46 @@ def test_a_completion_ends_before_a_stop_string(engine: Any) -> None:
     assert stopped.text == free.text[: free.text.index(stop)]
     assert (stopped.finish_reason, free.finish_reason) == ("stop", "length")
     assert stopped.n_tokens < free.n_tokens
+
+
+@vllm
+@pytest.mark.parametrize("stop", [END, f"a{END}"])
+def test_a_stop_string_that_is_or_holds_a_special_token_is_found(tmp_path: Path, stop: str) -> None:
+    from tests.engines.conftest import make_policy
+
+    policy = make_policy(tmp_path, "llama", special=(END,), hidden_size=128, intermediate_size=96)
+    arguments = {"n": 1, "max_new_tokens": 40, "temperature": 0.0}
+
+    with open_engine("vllm", policy, **OPTIONS) as engine:
+        drawn = list(engine.sample(PROMPTS, stop=[stop], **arguments))
+
+    assert drawn == built_in(policy, stop=[stop], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("stop", "strings", "tokens", "skips"),
+    [
+        (["\n", END], ["\n"], [107], True),
+        ([f"{END}\n"], [f"{END}\n"], [], False),
+        (["\n"], ["\n"], [], True),
+    ],
+)
+def test_vllm_is_asked_for_special_tokens_by_number_or_with_them_in_the_text(
+    monkeypatch: pytest.MonkeyPatch, stop: list[str], strings: list[str], tokens: list[int], skips: bool
+) -> None:
+    from tests.engines.conftest import make_tokenizer
+
+    from restem.engines import vllm_worker
+
+    tokenizer = make_tokenizer([END])
+    parameters = SimpleNamespace(SamplingParams=dict)  # what is asked of it; vLLM itself has an environment of its own
+    monkeypatch.setitem(sys.modules, "vllm", parameters)
+    asked = dict.fromkeys(("n", "temperature", "top_k", "top_p", "min_p", "logprobs")) | {"stop": stop}
+
+    found = vllm_worker._sampling(asked, 0, 5, tokenizer)
+
+    assert tokenizer.convert_tokens_to_ids(END) == 107
+    assert (found["stop"], found["stop_token_ids"], found["skip_special_tokens"]) == (strings, tokens, skips)
 
 
 @vllm
