@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 _SHARE = 0.5  # of the free memory that caches may take; the rest is for activations, and for others
 _SHARE_AT_MOST = 0.9  # of the free memory, for rows that were found to fit before
-# Rows. On one thread of an AMD EPYC (AVX2) that had other work too, a model of SmolLM2-135M's size in float32, prompts
-# of 115 tokens and 32 samples of 24 each, gave 46, 94 and 127 tokens per second of processor time with 16, 64 and 256
-# rows. What is right for GPUs was not measured: memory is nearly always what limits them.
+# Rows; wider batches gain nothing. On one thread of an AMD EPYC (AVX2) that had other work too, a model of
+# SmolLM2-135M's size in float32, prompts of 115 tokens and 32 samples of 24 each, gave 46, 94, 127 and 121 tokens per
+# second of processor time with 16, 64, 256 and 512 rows. For GPUs it was not measured: memory nearly always limits them.
 _WIDEST = {"cpu": 256, "cuda": 1024}
 
 
