@@ -10,7 +10,7 @@ _SHARE = 0.5  # of the free memory that caches may take; the rest is for activat
 _SHARE_AT_MOST = 0.9  # of the free memory, for rows that were found to fit before
 # Rows; wider batches gain nothing. On one thread of an AMD EPYC (AVX2) that had other work too, a model of
 # SmolLM2-135M's size in float32, prompts of 115 tokens and 32 samples of 24 each, gave 46, 94, 127 and 121 tokens per
-# second of processor time with 16, 64, 256 and 512 rows. For GPUs it was not measured: memory nearly always limits them.
+# second of processor time with 16, 64, 256 and 512 rows. On GPUs it was not measured: there memory is what limits.
 _WIDEST = {"cpu": 256, "cuda": 1024}
 
 
