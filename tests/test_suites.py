@@ -1,6 +1,7 @@
 """The suites that every policy is measured on: which questions, drawn how, judged by what."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 
 from restem.canaries import quarantine_questions
 from restem.configuration import resolve
-from restem.draws import evaluation_decodings, evaluation_draws
+from restem.draws import evaluation_decodings, evaluation_draws, training_draw
 from restem.errors import ParameterError, QuestionsError
+from restem.journal import Journal
 from restem.parameters import (
     EvaluationParameters,
     QuestionsParameters,
@@ -17,7 +19,9 @@ from restem.parameters import (
     ScoringParameters,
     SuiteParameters,
 )
+from restem.policy import Policy
 from restem.questions import load_questions
+from restem.sampling import EngineChoice, draw_samples
 from tests.conftest import Project
 
 SAMPLING = SamplingParameters(max_new_tokens=8, stop=["\n"])
@@ -140,3 +144,36 @@ def test_every_policy_is_measured_on_a_suite_of_ones_own(project: Project, tmp_p
 def test_a_way_of_drawing_for_no_suite_is_refused(project: Project) -> None:
     with pytest.raises(ParameterError, match=r"evaluation\.of_suite\.tset: the suites are test, validation, train"):
         project.catalog(evaluation__of_suite={"tset": {"n": 1}})
+
+
+def test_every_policy_is_measured_with_the_same_random_numbers(tmp_path: Path) -> None:
+    policy = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+    choice = EngineChoice("scripted", {"default": [str(number) for number in range(50)]}, True, questions_per_shard=4)
+    evaluation = EvaluationParameters(n=4, k=[1], temperature=1.0)
+
+    def answers(iteration: int, policy: Policy) -> list[str]:
+        draws = evaluation_draws(questions(), prompts(), SAMPLING, evaluation, iteration=iteration, seed=0)
+        drawn = draw_samples(draws, policy, choice=choice, journal=Journal(tmp_path), experiment_seed=7)
+        return list(drawn["completion"])
+
+    def trained_on(iteration: int) -> list[str]:
+        draw = training_draw(questions(), prompts(), SAMPLING, iteration=iteration)
+        drawn = draw_samples([draw], policy, choice=choice, journal=Journal(tmp_path), experiment_seed=7)
+        return list(drawn["completion"])
+
+    other = replace(policy, fingerprint="1" * 16, iteration=1)
+    assert answers(0, policy) == answers(1, other)
+    assert trained_on(1) != trained_on(2)
+
+
+def test_what_was_measured_of_a_policy_is_found_again_whatever_its_iteration(tmp_path: Path) -> None:
+    policy = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+    choice = EngineChoice("scripted", {"default": ["1"]}, True, questions_per_shard=4)
+
+    def files(iteration: int) -> set[Path]:
+        draws = evaluation_draws(
+            questions(), prompts(), SAMPLING, EvaluationParameters(n=4, k=[1]), iteration=iteration, seed=0
+        )
+        return set(draw_samples(draws, policy, choice=choice, journal=Journal(tmp_path), experiment_seed=7).files)
+
+    assert files(0) == files(3)

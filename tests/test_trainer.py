@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from restem.base_models import prepare_base_model
+from restem.continuations import Continuations
 from restem.engines.arithmetic import arithmetic_of
 from restem.errors import EmptyTrainingSetError, ParameterError, PolicyError, TrainingError
 from restem.fingerprints import folder_fingerprint
@@ -66,8 +67,8 @@ def loss_by_hand(table: pd.DataFrame, base: Policy, tokenizer: Any) -> float:
 @pytest.mark.parametrize("share_prefix", [False, True])
 def test_learns_every_token_of_the_completion_and_none_of_the_prompt(tokenizer: Any, share_prefix: bool) -> None:
     examples = [
-        encode_example(tokenizer, "q: 1 + 2\na:", " 3", finished=True),
-        encode_example(tokenizer, "q: 11 + 2\na:", " 1", finished=False),
+        encode_example(Continuations(tokenizer), "q: 1 + 2\na:", " 3", finished=True),
+        encode_example(Continuations(tokenizer), "q: 11 + 2\na:", " 1", finished=False),
     ]
 
     batch = collate(examples, share_prefix=share_prefix)
@@ -82,15 +83,16 @@ def test_learns_every_token_of_the_completion_and_none_of_the_prompt(tokenizer: 
 
 
 def test_a_prompt_is_encoded_with_special_tokens_unless_it_holds_its_own(tokenizer: Any) -> None:
-    adds = encode_example(tokenizer, "1", "2", finished=True)
-    holds = encode_example(tokenizer, "1", "2", finished=True, add_special_tokens=False)
+    adds = encode_example(Continuations(tokenizer), "1", "2", finished=True)
+    holds = encode_example(Continuations(tokenizer, add_special_tokens=False), "1", "2", finished=True)
 
     assert adds.input_ids == [tokenizer.bos_token_id, *holds.input_ids]
     assert adds.n_trained == holds.n_trained == 2  # "2" and the end
 
 
 def test_the_last_token_of_a_prompt_is_never_shared(tokenizer: Any) -> None:
-    alike = [encode_example(tokenizer, "q: 1 + 2\na:", answer, finished=True) for answer in (" 3", " 3", " 4")]
+    write = Continuations(tokenizer)
+    alike = [encode_example(write, "q: 1 + 2\na:", answer, finished=True) for answer in (" 3", " 3", " 4")]
 
     assert shared_prefix_length(alike) == alike[0].n_prompt - 1
 
@@ -219,7 +221,7 @@ def test_rows_are_cut_where_that_is_allowed(base: Policy, tmp_path: Path) -> Non
 
 def log_length(base: Policy) -> int:
     tokenizer = AutoTokenizer.from_pretrained(base.path)
-    return len(encode_example(tokenizer, f"{EXEMPLAR}q: 1 + 2\na:", " 3", finished=True).input_ids)
+    return len(encode_example(Continuations(tokenizer), f"{EXEMPLAR}q: 1 + 2\na:", " 3", finished=True).input_ids)
 
 
 def test_checkpointed_activations_give_the_same_loss_and_gradient(base: Policy, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -5,11 +7,13 @@ import pandas as pd
 import pytest
 
 from restem.base_models import prepare_base_model
+from restem.continuations import Continuations
 from restem.errors import TrainingError
 from restem.journal import Journal
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.training_gate import check_training_set, refuse_unless_passed
+from tests.tiny_tokenizers import made
 
 ASKED = {f"q{n}": f"{n} + {n}" for n in range(4)}
 SPLITS = {"q0": "train", "q1": "train", "q2": "test", "q3": "exemplar"}
@@ -119,7 +123,33 @@ def test_a_tokenizer_without_the_policys_end_fails(policy: Policy, monkeypatch: 
 
     monkeypatch.setattr(gate_module, "encode_rows", forgets_the_end)
 
-    assert "the end-of-sequence token is learnt in every finished completion" in failed(checked(policy, row("q0")))
+    assert "the end of a completion is learnt in every finished one" in failed(checked(policy, row("q0")))
+
+
+def test_completions_that_were_encoded_alone_fail(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(policy.folder, tmp_path / "policy")
+    made("llama_2").save_pretrained(tmp_path / "policy")
+    spaced = replace(policy, path=str(tmp_path / "policy"))
+    rows = row("q0", "4 2"), row("q1", " 4 2")
+    check = "what is learnt reads as the completion, behind its prompt"
+
+    def alone(self: Continuations, _prompt: str, text: str, **_: Any) -> list[int]:
+        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+
+    assert failed(checked(spaced, *rows)) == []
+    monkeypatch.setattr(Continuations, "ids", alone)
+    assert failed(checked(spaced, *rows)) == [check]
+
+
+def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None:
+    gate = checked(policy, row("q0", " 2", token_ids=[1, 2, 3]), row("q1", " 2"))
+
+    assert (
+        found(gate, "rows that are learnt in the very tokens that were sampled")
+        == "0 of 1 whose tokens are known; 1 are known as text"
+    )
 
 
 def test_a_mask_that_lets_the_prompt_through_fails(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,7 @@ def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measure
             decoding,
             purpose="evaluation",
             iteration=iteration,
+            for_every_policy=True,
         )
         for decoding, drawn_so in alike.items()
     ]

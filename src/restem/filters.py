@@ -104,7 +104,7 @@ def _own_rows(
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
-        yield rows.loc[rows["weight"] > 0, TRAINING_COLUMNS]
+        yield rows.loc[rows["weight"] > 0].reindex(columns=TRAINING_COLUMNS)
 
 
 def _solved(scored: ShardedTable, follow_up: ShardedTable) -> set[str]:
@@ -127,7 +127,7 @@ def _rows_from_before(
             chosen = is_human.map({True: wanted["human"], False: wanted["earlier"]})
             if solved is not None:
                 chosen &= ~is_human | shard["question_id"].isin(solved)
-            yield shard.loc[chosen, TRAINING_COLUMNS]
+            yield shard.loc[chosen].reindex(columns=TRAINING_COLUMNS)
 
 
 def _pairs(rows: Table) -> list[tuple[str, str]]:

@@ -43,13 +43,19 @@ def fingerprint(value: Any) -> str:
     """Return the 16 hexadecimal characters that name a JSON-like value.
 
     Args:
-        value: Nested dicts, lists, strings, numbers, booleans and None.
+        value: Nested dicts, lists, numpy's arrays as lists, strings, numbers, booleans and None.
 
     Raises:
         TypeError: If the value holds anything else.
     """
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_as_list)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARACTERS]
+
+
+def _as_list(value: Any) -> Any:
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} has no fingerprint")
+    return value.tolist()
 
 
 def question_seed(experiment_seed: int, *parts: object) -> int:

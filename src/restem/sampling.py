@@ -51,6 +51,12 @@ class Draw(NamedTuple):
     iteration: int  # the one that the samples are for
     first_index: int = 0  # sample_index of the first sample of a question
     longest_prompt: str = ""  # of the whole draw, where this is one shard of it
+    for_every_policy: bool = False  # the same random numbers whatever the iteration, so that policies can be compared
+
+    @property
+    def random_stream(self) -> tuple[object, ...]:
+        """Return what its random numbers follow from, beside the experiment's seed and the question."""
+        return (self.purpose,) if self.for_every_policy else (self.purpose, self.iteration)
 
     def __str__(self) -> str:
         """Return what it is called in the log."""
@@ -193,12 +199,11 @@ def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
 def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry:
     asked = draw.asked[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
     return journal.open(
-        f"samples-{draw.purpose}-{draw.iteration}-{draw.decoding.name}",
+        "-".join(map(str, ["samples", *draw.random_stream, draw.decoding.name])),
         policy=work.policy.fingerprint,
         asked=fingerprint(asked),
         decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
-        purpose=draw.purpose,
-        iteration=draw.iteration,
+        random_stream=list(draw.random_stream),
         engine=work.choice.decisive(),
         seed=work.experiment_seed,
         versions=work.versions,
@@ -210,7 +215,7 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> T
 
     draw: Draw = shard.given
     asked, decoding = draw.asked, draw.decoding
-    seeds = [question_seed(work.experiment_seed, draw.purpose, draw.iteration, name) for name in asked["question_id"]]
+    seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in asked["question_id"]]
     arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
     arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
     prompts = asked["prompt"].to_list()
@@ -234,6 +239,7 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> T
                 "n_tokens": completion.n_tokens,
                 "finish_reason": completion.finish_reason,
                 "seed": seed,
+                "token_ids": None if completion.token_ids is None else list(completion.token_ids),
             }
             for index, completion in enumerate(completions)
         ]

@@ -22,6 +22,7 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
     "finish_reason",
     "weight",
     "rank",
+    "token_ids",
 ]
 SPLITS = ("train", "validation", "test", "transfer", "exemplar")
 OWN_SUITES = ("test", "validation", "train")  # all others are transfer suites; the first there is carries the verdict
@@ -73,6 +74,13 @@ def _count_or_unknown() -> "Column":
     return pa.Column("float64", pa.Check.ge(0.0), nullable=True)
 
 
+def _token_ids() -> "Column":
+    """Return the column of generated tokens, a list per row; empty where an engine or a person gave text only."""
+    import pandera.pandas as pa
+
+    return pa.Column(object, nullable=True, required=False)
+
+
 def _sample_columns() -> "Mapping[str, Column]":
     return {
         "policy_id": _text(empty=False),  # fingerprint of the policy that it was drawn from
@@ -85,6 +93,7 @@ def _sample_columns() -> "Mapping[str, Column]":
         "n_tokens": _whole(),  # generated tokens, the end-of-sequence or stop tokens included
         "finish_reason": _one_of(FINISH_REASONS),
         "seed": _whole(),  # with sample_index and token position, the source of its random numbers
+        "token_ids": _token_ids(),  # the n_tokens that were generated, what ended them included
     }
 
 
@@ -131,6 +140,7 @@ def _columns(table: str) -> "Mapping[str, Column]":
             "finish_reason": _one_of(FINISH_REASONS),
             "weight": pa.Column("float64", pa.Check.gt(0.0)),  # of the example in the loss; 1 for a binary reward
             "rank": _whole(1),  # 1 .. filtering.max_per_question within its question
+            "token_ids": _token_ids(),  # of the sample; what is learnt, where they read as the completion
         },
         "evaluation": {
             "policy_id": _text(empty=False),

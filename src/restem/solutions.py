@@ -26,6 +26,7 @@ def human_solutions(questions: Table, prompts: Table, *, journal: Journal) -> Sh
             "finish_reason": "stop",
             "weight": 1.0,
             "rank": 1,
+            "token_ids": None,
         }
         for row in trained.itertuples()
         if (solution := json.loads(str(row.gold)).get("solution"))

@@ -6,9 +6,9 @@ shared prefix and their own rests, so that what they share is computed once; the
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from restem.engines.encoding import encode_prompts
+from restem.continuations import Continuations
 from restem.errors import TrainingError
 from restem.fingerprints import question_seed
 from restem.tables import Table
@@ -34,57 +34,27 @@ class Example(NamedTuple):
         return len(self.input_ids) - self.n_prompt
 
 
-def encode_example(  # noqa: PLR0913 - what makes a row
-    tokenizer: Any,
-    prompt: str,
-    completion: str,
-    *,
-    finished: bool,
-    weight: float = 1.0,
-    add_special_tokens: bool = True,
-) -> Example:
-    """Return the row's tokens.
-
-    The prompt is encoded as it was for sampling, and the completion by itself, so that the policy learns
-    at the very place where it was sampled.
-
-    Args:
-        tokenizer: Of the policy.
-        prompt: Exact text.
-        completion: What the policy returned.
-        finished: Whether it ended of itself; then the end-of-sequence token is learnt too.
-        weight: Of the row in the loss.
-        add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
-    """
-    (prompt_ids,) = encode_prompts(tokenizer, [prompt], add_special_tokens=add_special_tokens)
-    completion_ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
-    end = [tokenizer.eos_token_id] if finished else []
-    return Example([*prompt_ids, *completion_ids, *end], len(prompt_ids), weight)
-
-
-def encode_training_set(  # noqa: PLR0913 - what makes rows
+def encode_training_set(
     rows: Table,
-    tokenizer: Any,
+    write: Continuations,
     *,
     max_length: int,
     context: int | None = None,
     allow_truncation: bool = False,
-    add_special_tokens: bool = True,
 ) -> list[Example]:
     """Return the rows in tokens, none of them truncated unless that is allowed.
 
     Args:
         rows: The table `training_set`.
-        tokenizer: Of the policy.
+        write: Writes completions behind their prompts.
         max_length: `training.max_length`, in tokens.
         context: Tokens that the policy can read; None if it sets no limit.
         allow_truncation: Cut rows that are too long; what is cut off, the end among it, is not learnt.
-        add_special_tokens: As for sampling.
 
     Raises:
         TrainingError: If a row is longer than it may be, or holds nothing to learn.
     """
-    examples = encode_rows(rows, tokenizer, add_special_tokens)
+    examples = encode_rows(rows, write)
     limit = min(max_length, context or max_length)
     if allow_truncation:
         examples = [example._replace(input_ids=example.input_ids[:limit]) for example in examples]
@@ -92,21 +62,45 @@ def encode_training_set(  # noqa: PLR0913 - what makes rows
     return examples
 
 
-def encode_rows(rows: Table, tokenizer: Any, add_special_tokens: bool) -> list[Example]:
+def encode_rows(rows: Table, write: Continuations) -> list[Example]:
     """Return the rows in tokens, however long they are."""
     return [
-        encode_example(
-            tokenizer,
-            prompt,
-            completion,
-            finished=finish_reason == "stop",
-            weight=weight,
-            add_special_tokens=add_special_tokens,
-        )
-        for prompt, completion, finish_reason, weight in zip(
-            rows["prompt"], rows["completion"], rows["finish_reason"], rows["weight"], strict=True
+        encode_example(write, prompt, completion, finished=reason == "stop", weight=weight, sampled=sampled)
+        for prompt, completion, reason, weight, sampled in zip(
+            rows["prompt"], rows["completion"], rows["finish_reason"], rows["weight"], sampled_tokens(rows), strict=True
         )
     ]
+
+
+def encode_example(  # noqa: PLR0913 - what makes a row
+    write: Continuations,
+    prompt: str,
+    completion: str,
+    *,
+    finished: bool,
+    weight: float = 1.0,
+    sampled: Sequence[int] | None = None,
+) -> Example:
+    """Return the row's tokens: the prompt as it was sampled with, and the completion at the very place behind it.
+
+    Args:
+        write: Writes completions behind their prompts.
+        prompt: Exact text.
+        completion: What the policy returned.
+        finished: Whether it ended of itself; then its end is learnt too.
+        weight: Of the row in the loss.
+        sampled: The tokens that the policy generated, if they are known.
+    """
+    prompt_ids = write.prompt_ids(prompt)
+    ids = write.ids(prompt, completion, finished=finished, sampled=sampled)
+    return Example([*prompt_ids, *ids], len(prompt_ids), weight)
+
+
+def sampled_tokens(rows: Table) -> list[list[int] | None]:
+    """Return the tokens that were generated, by row; None where only text is known."""
+    if "token_ids" not in rows:
+        return [None] * len(rows)
+    return [[int(token) for token in ids] if hasattr(ids, "__len__") else None for ids in rows["token_ids"]]
 
 
 def _check_lengths(examples: list[Example], names: list[str], *, max_length: int, context: int | None) -> None:

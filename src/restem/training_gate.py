@@ -6,15 +6,17 @@ end-of-sequence token or a mask that is off by one change no loss curve much, an
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from restem.continuations import Continuations
 from restem.engines.context import context_window_of
 from restem.engines.model_code import from_folder
+from restem.engines.texts import end_tokens
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
-from restem.training_data import IGNORED, Example, collate, encode_rows, row_names
+from restem.training_data import IGNORED, Example, collate, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
 _N_SHOWN = 3  # rows whose text is shown; and how many a failed check names
@@ -49,20 +51,29 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
         add_special_tokens: As for sampling.
     """
     import pandas as pd
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(policy.folder, **from_folder())
+    write = _writer(policy, add_special_tokens)
     limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
-    examples = encode_rows(rows, tokenizer, add_special_tokens)
+    examples = encode_rows(rows, write)
     labels = _labels(examples)
     findings = [
-        *_token_findings(rows, examples, labels, tokenizer),
+        *_token_findings(rows, examples, labels, write),
         _length_finding(rows, examples, limit=limit, allowed=parameters.allow_truncation),
         *_question_findings(rows, questions, prompts),
         *_statistics(rows, examples, questions),
-        *_texts(rows, examples, labels, tokenizer),
+        *_texts(rows, examples, labels, write),
     ]
     return pd.DataFrame(findings)
+
+
+def _writer(policy: Policy, add_special_tokens: bool) -> Continuations:
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(policy.folder, **from_folder())
+    configs = [AutoConfig.from_pretrained(policy.folder, **from_folder()).get_text_config()]
+    if (policy.folder / "generation_config.json").is_file():
+        configs.append(GenerationConfig.from_pretrained(policy.folder, local_files_only=True))
+    return Continuations(tokenizer, ends=end_tokens(tokenizer, *configs), add_special_tokens=add_special_tokens)
 
 
 def refuse_unless_passed(gate: Table) -> None:
@@ -87,22 +98,40 @@ def _labels(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def _token_findings(
-    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], tokenizer: Any
+    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], write: Continuations
 ) -> list[Finding]:
-    # Encoded here once more, and by itself: what training does with it is what is in question.
-    completions = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in rows["completion"]]
-    ends = [[tokenizer.eos_token_id] if reason == "stop" else [] for reason in rows["finish_reason"]]
-    without_end = [bool(end) and label[-1:] != end for label, end in zip(labels, ends, strict=True)]
+    prompts = [example.input_ids[: example.n_prompt] for example in examples]
+    without_end = [
+        reason == "stop" and not write.ends.intersection(label[-1:])
+        for reason, label in zip(rows["finish_reason"], labels, strict=True)
+    ]
     from_prompt = [
         len(label) > len(example.input_ids) - example.n_prompt for label, example in zip(labels, examples, strict=True)
     ]
-    other = [label != [*ids, *end] for label, ids, end in zip(labels, completions, ends, strict=True)]
-    return [
-        _finding("the end-of-sequence token is learnt in every finished completion", rows, without_end),
-        _finding("nothing of the prompt is learnt", rows, from_prompt),
-        _finding("every token of the completion is learnt, and no other", rows, other),
-        _finding("every row has something to learn", rows, [not label for label in labels]),
+    # Read where it stands, behind its prompt: what was meant is in question, and the text of the sample is not.
+    unlike = [
+        not write.reads(prompt, label, text)
+        for prompt, label, text in zip(prompts, labels, rows["completion"], strict=True)
     ]
+    other = [bad and write.can_write(text) for bad, text in zip(unlike, rows["completion"], strict=True)]
+    return [
+        _finding("the end of a completion is learnt in every finished one", rows, without_end),
+        _finding("nothing of the prompt is learnt", rows, from_prompt),
+        _finding("what is learnt reads as the completion, behind its prompt", rows, other),
+        _finding("every row has something to learn", rows, [not label for label in labels]),
+        _sampled_finding(rows, labels),
+        Finding("completions for which the tokenizer has no tokens as they are", NOTED, str(sum(unlike) - sum(other))),
+    ]
+
+
+def _sampled_finding(rows: Table, labels: Sequence[list[int]]) -> Finding:
+    known = [(label, tokens) for label, tokens in zip(labels, sampled_tokens(rows), strict=True) if tokens is not None]
+    same = sum(label == tokens for label, tokens in known)
+    return Finding(
+        "rows that are learnt in the very tokens that were sampled",
+        NOTED,
+        f"{same} of {len(known)} whose tokens are known; {len(rows) - len(known)} are known as text",
+    )
 
 
 def _length_finding(rows: Table, examples: Sequence[Example], *, limit: int, allowed: bool) -> Finding:
@@ -149,15 +178,17 @@ def _statistics(rows: Table, examples: Sequence[Example], questions: Table) -> l
     ]
 
 
-def _texts(rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], tokenizer: Any) -> list[Finding]:
+def _texts(
+    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], write: Continuations
+) -> list[Finding]:
     """Return the exact text of the first, the middle and the last row, as its tokens say it."""
     names = row_names(rows)
     shown = sorted({0, len(rows) // 2, len(rows) - 1})[:_N_SHOWN]
     found = []
     for index in shown:
-        prompt = tokenizer.decode(examples[index].input_ids[: examples[index].n_prompt])
+        prompt = write.tokenizer.decode(examples[index].input_ids[: examples[index].n_prompt])
         found.append(Finding(f"text of {names[index]}: read", NOTED, prompt))
-        found.append(Finding(f"text of {names[index]}: learnt", NOTED, tokenizer.decode(labels[index])))
+        found.append(Finding(f"text of {names[index]}: learnt", NOTED, write.tokenizer.decode(labels[index])))
     return found
 
 

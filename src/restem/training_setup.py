@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
+from restem.continuations import Continuations
 from restem.engines.context import context_window
 from restem.engines.model_code import from_folder
+from restem.engines.texts import end_tokens
 from restem.errors import TrainingError
 from restem.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
 from restem.parameters import TrainingParameters
@@ -67,13 +69,14 @@ def set_up(  # noqa: PLR0913 - what a training is made of
 
     tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, **from_folder())
     model = _model(base_policy)
+    ends = end_tokens(tokenizer, model.generation_config, model.config.get_text_config())
+    write = Continuations(tokenizer, ends=ends, add_special_tokens=add_special_tokens)
     examples = encode_training_set(
         rows,
-        tokenizer,
+        write,
         max_length=parameters.max_length,
         context=context_window(model.config),
         allow_truncation=parameters.allow_truncation,
-        add_special_tokens=add_special_tokens,
     )
     plan = launch_plan(parameters)
     size = micro_batch_size(parameters, plan)
@@ -83,7 +86,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
     make_batch, notes = _way_of_batching(model, parameters, plan)
     if parameters.lora:
         model = add_adapters(model, parameters.lora, seed=parameters.seed)
-    solutions = [] if validation is None else encode_rows(validation.solutions, tokenizer, add_special_tokens)
+    solutions = [] if validation is None else encode_rows(validation.solutions, write)
     trainer = WeightedSFTTrainer(
         model=model,
         args=config,

@@ -131,4 +131,4 @@ def select_validation_set(scored: ShardedTable, prompts: Table, *, parameters: F
     rows = rows.assign(
         prompt=rows["question_id"].map(text_of), weight=rows["reward"].astype(float), rank=rows["rank"].astype("int64")
     )
-    return check("training_set", rows[TRAINING_COLUMNS])
+    return check("training_set", rows.reindex(columns=TRAINING_COLUMNS))

@@ -131,7 +131,9 @@ def test_redone_iteration_makes_later_ones_stale_unless_it_is_the_same(copied: P
 
 def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, project: Project) -> None:
     project.run("prepare")
-    for marker in ("samples-train-1", "policy-", "samples-evaluation-1"):
+    for marker in ("samples-train-1", "policy-", "samples-evaluation-"):
+        journal = project.folder / "data/02_intermediate/journal"
+        before = set(journal.glob(f"{marker}*/*"))
         process = subprocess.Popen(
             [str(KEDRO), "run", "--env", "tiny", "--pipeline=em_iteration"],
             cwd=project.folder,
@@ -139,8 +141,7 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, proj
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        journal = project.folder / "data/02_intermediate/journal"
-        while process.poll() is None and not any(journal.glob(f"{marker}*/*")):
+        while process.poll() is None and before.issuperset(journal.glob(f"{marker}*/*")):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -49,7 +49,7 @@ class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTabl
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, for kedro-viz."""
-        head = self.load().head(nrows)
+        head = self.load().head(nrows).drop(columns="token_ids", errors="ignore")  # the completion says it
         return TablePreview(head.astype(object).where(head.notna(), None).to_dict(orient="split"))
 
     def _describe(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Completion(NamedTuple):
     n_tokens: int  # generated tokens, the end-of-sequence or stop tokens included
     finish_reason: str  # "stop": end of sequence or a stop string; "length": out of tokens
     logprob: float | None = None  # natural log of the policy's probability of these tokens; on request
+    token_ids: tuple[int, ...] | None = None  # the n_tokens that were generated; None from engines that know text only
 
 
 class Engine(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restem.engines.arithmetic import arithmetic_of, fastest_device
 from restem.engines.context import context_window
 from restem.engines.model_code import from_folder, refusal, wants_code
+from restem.engines.texts import end_tokens
 from restem.errors import EngineError, PolicyError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def load_policy(policy_path: str | Path, *, dtype: str, device: str) -> LoadedPo
         raise PolicyError(f"{folder} holds no policy: there is no config.json in it")
     tokenizer = _load_tokenizer(folder)
     model = _load_model(folder, dtype, device)
-    eos = _eos(model, tokenizer)
+    eos = end_tokens(tokenizer, model.generation_config, model.config.get_text_config())
     if not eos:
         raise PolicyError(
             f"the policy in {folder} has no end-of-sequence token, so no completion could end; "
@@ -110,18 +111,6 @@ def choose_device(device: str | None) -> str:
     except (RuntimeError, AssertionError) as error:
         raise EngineError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
-
-
-def _eos(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
-    named = [
-        getattr(model.generation_config, "eos_token_id", None),
-        getattr(model.config.get_text_config(), "eos_token_id", None),
-        tokenizer.eos_token_id,
-    ]
-    found: set[int] = set()
-    for value in named:
-        found.update([value] if isinstance(value, int) else value or [])
-    return frozenset(found)
 
 
 @contextmanager

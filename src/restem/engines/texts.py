@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restem.engines import Completion
 
@@ -62,6 +62,7 @@ class Reader:
             len(draft.tokens),
             "stop" if stopped else "length",
             draft.logprob if logprob else None,
+            tuple(draft.tokens),
         )
 
     def text(self, prompt_tail: Sequence[int], tokens: Sequence[int], *, with_special: bool = False) -> str:
@@ -113,6 +114,12 @@ def special_tokens(tokenizer: "PreTrainedTokenizerBase") -> dict[str, int]:
     named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     added = {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
     return added | named
+
+
+def end_tokens(tokenizer: "PreTrainedTokenizerBase", *configs: Any) -> frozenset[int]:
+    """Return the tokens that end a completion, by what names them: the tokenizer, a model's configurations."""
+    named = [tokenizer.eos_token_id, *(getattr(config, "eos_token_id", None) for config in configs)]
+    return frozenset(token for value in named for token in ([value] if isinstance(value, int) else value or []))
 
 
 def _holds_any(text: str, parts: Sequence[str]) -> bool:

@@ -97,7 +97,10 @@ class VllmEngine:
             "logprobs": request.logprobs,
         }
         for drawn in self._worker.ask(asked)["completions"]:
-            yield [Completion(**completion) for completion in drawn] * (request.n // request.n_drawn)
+            completions = [
+                Completion(**completion)._replace(token_ids=tuple(completion["token_ids"])) for completion in drawn
+            ]
+            yield completions * (request.n // request.n_drawn)
 
 
 class _Worker:

@@ -139,6 +139,7 @@ def _completion(output: Any, left_out: list[str]) -> dict[str, Any]:
         "n_tokens": len(output.token_ids),
         "finish_reason": "length" if output.finish_reason == "length" else "stop",
         "logprob": output.cumulative_logprob,
+        "token_ids": list(output.token_ids),
     }
 
 
