@@ -5,14 +5,20 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from transformers import AutoTokenizer
 
+from restem import batching
 from restem.base_models import prepare_base_model
 from restem.continuations import Continuations
 from restem.errors import TrainingError
 from restem.journal import Journal
+from restem.launch_plan import launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
+from restem.training_data import encode_rows
 from restem.training_gate import check_training_set, refuse_unless_passed
+from restem.training_progress import Workplace
+from restem.training_setup import set_up
 from tests.tiny_tokenizers import made
 
 ASKED = {f"q{n}": f"{n} + {n}" for n in range(4)}
@@ -152,17 +158,37 @@ def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None
     )
 
 
-def test_a_mask_that_lets_the_prompt_through_fails(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    import restem.training_gate as gate_module
+@pytest.mark.parametrize(
+    ("way", "options"),
+    [("collate", {}), ("collate", {"gradient_checkpointing": True}), ("pack", {"packing": True})],
+)
+def test_a_mask_that_lets_the_prompt_through_fails(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, way: str, options: dict[str, Any]
+) -> None:
+    proper = getattr(batching, way)
 
-    proper = gate_module.collate
+    def off_by_one(examples: Any, **how: Any) -> Any:
+        return proper([example._replace(n_prompt=example.n_prompt - 1) for example in examples], **how)
 
-    def off_by_one(examples: Any, **options: Any) -> Any:
-        return proper([example._replace(n_prompt=example.n_prompt - 1) for example in examples], **options)
+    assert failed(checked(policy, row("q0"), row("q1"), **options)) == []
+    monkeypatch.setattr(batching, way, off_by_one)
 
-    monkeypatch.setattr(gate_module, "collate", off_by_one)
+    assert "nothing of the prompt is learnt" in failed(checked(policy, row("q0"), row("q1"), **options))
 
-    assert "nothing of the prompt is learnt" in failed(checked(policy, row("q0"), row("q1")))
+
+def test_what_is_looked_at_are_the_batches_that_training_takes(policy: Policy, tmp_path: Path) -> None:
+    lengths = [5, 9, 3, 7, 6, 4]
+    rows = [row("q0", "1" * length, sample_index=length, finish_reason="length") for length in lengths]
+    parameters = TrainingParameters(batch_size=4, micro_batch_size=2, seed=3, dtype="float32", eval_every=None)
+    write = Continuations(AutoTokenizer.from_pretrained(policy.folder))
+    examples = encode_rows(pd.DataFrame(rows), write)
+    place = Workplace(tmp_path, checkpoint_every_s=0)
+    trainer = set_up(pd.DataFrame(rows), policy, parameters, place, validation=None, add_special_tokens=True)
+    taken = [batch["rows"].tolist() for batch in trainer.get_train_dataloader()]
+
+    looked_at = batching.batching(parameters, launch_plan(parameters)).first_epoch(examples)
+
+    assert [batch["rows"].tolist() for batch in looked_at] == taken
 
 
 def test_a_rerun_finds_the_same(policy: Policy, tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
+from restem.batching import Batching, batching, learnt_by_row
 from restem.continuations import Continuations
 from restem.engines.context import context_window_of
 from restem.engines.model_code import from_folder
 from restem.engines.texts import end_tokens
 from restem.errors import TrainingError
+from restem.launch_plan import launch_plan
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
-from restem.training_data import IGNORED, Example, collate, encode_rows, row_names, sampled_tokens
+from restem.training_data import Example, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
 _N_SHOWN = 3  # rows whose text is shown; and how many a failed check names
@@ -54,11 +56,13 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
 
     write = _writer(policy, add_special_tokens)
     limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
-    examples = encode_rows(rows, write)
-    labels = _labels(examples)
+    whole = encode_rows(rows, write)
+    examples = [_cut(example, limit) for example in whole] if parameters.allow_truncation else whole
+    labels = _labels(examples, batching(parameters, launch_plan(parameters)))
+    is_cut = [seen != full for seen, full in zip(examples, whole, strict=True)]
     findings = [
-        *_token_findings(rows, examples, labels, write),
-        _length_finding(rows, examples, limit=limit, allowed=parameters.allow_truncation),
+        *_token_findings(rows, examples, labels, write, is_cut),
+        _length_finding(rows, whole, limit=limit, allowed=parameters.allow_truncation),
         *_question_findings(rows, questions, prompts),
         *_statistics(rows, examples, questions),
         *_texts(rows, examples, labels, write),
@@ -88,30 +92,33 @@ def refuse_unless_passed(gate: Table) -> None:
         raise TrainingError(f"the training set did not pass the gate, so nothing is trained on it: {found}")
 
 
-def _labels(examples: Sequence[Example]) -> list[list[int]]:
-    """Return the tokens that each row would learn, read back from batches as training makes them."""
-    found = []
-    for start in range(0, len(examples), _BATCH):
-        batch = collate(examples[start : start + _BATCH], share_prefix=True)
-        found += [targets[targets != IGNORED].tolist() for targets in batch["targets"]]
-    return found
+def _cut(example: Example, limit: int) -> Example:
+    return example._replace(input_ids=example.input_ids[:limit], n_prompt=min(example.n_prompt, limit))
+
+
+def _labels(examples: Sequence[Example], batches: Batching) -> list[list[int]]:
+    """Return the tokens that each row would learn, read back from the batches of training's first epoch."""
+    found: dict[int, list[int]] = {}
+    for batch in batches.first_epoch(examples):
+        found |= learnt_by_row(batch)
+    return [found[row] for row in range(len(examples))]
 
 
 def _token_findings(
-    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], write: Continuations
+    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], write: Continuations, is_cut: Sequence[bool]
 ) -> list[Finding]:
     prompts = [example.input_ids[: example.n_prompt] for example in examples]
     without_end = [
-        reason == "stop" and not write.ends.intersection(label[-1:])
-        for reason, label in zip(rows["finish_reason"], labels, strict=True)
+        reason == "stop" and not cut and not write.ends.intersection(label[-1:])
+        for reason, label, cut in zip(rows["finish_reason"], labels, is_cut, strict=True)
     ]
     from_prompt = [
         len(label) > len(example.input_ids) - example.n_prompt for label, example in zip(labels, examples, strict=True)
     ]
     # Read where it stands, behind its prompt: what was meant is in question, and the text of the sample is not.
     unlike = [
-        not write.reads(prompt, label, text)
-        for prompt, label, text in zip(prompts, labels, rows["completion"], strict=True)
+        not cut and not write.reads(prompt, label, text)
+        for prompt, label, text, cut in zip(prompts, labels, rows["completion"], is_cut, strict=True)
     ]
     other = [bad and write.can_write(text) for bad, text in zip(unlike, rows["completion"], strict=True)]
     return [

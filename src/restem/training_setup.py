@@ -5,12 +5,12 @@ Imports torch and TRL in the functions that need them.
 
 import logging
 import math
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.adapters import add_adapters
+from restem.batching import Batching, batching
 from restem.continuations import Continuations
 from restem.engines.context import context_window
 from restem.engines.model_code import from_folder
@@ -20,18 +20,15 @@ from restem.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_
 from restem.parameters import TrainingParameters
 from restem.policy import Policy
 from restem.tables import Table
-from restem.training_data import Example, collate, encode_rows, encode_training_set, pack, row_names
+from restem.training_data import encode_rows, encode_training_set, row_names
 from restem.training_probe import refuse_unless_trainable, why_no_prefixes_are_shared
 from restem.training_progress import Workplace, validation_steps
 from restem.validation import Validation, greedy_reward
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
     from restem.weighted_sft import WeightedSFTTrainer
-
-    _MakeBatch = Callable[[Sequence[Example]], dict[str, torch.Tensor]]
 
 _logger = logging.getLogger(__name__)
 
@@ -83,7 +80,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
     config = _trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch)
     if not plan.is_sharded:
         model.to(config.device)
-    make_batch, notes = _way_of_batching(model, parameters, plan)
+    batches, notes = _way_of_batching(model, parameters, plan)
     if parameters.lora:
         model = add_adapters(model, parameters.lora, seed=parameters.seed)
     solutions = [] if validation is None else encode_rows(validation.solutions, write)
@@ -92,7 +89,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         args=config,
         # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
         train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
-        data_collator=lambda picked: _batch(examples, [row["input_ids"][0] for row in picked], make_batch),
+        data_collator=lambda picked: batches.batch(examples, [row["input_ids"][0] for row in picked]),
         processing_class=tokenizer,
         sampler=EpochSampler(
             [len(example.input_ids) for example in examples],
@@ -109,7 +106,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
             measured_after=_measured_after(parameters, len(examples)) if validation else frozenset(),
             patience=parameters.patience,
             reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
-            held_out=_batches(solutions, size, make_batch),
+            held_out=batches.by_length(solutions),
         ),
     )
     trainer.remove_callback(PrinterCallback)
@@ -134,27 +131,21 @@ def _model(policy: Policy) -> "PreTrainedModel":
 
 def _way_of_batching(
     model: "PreTrainedModel", parameters: TrainingParameters, plan: LaunchPlan
-) -> "tuple[_MakeBatch, list[str]]":
-    """Return what makes batches of rows, and what is to be recorded about it.
+) -> tuple[Batching, list[str]]:
+    """Return how rows are batched, and what is to be recorded about it.
 
     Raises:
         TrainingError: If the model could not learn from such batches what it is to learn.
     """
-    size = micro_batch_size(parameters, plan)
+    asked = batching(parameters, plan)
     if is_first_process() or not plan.is_sharded:  # of those that will divide the weights, one is enough
-        refuse_unless_trainable(model, packing=parameters.packing, micro_batch_size=size)
-    if parameters.packing:
-        return pack, []
-    # A checkpointed forward pass keeps no keys and values, so it has nothing to share. Processes that hold parts of
-    # the weights must all make the same forward passes, so none makes one more.
-    if parameters.gradient_checkpointing or plan.is_sharded or size == 1:
-        return partial(collate, share_prefix=False), []
-    reason = why_no_prefixes_are_shared(model)
+        refuse_unless_trainable(model, packing=asked.packing, micro_batch_size=asked.size)
+    reason = why_no_prefixes_are_shared(model) if asked.share_prefix else None
     if reason is None:
-        return partial(collate, share_prefix=True), []
+        return asked, []
     note = f"what rows begin with is computed for each of them: {reason}"
     _logger.info("%s", note)
-    return partial(collate, share_prefix=False), [note]
+    return asked._replace(share_prefix=False), [note]
 
 
 def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -> float:
@@ -169,27 +160,6 @@ def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
             f"{plan.config} was to give {plan.n_processes} processes ({plan.sharding or 'whole weights in each'}), "
             f"and there are {accelerator.num_processes} ({found})"
         )
-
-
-def _batch(examples: list[Example], indices: list[int], make: "_MakeBatch") -> "dict[str, torch.Tensor]":
-    """Return a micro batch, with its rows' indices and their number of tokens; an index past the end fills up."""
-    import torch
-
-    picked = [examples[index] if index < len(examples) else _nothing_of(examples[0]) for index in indices]
-    n_tokens = sum(len(examples[index].input_ids) for index in indices if index < len(examples))
-    return {**make(picked), "rows": torch.tensor(indices), "n_tokens": torch.tensor(n_tokens)}
-
-
-def _nothing_of(example: Example) -> Example:
-    """Return a row with nothing to learn, so that every process has as many rows as the others."""
-    prompt = example.input_ids[: example.n_prompt]
-    return Example(prompt, len(prompt), 0.0)
-
-
-def _batches(examples: list[Example], size: int, make: "_MakeBatch") -> "list[dict[str, torch.Tensor]]":
-    """Return micro batches of about equally long rows."""
-    order = sorted(range(len(examples)), key=lambda index: len(examples[index].input_ids))
-    return [_batch(examples, order[start : start + size], make) for start in range(0, len(order), size)]
 
 
 def _measured_after(parameters: TrainingParameters, n_rows: int) -> frozenset[int]:
