@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from restem import breakdowns, changes, cost, history, metrics, records, sentinels
+from restem.evaluation import breakdowns, changes, metrics, sentinels
+from restem.planning import cost
+from restem.reporting import assemble as history
+from restem.reporting import records
 from restem.schemas import check
-from restem.tables import ShardedTable, Table, write_shard
+from restem.store.tables import ShardedTable, Table, write_shard
 
 _SHARD = 64  # questions
 _DECODING = "temperature=1.0 top_k=0 top_p=0.95"

@@ -15,12 +15,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from restem.canaries import quarantine_questions
-from restem.contamination import separate_near_duplicates
 from restem.parameters import QuestionsParameters, ScoringParameters
 from restem.questions import load_questions
-from restem.scoring import open_reward
-from restem.tables import Table
+from restem.questions.contamination import separate_near_duplicates
+from restem.scoring.quarantine import quarantine_questions
+from restem.scoring.verdicts import open_reward
+from restem.store.tables import Table
 
 _DATA = Path(os.environ.get("RESTEM_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 _SCORING = ScoringParameters(workers=2)

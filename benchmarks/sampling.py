@@ -78,8 +78,8 @@ def numbers(text: str) -> list[int]:
 @contextmanager
 def policy_folder(named: str) -> Iterator[str]:
     """Return the folder of a policy that is named as in `policy.model`."""
-    from restem.base_models import prepare_base_model
-    from restem.journal import Journal
+    from restem.policies.base_models import prepare_base_model
+    from restem.store.journal import Journal
 
     if not named.startswith("builtin:"):
         yield named

@@ -20,19 +20,19 @@ from typing import Any
 
 import pandas as pd
 
-from restem.filters import select_training_set, summarise_filtering
-from restem.history import choose_examples
-from restem.journal import Journal
-from restem.metrics import evaluate_policy, summarise_evaluation
+from restem.evaluation.metrics import evaluate_policy, summarise_evaluation
+from restem.filtering.selection import select_training_set, summarise_filtering
+from restem.filtering.solutions import accumulate
 from restem.parameters import FilteringParameters, ScoringParameters
-from restem.policy import Policy
-from restem.provenance import versions
-from restem.sampling import Decoding, Draw, EngineChoice, draw_samples
+from restem.parameters.scale import ScaleParameters, WorkersParameters
+from restem.policies.policy import Policy
+from restem.reporting.assemble import choose_examples
+from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
 from restem.scale import LOCAL
-from restem.scale.parameters import ScaleParameters, WorkersParameters
-from restem.scoring import score_samples, summarise_scoring
-from restem.solutions import accumulate
-from restem.tables import ShardedTable
+from restem.scoring.verdicts import score_samples, summarise_scoring
+from restem.store.journal import Journal
+from restem.store.provenance import versions
+from restem.store.tables import ShardedTable
 
 POLICY = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
 N_PER_QUESTION = 16

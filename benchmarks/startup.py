@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from restem.provenance import versions
+from restem.store.provenance import versions
 
 KEDRO = Path(sys.executable).with_name("kedro")
 ROOT = Path(__file__).parents[1]

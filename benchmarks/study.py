@@ -16,10 +16,10 @@ from pathlib import Path
 
 from kedro.framework.cli.utils import _split_params
 
-from restem.base_models import prepare_base_model
-from restem.commands.study_runs import Task, plan_study, run_tasks
-from restem.journal import Journal
-from restem.studies import read_study
+from restem.policies.base_models import prepare_base_model
+from restem.store.journal import Journal
+from restem.studies.runs import Task, plan_study, run_tasks
+from restem.studies.study import read_study
 
 _ROOT = Path(__file__).parents[1]
 

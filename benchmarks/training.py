@@ -22,12 +22,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from restem.base_models import prepare_base_model
-from restem.journal import Journal
 from restem.parameters import PromptParameters, QuestionsParameters, TrainingParameters
-from restem.policy import Policy
-from restem.prompts import render_prompts
+from restem.policies.base_models import prepare_base_model
+from restem.policies.policy import Policy
 from restem.questions import load_questions
+from restem.sampling.prompts import render_prompts
+from restem.store.journal import Journal
 
 _ROOF_REPEATS = 3
 
@@ -73,9 +73,9 @@ def make_data(policy: Policy, n: int, *, shared_prompt: bool) -> Data:
 def time_restem(policy: Policy, data: Data, parameters: TrainingParameters) -> dict[str, float]:
     """Return seconds, peak memory in MiB, and tokens of one restem training."""
     start = time.perf_counter()
-    from restem.trainer import train
-    from restem.training_gate import check_training_set
-    from restem.weighted_sft import WeightedSFTTrainer
+    from restem.training.gate import check_training_set
+    from restem.training.run import train
+    from restem.training.weighted_sft import WeightedSFTTrainer
 
     imports = time.perf_counter() - start
     steps: list[float] = []

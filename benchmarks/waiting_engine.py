@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from restem.decides import Harmless
 from restem.engines.scripted import ScriptedEngine
+from restem.parameters.decides import Harmless
 
 
 class WaitingEngine:

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 if TYPE_CHECKING:
-    from restem.policy import Policy
+    from restem.policies.policy import Policy
 
 os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
@@ -110,8 +110,8 @@ def smollm2_store(made_once: Callable[..., Path]) -> Path:
     """A journal that holds the packaged SmolLM2."""
 
     def convert(folder: Path) -> None:
-        from restem.base_models import prepare_base_model
-        from restem.journal import Journal
+        from restem.policies.base_models import prepare_base_model
+        from restem.store.journal import Journal
 
         prepare_base_model("builtin:smollm2-135m-instruct", store=Journal(folder))
 
@@ -162,7 +162,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> "Policy":
     """The tiny base policy."""
-    from restem.base_models import prepare_base_model
-    from restem.journal import Journal
+    from restem.policies.base_models import prepare_base_model
+    from restem.store.journal import Journal
 
     return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))

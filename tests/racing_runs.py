@@ -13,16 +13,18 @@ from typing import Any
 
 import pandas as pd
 
-from restem import journal as journals
-from restem import sampling, scoring, tables
-from restem.base_models import prepare_base_model
-from restem.fingerprints import folder_fingerprint
-from restem.journal import Journal
-from restem.m_step import train_policy
 from restem.parameters import ScoringParameters, TrainingParameters
-from restem.sampling import Decoding, Draw, EngineChoice, draw_samples
-from restem.scoring import score_samples
-from restem.tables import ShardedTable
+from restem.policies.base_models import prepare_base_model
+from restem.sampling import sampler as sampling
+from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
+from restem.scoring import verdicts as scoring
+from restem.scoring.verdicts import score_samples
+from restem.store import journal as journals
+from restem.store import tables
+from restem.store.fingerprints import folder_fingerprint
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable
+from restem.training.m_step import train_policy
 
 CHOICE = EngineChoice("transformers", {"dtype": "float32", "threads": 1}, True, questions_per_shard=3)
 SAMPLED = Decoding("sampled", n=3, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=6, stop=())
@@ -45,7 +47,7 @@ def questions() -> pd.DataFrame:
 
 def iteration(folder: Path) -> dict[str, Any]:
     """Make a base model, an E-step, an M-step and an evaluation, and return what there is then."""
-    from tests.test_trainer import sums
+    from tests.training.test_run import sums
 
     journal = Journal(folder / "journal")
     base = prepare_base_model("builtin:tiny", store=Journal(folder / "base"))

@@ -1,6 +1,6 @@
 """A training process whose weights are divided among CPUs, which torch can do and accelerate will not ask it for.
 
-Run in place of restem.training_worker: accelerate is told that its kind of device is one that it shards over.
+Run in place of restem.training.worker: accelerate is told that its kind of device is one that it shards over.
 """
 
 import sys
@@ -11,7 +11,7 @@ import torch
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 
-from restem.training_worker import main
+from restem.training.worker import main
 
 _begin = PartialState.__init__
 

@@ -21,9 +21,9 @@ from restem.engines import open_engine
 from restem.errors import EngineError, ParameterError, PolicyError, RestemError, RewardError
 from restem.masking import mask, mask_all_messages
 from restem.rewards import load_reward
-from restem.tracking import TrackingError, reaching
+from restem.tracking.sync import TrackingError, reaching
 from tests.conftest import Project
-from tests.test_parameters import checked
+from tests.parameters.test_parameters import checked
 
 KEY = "mk-Marked/Key+0123456789="
 VARIABLE = "SOME_VARIABLE"  # whose name does not say that it is secret

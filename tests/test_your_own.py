@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.errors import ParameterError, PromptError
-from restem.studies import read_study
+from restem.studies.study import read_study
 from tests.conftest import ROOT, Project
 
 _BLOCK = re.compile(r"```(python|yaml)\n# (\S+)\n(.*?)```", re.DOTALL)
@@ -102,7 +102,7 @@ def test_own_reward_tells_right_from_wrong(own: Project) -> None:
 
 @pytest.mark.slow
 def test_own_studies_can_be_planned(own: Project) -> None:
-    from restem.commands.study_runs import plan_study
+    from restem.studies.runs import plan_study
 
     (block,) = [block for block in blocks("studies.md") if block.file == "caps.yml"]
     (own.folder / "caps.yml").write_text(block.text)

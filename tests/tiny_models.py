@@ -7,8 +7,8 @@ larger ones.
 from pathlib import Path
 from typing import Any
 
-from restem.fingerprints import folder_fingerprint
-from restem.policy import Policy
+from restem.policies.policy import Policy
+from restem.store.fingerprints import folder_fingerprint
 
 VOCABULARY = 64
 CONTEXT = 128
@@ -89,7 +89,7 @@ def write_tiny_policy(folder: Path, kind: str, *, dtype: str = "float32", **chan
     import torch
     from transformers import AutoTokenizer
 
-    from restem.tiny_model import write_tiny_model
+    from restem.policies.tiny_model import write_tiny_model
 
     write_tiny_model(folder)
     model = tiny_model(kind, vocabulary=len(AutoTokenizer.from_pretrained(folder)), **changed)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from restem.errors import ExperimentError
+from restem.evaluation.sentinels import why_stopped
 from restem.parameters import EmParameters
-from restem.records import refuse_later_format
-from restem.sentinels import why_stopped
+from restem.reporting.records import refuse_later_format
 
 
 class Catalog(Protocol):

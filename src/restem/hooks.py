@@ -20,12 +20,12 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment
-from restem.configuration import check_parameters
-from restem.consistency import refuse_changes
+from restem.configuration.consistency import refuse_changes
+from restem.configuration.preflight import refuse_unusable
+from restem.configuration.resolve import check_parameters
 from restem.engines.model_code import allow_model_code
 from restem.parameters import Parameters
-from restem.preflight import refuse_unusable
-from restem.retention import KEEP_ALL, Retention, delete_weights, unneeded
+from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class TrackingHooks:
         recorded = any(name.startswith("record_") for name in pipeline.all_outputs())
         if self._parameters is None or not self._parameters.tracking.enabled or not recorded:
             return
-        from restem.tracking import TrackingError, sync
+        from restem.tracking.sync import TrackingError, sync
 
         try:
             sync(catalog, self._parameters, project=self._project)
@@ -148,7 +148,7 @@ class TrackingHooks:
 def asks_the_hub(parameters: Parameters) -> bool:
     """Return whether the base model, the teacher or questions are to come from the Hugging Face hub."""
     from restem import questions
-    from restem.base_models import is_hub_id
+    from restem.policies.base_models import is_hub_id
 
     models = filter(None, [parameters.policy.model, parameters.policy.teacher])
     return any(map(is_hub_id, models)) or questions.asks_the_hub(parameters.questions)
@@ -207,6 +207,6 @@ def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention)
 
 
 def _show_results(catalog: DataCatalog) -> None:
-    from restem.reports import format_table
+    from restem.reporting.report import format_table
 
     click.echo(f"\n{format_table(catalog.load('results'))}\n")

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from restem.errors import LineageError
 from restem.experiment import Catalog
-from restem.journal_use import file_keys
-from restem.policy import Policy
-from restem.solutions import HUMAN
-from restem.tables import ShardedTable, Table
+from restem.filtering.solutions import HUMAN
+from restem.policies.policy import Policy
+from restem.store.journal_usage import file_keys
+from restem.store.tables import ShardedTable, Table
 
 _SAMPLE = re.compile(r"(?P<question>.+):(?P<index>\d+)(?:@(?P<policy>.+))?")
 _POLICY_NAME = re.compile(r"policy_(\d+)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from restem.tables import ShardedTable, Table
+from restem.store.tables import ShardedTable, Table
 
 if TYPE_CHECKING:
     from pandera.pandas import Column, DataFrameSchema

@@ -6,7 +6,7 @@ import os
 for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(_variable, "1")
 
-from restem.config_loader import MethodConfigLoader  # noqa: E402 - after the variables
+from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
 

@@ -10,10 +10,10 @@ from kedro.io import DatasetError, Version
 
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
-from restem.digests import sealed
-from restem.fingerprints import folder_fingerprint
-from restem.policy import Policy
-from restem.tables import ShardedTable, write_shard
+from restem.policies.policy import Policy
+from restem.store.digests import sealed
+from restem.store.fingerprints import folder_fingerprint
+from restem.store.tables import ShardedTable, write_shard
 
 V1 = Version(None, "2026-01-01T00.00.00.000Z")
 

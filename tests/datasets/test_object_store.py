@@ -13,11 +13,11 @@ from restem.commands.project import filepath
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
 from restem.errors import ExperimentError
-from restem.fingerprints import file_fingerprints, folder_fingerprint
-from restem.journal import Journal
-from restem.policy import Policy
-from restem.retention import Retention, delete_weights, made_with
-from restem.tables import ShardedTable, write_shard
+from restem.policies.policy import Policy
+from restem.policies.retention import Retention, delete_weights, made_with
+from restem.store.fingerprints import file_fingerprints, folder_fingerprint
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, write_shard
 from tests.conftest import Project
 
 BUCKET = "restem-test"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.test_transformers import MANY_ENDS, RAGGED, draw, generated
 
 from restem.engines import Completion, open_engine
 from restem.engines.context import context_window, context_window_of
+from tests.engines.test_transformers import MANY_ENDS, RAGGED, draw, generated
 
 PolicyMaker = Callable[..., Path]
 

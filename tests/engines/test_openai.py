@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.engines.faulty_server import FaultyServer, another_shape, cut_off, garbage, serving, status
 
 from restem.engines import Completion, determining_options, open_engine
 from restem.errors import EngineError
-from restem.tiny_model import write_tiny_model
+from restem.policies.tiny_model import write_tiny_model
+from tests.engines.faulty_server import FaultyServer, another_shape, cut_off, garbage, serving, status
 
 OPTIONS: dict[str, Any] = {"model": "echo", "backoff_s": 0.01, "timeout_s": 5}
 PROMPTS = [f"question {index}" for index in range(7)]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.conftest import EOS, PAD, make_tokenizer
 
 from restem.engines import open_engine
 from restem.engines.texts import Draft, Reader
+from tests.engines.conftest import EOS, PAD, make_tokenizer
 
 END = "<|eot_id|>"
 PROMPT = "Q: he?\nA:"

@@ -109,9 +109,8 @@ def test_a_stop_string_that_is_or_holds_a_special_token_is_found(tmp_path: Path,
 def test_vllm_is_asked_for_special_tokens_by_number_or_with_them_in_the_text(
     monkeypatch: pytest.MonkeyPatch, stop: list[str], strings: list[str], tokens: list[int], skips: bool
 ) -> None:
-    from tests.engines.conftest import make_tokenizer
-
     from restem.engines import vllm_worker
+    from tests.engines.conftest import make_tokenizer
 
     tokenizer = make_tokenizer([END])
     parameters = SimpleNamespace(SamplingParams=dict)  # what is asked of it; vLLM itself has an environment of its own

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
 from restem.errors import ExperimentError
+from restem.evaluation.best_policy import recommend
 from restem.experiment import current_plan
-from restem.recommendation import recommend
 from tests.conftest import Project
 
 

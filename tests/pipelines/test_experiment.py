@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.errors import EmptyTrainingSetError, ExperimentError, ParameterError, PolicyError, QuestionsError
-from restem.fingerprints import folder_fingerprint
+from restem.store.fingerprints import folder_fingerprint
 from tests.conftest import Project
 
 KEDRO = Path(sys.executable).with_name("kedro")

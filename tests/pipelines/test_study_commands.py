@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
-from restem.commands.study_runs import State, Task, plan_study, state_of
-from restem.studies import read_study
+from restem.studies.runs import State, Task, plan_study, state_of
+from restem.studies.study import read_study
 from tests.conftest import Project
 
 pytestmark = pytest.mark.slow

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from restem.journal import Journal
 from restem.parameters import ScoringParameters
-from restem.policy import Policy
-from restem.sampling import Decoding, Draw, EngineChoice, draw_samples
-from restem.scale.parameters import ScaleParameters, WorkersParameters
-from restem.scoring import score_samples
-from restem.tables import ShardedTable
+from restem.parameters.scale import ScaleParameters, WorkersParameters
+from restem.policies.policy import Policy
+from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
+from restem.scoring.verdicts import score_samples
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable
 
 POLICY = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
 DECODING = Decoding("sampled", n=4, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=9, stop=())

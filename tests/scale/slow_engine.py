@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from restem.decides import Harmless
 from restem.engines import Completion
 from restem.engines.scripted import ScriptedEngine
+from restem.parameters.decides import Harmless
 
 ANSWERS = ["1", "2", "a longer answer", "3"]
 

@@ -11,15 +11,15 @@ import pytest
 
 from restem.errors import ScaleError, TrainingError
 from restem.parameters import TrainingParameters
-from restem.policy import Policy
+from restem.parameters.scale import ScaleParameters, ShareParameters
+from restem.policies.policy import Policy
 from restem.scale.cluster import connect
-from restem.scale.parameters import ScaleParameters, ShareParameters
 from restem.scale.ray_training import network
-from restem.trainer import TrainingResult, train
+from restem.training.run import TrainingResult, train
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import wait_until
-from tests.test_early_stop_and_resume import validation
-from tests.test_launcher import OPTIONS, PRESETS, REWARDS, TWO, rows, trained, worker
+from tests.training.test_early_stop_and_resume import validation
+from tests.training.test_launcher import OPTIONS, PRESETS, REWARDS, TWO, rows, trained, worker
 
 ON_TWO_NODES = {**TWO, "launcher": "ray", "machines": 2}
 

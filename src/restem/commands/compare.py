@@ -10,8 +10,8 @@ from restem.errors import EvaluationError, ExperimentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restem.seeds import Combined
-    from restem.tables import Table
+    from restem.evaluation.pooled_seeds import Combined
+    from restem.store.tables import Table
 
 _HEADER = ["policy", "n", "seeds", "pass@1 before", "pass@1 after", "change", "p", "verdict"]
 
@@ -53,7 +53,7 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
     Raises:
         ExperimentError: If one is not there or not measured, or they differ in more.
     """
-    from restem.seeds import differing
+    from restem.evaluation.pooled_seeds import differing
 
     group = [_load(name, env) for name in names]
     others = differing({each.name: each.parameters for each in group})
@@ -70,8 +70,8 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
 
 
 def _load(name: str, env: str | None) -> _Measured:
-    from restem.configuration import check_parameters
-    from restem.consistency import determining
+    from restem.configuration.consistency import determining
+    from restem.configuration.resolve import check_parameters
 
     with opened(env, name) as (catalog, parameters, _):
         known = known_experiments(catalog, parameters)
@@ -89,7 +89,7 @@ def _load(name: str, env: str | None) -> _Measured:
 
 
 def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[str, Combined]":
-    from restem.seeds import combine_pairs
+    from restem.evaluation.pooled_seeds import combine_pairs
 
     last = min(len(each.evaluations) for each in group) - 1
     chosen = range(1, last + 1) if iteration is None else [iteration]
@@ -104,7 +104,7 @@ def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[
 
 
 def _across(group: list[_Measured], others: list[_Measured], iteration: int | None, suite: str) -> "Combined":
-    from restem.seeds import combine_groups
+    from restem.evaluation.pooled_seeds import combine_groups
 
     return combine_groups(_policies(others, iteration), _policies(group, iteration), suite=suite, seed=0)
 
@@ -128,15 +128,15 @@ def _title(group: list[_Measured], iteration: int | None) -> str:
 
 
 def _short(group: list[_Measured]) -> str:
-    from restem.comparisons import first_few
+    from restem.evaluation.comparisons import first_few
 
     return first_few(each.name for each in group)
 
 
 def _lines(compared: "dict[str, Combined]") -> list[str]:
-    from restem.report_sections import interval
-    from restem.reports import aligned
-    from restem.seeds import judge_together
+    from restem.evaluation.pooled_seeds import judge_together
+    from restem.reporting.report import aligned
+    from restem.reporting.sections import interval
 
     rows = [
         [

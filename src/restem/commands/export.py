@@ -8,8 +8,8 @@ import click
 from restem.commands.project import environment, experiment_option, opened
 from restem.errors import ExperimentError, PolicyError
 from restem.experiment import Catalog
-from restem.model_card import export_policy
-from restem.policy import Policy
+from restem.policies.model_card import export_policy
+from restem.policies.policy import Policy
 
 
 def _iteration(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:

@@ -11,7 +11,7 @@ from restem.schemas import REASONS
 
 if TYPE_CHECKING:
     from restem.experiment import Catalog
-    from restem.tables import ShardedTable
+    from restem.store.tables import ShardedTable
 
 iteration_option = click.option(
     "--iteration", type=click.IntRange(min=1), help="The last that was scored, if not said."
@@ -36,7 +36,7 @@ def inspect(  # noqa: PLR0913 - one argument per option
     seed: int,
 ) -> None:
     """Show a few random samples of an iteration, with what was answered, how that was found, and the verdict."""
-    from restem.inspection import format_sample, samples_to_read
+    from restem.scoring.inspection import format_sample, samples_to_read
 
     with opened(env, experiment) as (catalog, parameters, _):
         i, scored = _scored(catalog, parameters.em.iterations, iteration)
@@ -69,7 +69,7 @@ def audit(  # noqa: PLR0913 - one argument per option
 
     The exit code is 1 if a known case or a gold failed.
     """
-    from restem.audits import audit_rewards, summarise_audit
+    from restem.scoring.audit import audit_rewards, summarise_audit
 
     with opened(env, experiment) as (catalog, parameters, _):
         chosen = {name: n for name, n in (("n_samples", samples), ("n_questions", n_questions)) if n is not None}

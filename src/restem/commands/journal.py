@@ -10,8 +10,8 @@ import click
 
 from restem.commands.project import environment, filepath, known_experiments, opened
 from restem.errors import ExperimentError
-from restem.journal import Journal
-from restem.journal_use import (
+from restem.store.journal import Journal
+from restem.store.journal_usage import (
     CatalogFiles,
     Choice,
     JournalUse,

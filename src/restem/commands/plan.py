@@ -15,10 +15,10 @@ def plan(env: str | None, experiment: str | None, *, measure: bool) -> None:
 
     Its questions must be prepared. Nothing is written; what is done already is counted too.
     """
-    from restem.cost import model_size
-    from restem.measured_sample import measure as measured
-    from restem.planner import disk_and_memory, plan_rows, workload
-    from restem.reports import aligned
+    from restem.planning.cost import model_size
+    from restem.planning.measured_sample import measure as measured
+    from restem.planning.planner import disk_and_memory, plan_rows, workload
+    from restem.reporting.report import aligned
 
     with opened(env, experiment) as (catalog, parameters, _):
         missing = [name for name in ("questions", "prompts", "policy_0") if not catalog.exists(name)]

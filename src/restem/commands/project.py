@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from restem.configuration import check_parameters
+from restem.configuration.resolve import check_parameters
 from restem.errors import ExperimentError
 from restem.experiment import Catalog, current_plan, recorded_iterations
 from restem.parameters import Parameters
@@ -23,7 +23,7 @@ experiment_option = click.option(
 @experiment_option
 def mlflow_sync(env: str | None, experiment: str | None) -> None:
     """Log to MLflow what it does not have yet of an experiment, as after a run without a server."""
-    from restem.tracking import sync
+    from restem.tracking.sync import sync
 
     with opened(env, experiment) as (catalog, parameters, project):
         logged = sync(catalog, parameters, project=project)

@@ -7,11 +7,11 @@ import click
 
 from restem.commands.project import environment, opened, project_folder
 from restem.errors import StudyError
-from restem.studies import known_studies, read_study
+from restem.studies.study import known_studies, read_study
 
 if TYPE_CHECKING:
     from restem.parameters import Parameters
-    from restem.study_reports import StudyReport
+    from restem.studies.report import StudyReport
 
 _FOLDER = Path("conf") / "studies"
 
@@ -52,7 +52,7 @@ def list_studies() -> None:
 @_params
 def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     """Run what is missing of a study; what is done is not done again, and what experiments share is done once."""
-    from restem.commands.study_runs import plan_study, run_tasks
+    from restem.studies.runs import plan_study, run_tasks
 
     project = project_folder()
     asked = read_study(name, project / _FOLDER)
@@ -79,8 +79,8 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
 )
 def report(name: str, env: str | None, params: dict[str, Any], output: Path | None) -> None:
     """Write one page about a study: its experiments side by side and compared, and which are missing."""
-    from restem.commands.study_runs import plan_study, read_results
-    from restem.study_reports import build_study_report
+    from restem.studies.report import build_study_report
+    from restem.studies.runs import plan_study, read_results
 
     project = project_folder()
     asked = read_study(name, project / _FOLDER)
@@ -102,8 +102,8 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
 
 
 def _log(page: "StudyReport", name: str, parameters: "Parameters", project: Path) -> None:
-    from restem.study_tracking import log_study
-    from restem.tracking import TrackingError
+    from restem.studies.tracking import log_study
+    from restem.tracking.sync import TrackingError
 
     try:
         log_study({"study.md": page.markdown, "study.html": page.html}, name, parameters, project=project)

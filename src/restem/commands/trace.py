@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restem.commands.project import environment, experiment_option, opened
-from restem.tables import Table
+from restem.store.tables import Table
 
 if TYPE_CHECKING:
     from restem.lineage import Origin, Step

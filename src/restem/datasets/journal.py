@@ -6,7 +6,7 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import get_protocol_and_path
 
-from restem.journal import Journal
+from restem.store.journal import Journal
 
 
 class JournalDataset(AbstractDataset[Journal, Journal]):

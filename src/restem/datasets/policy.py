@@ -11,9 +11,9 @@ from kedro_datasets._typing import JSONPreview
 
 from restem.datasets.folder import Place, copy
 from restem.datasets.versions import PinnedVersions
-from restem.fingerprints import file_fingerprint
-from restem.journal import Journal
-from restem.policy import Policy
+from restem.policies.policy import Policy
+from restem.store.fingerprints import file_fingerprint
+from restem.store.journal import Journal
 
 _MANIFEST = "policy.json"
 

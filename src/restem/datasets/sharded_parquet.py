@@ -8,8 +8,8 @@ from kedro_datasets._typing import TablePreview
 
 from restem.datasets.folder import Place
 from restem.datasets.versions import DatasetFault, PinnedVersions
-from restem.digests import make_again
-from restem.tables import ShardedTable
+from restem.store.digests import make_again
+from restem.store.tables import ShardedTable
 
 _MANIFEST = "shards.json"
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractVersionedDataset, DatasetError
 from kedro.io.core import VERSION_FORMAT, VersionNotFoundError
 
-from restem.digests import faults, make_again, record_digests, recorded_digests
 from restem.errors import RestemError
-from restem.fingerprints import file_fingerprint
+from restem.store.digests import faults, make_again, record_digests, recorded_digests
+from restem.store.fingerprints import file_fingerprint
 
 _AHEAD = timedelta(minutes=5)  # by which the clocks of machines that share results may differ
 _LAYER = re.compile(r"/\d\d_[a-z_]+/")  # of the data folder

@@ -6,7 +6,7 @@
 
 An engine of one's own is named by a dotted path, `my_pkg.my_module:my_engine`: a callable that takes the
 policy folder and the options and returns a context manager over an object with `sample`. An option that changes no
-sample is declared so: `patience_s: Annotated[float, Harmless] = 60.0`, of `restem.decides`.
+sample is declared so: `patience_s: Annotated[float, Harmless] = 60.0`, of `restem.parameters.decides`.
 """
 
 import importlib
@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from restem.decides import deciding_options
 from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError
-from restem.importing import import_function
-from restem.ranges import option_problems
+from restem.parameters.decides import deciding_options
+from restem.parameters.ranges import option_problems
+from restem.store.importing import import_function
 
 
 class Completion(NamedTuple):
@@ -120,8 +120,8 @@ def open_engine(name: str, policy_path: str | Path, **options: Any) -> Iterator[
 def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides, of an engine's options, what is drawn: the part that names journal entries.
 
-    What the engine declares as `restem.decides.Harmless` is left out, and what repeats a default. What it computes in
-    is given as it becomes on this machine.
+    What the engine declares as `Harmless` (restem.parameters.decides) is left out, and what repeats a default. What it
+    computes in is given as it becomes on this machine.
 
     Raises:
         EngineError: As `resolve_arithmetic`.

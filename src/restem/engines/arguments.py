@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from restem.errors import EngineError
-from restem.fingerprints import question_seed
-from restem.ranges import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, LOWEST_TOP_P
+from restem.parameters.ranges import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, LOWEST_TOP_P
+from restem.store.fingerprints import question_seed
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.openai_protocol import (
@@ -32,7 +31,8 @@ from restem.engines.openai_protocol import (
 )
 from restem.engines.server import Budget, Patience, Refusal, Server, checked_url, key_of
 from restem.errors import EngineError
-from restem.ranges import Budgeted, NonNegative, Pause, Positive, Seconds
+from restem.parameters.decides import Decides, Harmless
+from restem.parameters.ranges import Budgeted, NonNegative, Pause, Positive, Seconds
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from restem.engines import Completion
 from restem.engines.arguments import Request
 from restem.engines.texts import stop_place
 from restem.errors import EngineError
-from restem.fingerprints import question_seed
+from restem.store.fingerprints import question_seed
 
 # llama.cpp takes 32 bits. Two prompts with the same seed are no harm.
 _SEED_BITS = 31

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from restem.decides import Decides
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.randomness import uniforms
 from restem.engines.texts import stop_place
 from restem.errors import EngineError
+from restem.parameters.decides import Decides
 
 
 class ScriptedEngine:

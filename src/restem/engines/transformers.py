@@ -14,14 +14,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, Work, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.engines.encoding import encode_prompts
 from restem.engines.memory import is_out_of_memory
 from restem.errors import EngineError
-from restem.ranges import Positive
+from restem.parameters.decides import Decides, Harmless
+from restem.parameters.ranges import Positive
 
 if TYPE_CHECKING:
     from restem.engines.loading import LoadedPolicy

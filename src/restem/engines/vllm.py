@@ -19,13 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
-from restem.decides import Decides, Harmless
 from restem.engines import Completion
 from restem.engines.arguments import Request, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.engines.model_code import PARAMETER
 from restem.errors import EngineError, PolicyError
-from restem.ranges import Seconds
+from restem.parameters.decides import Decides, Harmless
+from restem.parameters.ranges import Seconds
 
 _log = logging.getLogger(__name__)
 

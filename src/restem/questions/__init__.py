@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from restem.errors import QuestionsError
-from restem.fingerprints import fingerprint
-from restem.importing import import_function
 from restem.parameters import QuestionsParameters
 from restem.questions.exemplars import read_exemplars
 from restem.questions.likeness import same_text
 from restem.questions.reading import PLACE, as_text
 from restem.schemas import SPLITS
-from restem.tables import Table
+from restem.store.fingerprints import fingerprint
+from restem.store.importing import import_function
+from restem.store.tables import Table
 
 Source = Callable[[QuestionsParameters], Iterable[Mapping[str, Any]]]
 
@@ -44,7 +44,7 @@ def load_questions(parameters: QuestionsParameters, *, limit: int | None = None)
     """Return the `questions` table of the configured source and transfer suites.
 
     No question is in two of the splits that measure. Those that are in the training split too are found by
-    `restem.contamination`.
+    `restem.questions.contamination`.
 
     Args:
         parameters: `questions`.

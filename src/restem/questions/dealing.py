@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from restem.errors import QuestionsError
-from restem.fingerprints import question_seed
 from restem.parameters import QuestionsParameters
 from restem.questions.likeness import same_text
 from restem.questions.public import Row
+from restem.store.fingerprints import question_seed
 
 
 def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from restem.errors import QuestionsError
-from restem.fingerprints import question_seed
 from restem.parameters import QuestionsParameters
+from restem.store.fingerprints import question_seed
 
 # SmolLM2-135M-Instruct is right now and then, and often enough in many tries, which is what self-training feeds on.
 DEFAULT_TASKS = {"chain_sum": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2}}

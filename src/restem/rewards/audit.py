@@ -6,7 +6,7 @@ from typing import Any
 from restem.rewards.loading import load_reward
 from restem.rewards.scoring import Reward
 from restem.rewards.verdicts import Question, Verdict, gold_of
-from restem.tables import Table
+from restem.store.tables import Table
 
 COLUMNS = ["question_id", "reward", "reason"]
 

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from restem.errors import RewardError
-from restem.fingerprints import fingerprint
 from restem.rewards.format import FormatJudge
 from restem.rewards.scoring import Reward, SingleReward, code_digest
 from restem.rewards.verdicts import Question, Verdict, gold_of, refused
+from restem.store.fingerprints import fingerprint
 
 _WEIGHTS_ADD_UP = 1e-9  # to one, but for this
 _SHOWN_DIGITS = 12  # of a weighted sum

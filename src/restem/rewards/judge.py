@@ -26,15 +26,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-from restem.decides import Decides, Harmless
 from restem.engines.openai_protocol import total_tokens
 from restem.engines.server import Budget, Patience, Refusal, Server, checked_url, key_of
 from restem.errors import EngineError, RewardError
-from restem.fingerprints import question_seed
-from restem.ranges import Budgeted, NonNegative, Pause, Positive, Seconds, Seed, Temperature
+from restem.parameters.decides import Decides, Harmless
+from restem.parameters.ranges import Budgeted, NonNegative, Pause, Positive, Seconds, Seed, Temperature
 from restem.rewards.pool import Task
 from restem.rewards.rubric import CRITERIA, Case, put, read_verdict
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
+from restem.store.fingerprints import question_seed
 
 _OPTIONS = "scoring.options.judge"
 _TRIES = 4  # to get a readable verdict

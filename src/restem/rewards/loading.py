@@ -5,8 +5,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from restem.decides import deciding_options
 from restem.errors import RewardError
+from restem.parameters.decides import deciding_options
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
 from restem.rewards.own import OwnJudge
 from restem.rewards.pool import WorkerPool

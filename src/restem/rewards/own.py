@@ -6,7 +6,8 @@
 `load_reward("my_pkg.my_module:my_reward")`. The gold arrives as a dict. The function may return a Verdict instead
 of a number. It runs in a worker process under the wall clock limit. An exception is a fault of the reward and stops
 the run: a completion that the function cannot handle must earn a number. Its keyword arguments are the reward's
-options; one that decides no verdict is declared so, `retries: Annotated[int, Harmless] = 3`, of `restem.decides`.
+options; one that decides no verdict is declared so, `retries: Annotated[int, Harmless] = 3`, with `Harmless` of
+`restem.parameters.decides`.
 
 A function that hands completions to a parser or an interpreter can ask for the sandbox with the option `sandbox: true`:
 each verdict is then made in a process of its own, without network, environment, or files other than Python's, those of
@@ -23,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from restem.errors import RewardError
-from restem.importing import import_function
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.schemas import REASONS
+from restem.store.importing import import_function
 
 
 class OwnJudge:

@@ -9,7 +9,7 @@ verdict, gives none.
 import re
 from typing import NamedTuple
 
-from restem.fingerprints import fingerprint
+from restem.store.fingerprints import fingerprint
 
 CRITERIA = (
     "The solution answers the problem that was asked, its final answer is right, and no step on the way to it is "

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-from restem.decides import deciding_options
 from restem.errors import RewardError
-from restem.fingerprints import fingerprint
+from restem.parameters.decides import deciding_options
 from restem.rewards.own import OwnJudge
 from restem.rewards.pool import Task
 from restem.rewards.reasoning import USUAL, Reasoning
 from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
+from restem.store.fingerprints import fingerprint
 
 _COMMON = ("verdicts", "scoring", "reasoning", "pool", "nursery", "worker")  # modules that take part in every verdict
 

@@ -40,7 +40,8 @@ class Judge(Protocol):
     A judge that holds time limits itself, and not by the clock alone, also has patience_s(subject): after so many
     seconds its worker is broken, which is a fault of ours and not of the completion. A judge that waits more than it
     computes has pool(), where its verdicts are made instead, without that limit; one whose verdicts are a model's says
-    so in `opinion`. Options that decide no verdict are declared as `restem.decides.Harmless` where they are taken.
+    so in `opinion`. Options that decide no verdict are declared as `Harmless` (restem.parameters.decides) where they
+    are taken.
 
     A judge that hands an answer to code that is not ours has `sandbox`: "required", or "wanted" if it can do without,
     and is then told so by left_open(why). needs_fresh(subject, answer) says whether a verdict needs a process of its

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from restem.scale.parameters import ScaleParameters
+from restem.parameters.scale import ScaleParameters
 
 LOCAL = ScaleParameters()
 

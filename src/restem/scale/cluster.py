@@ -10,7 +10,7 @@ import time
 from typing import Any, Literal, NamedTuple
 
 from restem.errors import ScaleError
-from restem.scale.parameters import ScaleParameters, ShareParameters
+from restem.parameters.scale import ScaleParameters, ShareParameters
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.errors import ScaleError, TrainingError
-from restem.provenance import OF_TRAINING, unlike, versions
+from restem.parameters.scale import ScaleParameters
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
-from restem.scale.parameters import ScaleParameters
 from restem.scale.probe import Fault, Probe, first_line
+from restem.store.provenance import OF_TRAINING, unlike, versions
 
 _logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class _Node:
 
     def run(self, command: list[str]) -> Iterator[str | int]:
         """Yield what the command says, line by line, and how it ended."""
-        from restem.launcher import running
+        from restem.training.launcher import running
 
         known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         # Engines and rewards of the user's own; what is installed is found without.

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from restem.errors import RestemError, ScaleError
+from restem.parameters.scale import ScaleParameters
 from restem.scale import Advance, Do, Shard, Work
 from restem.scale.attempts import Attempt, Attempts
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
-from restem.scale.parameters import ScaleParameters
 from restem.scale.probe import Fault, Probe, first_line, named
 
 logger = logging.getLogger(__name__)

@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from restem import breakdowns, changes, comparisons, cost, history, recommendation, reports
+from restem.evaluation import best_policy as recommendation
+from restem.evaluation import breakdowns, changes, comparisons
 from restem.parameters import EmParameters, EvaluationParameters
-from restem.policy import Policy
-from restem.tables import Table
+from restem.planning import cost
+from restem.policies.policy import Policy
+from restem.reporting import assemble as history
+from restem.reporting import report as reports
+from restem.store.tables import Table
 
 
 def compare_policies(em: EmParameters, **evaluations: Table) -> Table:

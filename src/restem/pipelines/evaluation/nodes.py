@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from restem import changes, draws, metrics, scoring, validation
-from restem import sampling as sampler
-from restem.journal import Journal
+from restem.evaluation import changes, metrics
 from restem.parameters import (
     EmParameters,
     EvaluationParameters,
@@ -13,9 +11,13 @@ from restem.parameters import (
     SamplingParameters,
     ScoringParameters,
 )
-from restem.policy import Policy
-from restem.scale.parameters import ScaleParameters
-from restem.tables import ShardedTable, Table
+from restem.parameters.scale import ScaleParameters
+from restem.policies.policy import Policy
+from restem.sampling import draws, sampler
+from restem.scoring import verdicts as scoring
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
+from restem.training import validation
 
 
 def draw_evaluation_samples(  # noqa: PLR0913 - a node names all that it reads

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from restem import filters, solutions
-from restem.journal import Journal
+from restem.filtering import selection as filters
+from restem.filtering import solutions
 from restem.parameters import EmParameters, FilteringParameters
-from restem.policy import Policy
-from restem.tables import ShardedTable, Table
+from restem.policies.policy import Policy
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
 
 
 def select_training_set(  # noqa: PLR0913 - a node names all that it reads

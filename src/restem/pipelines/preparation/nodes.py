@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from restem import base_models, canaries, contamination, prompts, questions, solutions, validation
-from restem.journal import Journal
+from restem import questions
+from restem.filtering import solutions
 from restem.parameters import (
     LimitsParameters,
     PolicyParameters,
@@ -12,8 +12,14 @@ from restem.parameters import (
     ScoringParameters,
     TrainingParameters,
 )
-from restem.policy import Policy
-from restem.tables import ShardedTable, Table
+from restem.policies import base_models
+from restem.policies.policy import Policy
+from restem.questions import contamination
+from restem.sampling import prompts
+from restem.scoring import quarantine as canaries
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
+from restem.training import validation
 
 
 def load_questions(parameters: QuestionsParameters, limits: LimitsParameters) -> Table:

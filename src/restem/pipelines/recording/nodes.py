@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from restem import configuration, consistency, cost, history, records
+from restem.configuration import consistency
+from restem.configuration import resolve as configuration
+from restem.evaluation.sentinels import Watched, watch
 from restem.parameters import EmParameters, EvaluationParameters, PromptParameters
-from restem.policy import Policy
-from restem.prompts import adds_special_tokens
-from restem.sentinels import Watched, watch
-from restem.tables import ShardedTable, Table
+from restem.planning import cost
+from restem.policies.policy import Policy
+from restem.reporting import assemble as history
+from restem.reporting import records
+from restem.sampling.prompts import adds_special_tokens
+from restem.store.tables import ShardedTable, Table
 
 
 def record_baseline(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from restem import figures, history
 from restem.parameters import EmParameters
-from restem.tables import Table
+from restem.reporting import assemble as history
+from restem.reporting import figures
+from restem.store.tables import Table
 
 
 def draw_figures(**datasets: Any) -> tuple[Any, ...]:

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from restem.history import FIGURES, SVGS
 from restem.pipelines.reporting.nodes import draw_figures, write_report
-from restem.report_tables import Tables
+from restem.reporting.assemble import FIGURES, SVGS
+from restem.reporting.table_sections import Tables
 
 
 def create_pipeline(last: int) -> Pipeline:

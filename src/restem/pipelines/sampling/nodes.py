@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from restem import draws, sentinels
-from restem import sampling as sampler
-from restem.journal import Journal
+from restem.evaluation import sentinels
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters
-from restem.policy import Policy
-from restem.scale.parameters import ScaleParameters
-from restem.tables import ShardedTable, Table
+from restem.parameters.scale import ScaleParameters
+from restem.policies.policy import Policy
+from restem.sampling import draws, sampler
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
 
 
 def draw_samples(  # noqa: PLR0913 - a node names all that it reads

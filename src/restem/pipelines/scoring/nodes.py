@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from restem import audits, draws, follow_up, scoring
-from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters
-from restem.policy import Policy
-from restem.scale.parameters import ScaleParameters
-from restem.tables import ShardedTable, Table
+from restem.parameters.scale import ScaleParameters
+from restem.policies.policy import Policy
+from restem.sampling import draws
+from restem.scoring import audit as audits
+from restem.scoring import follow_up
+from restem.scoring import verdicts as scoring
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
 
 
 def score_samples(

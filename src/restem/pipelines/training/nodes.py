@@ -1,15 +1,14 @@
 """Nodes of training."""
 
-from restem import m_step, validation
-from restem import training_gate as gate
-from restem.draws import engine_choice
-from restem.journal import Journal
 from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters, TrainingParameters
-from restem.policy import Policy
-from restem.prompts import adds_special_tokens
-from restem.retention import Retention
-from restem.scale.parameters import ScaleParameters
-from restem.tables import ShardedTable, Table
+from restem.parameters.scale import ScaleParameters
+from restem.policies.policy import Policy
+from restem.policies.retention import Retention
+from restem.sampling.draws import engine_choice
+from restem.sampling.prompts import adds_special_tokens
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table
+from restem.training import gate, m_step, validation
 
 
 def check_training_set(  # noqa: PLR0913 - a node names all that it reads

@@ -1,0 +1,1 @@
+"""What the parameters are, whether they fit together, and whether they fit what was made before."""

@@ -1,0 +1,128 @@
+"""Whether iterations belong together: what the records say they were made with, against what is asked now.
+
+An experiment is one configuration. Going on under another one would give iterations that cannot be compared, so it
+is refused, unless `em.allow_changes` says otherwise. What only decides how fast or where, not what, may change.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, get_args
+
+from restem.engines import determining_options
+from restem.errors import ExperimentError
+from restem.parameters import Parameters
+from restem.parameters.decides import OF_BASELINE, Stage, deciding
+from restem.reporting.records import flat, plain
+from restem.rewards import deciding_reward_options
+from restem.training.launch_plan import decides_weights
+
+_MOST_NAMED = 5
+
+
+class Change(NamedTuple):
+    """A parameter that an iteration had another value of."""
+
+    name: str
+    before: Any
+    now: Any
+
+
+def determining(parameters: Parameters) -> dict[str, Any]:
+    """Return, by dotted name, the parameters that decide what iterations are, as they were asked for."""
+    return flat(plain(deciding(parameters)))
+
+
+def determining_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Return what decides what iterations are, as it becomes on this machine: by stage, by dotted name.
+
+    `auto` is the arithmetic that it is here, a number of processes what the launcher's file says; options of engines
+    and rewards that decide nothing are left out. It is what a record holds, for `changes`.
+
+    Raises:
+        EngineError: If the engine cannot be had.
+        ParameterError: If the training cannot be started as asked.
+        RewardError: If a reward cannot be had, or refuses its options.
+    """
+    sampling, scoring = parameters.sampling, parameters.scoring
+    became = {
+        "sampling.engine_options": determining_options(sampling.engine, sampling.engine_options),
+        "scoring.options": {name: deciding_reward_options(name, of or {}) for name, of in scoring.options.items()},
+    }
+    training = {
+        f"training.{name}": value for name, value in decides_weights(parameters.training, parameters.scale).items()
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for stage in get_args(Stage):
+        asked = deciding(parameters, stage)
+        if stage == "policy":
+            asked = {name: value for name, value in asked.items() if not name.startswith("training.")} | training
+        found[stage] = flat(plain({name: became.get(name, value) for name, value in asked.items()}))
+    return found
+
+
+def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
+    """Return what has changed since the record of an iteration was made, the method first.
+
+    Args:
+        record: Of an iteration, or of the base policy (iteration 0).
+        parameters: As they are now.
+
+    Raises:
+        ExperimentError: If the record is of another version of restem.
+    """
+    if "determined_by" not in record:
+        raise ExperimentError(
+            f"the record of iteration {record['iteration']} does not say what decided it: it is of another version of "
+            "restem. Use another name: --params=experiment=NAME"
+        )
+    here, stages = determining_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
+    before, now = (_together(of_stages, stages) for of_stages in (record["determined_by"], here))
+    names = sorted(before.keys() | now.keys())
+    found = [Change(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
+    method = Change("method", record["parameters"].get("method"), parameters.method)
+    return [method, *found] if found and method.before != method.now else found
+
+
+def _together(of_stages: Mapping[str, Mapping[str, Any]], stages: Sequence[str]) -> dict[str, Any]:
+    return {name: value for stage in stages for name, value in of_stages[stage].items()}
+
+
+def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Parameters) -> None:
+    """Raise if an iteration would build on others that were made with other parameters.
+
+    Args:
+        records: Of the iterations that it would build on.
+        parameters: That it would be made with.
+
+    Raises:
+        ExperimentError: With what changed, and the ways out.
+    """
+    if parameters.em.allow_changes:
+        return
+    for i, record in sorted(records.items(), reverse=True):
+        found = changes(record, parameters)
+        if found:
+            made = "the base policy was measured" if i == 0 else f"iteration {i} was made"
+            raise ExperimentError(
+                f"in experiment {parameters.experiment!r}, {made} with {describe(found, 'before')}, and now it is "
+                f"{describe(found, 'now')}. Iterations made in different ways do not belong to one experiment: use "
+                "another name, --params=experiment=NAME, give the parameters that it was begun with, or go on all the "
+                "same with --params=em.allow_changes=true"
+            )
+
+
+def describe(found: list[Change], when: str) -> str:
+    """Return the first few changes as name=value.
+
+    Args:
+        found: The changes.
+        when: "before" or "now".
+    """
+    shown = [f"{change.name}={_value(getattr(change, when))}" for change in found[:_MOST_NAMED]]
+    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,160 @@
+"""Parameters that contradict one another."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+
+from restem.engines import known_engines
+from restem.errors import ParameterError
+from restem.masking import secrets_in
+from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
+from restem.parameters.decides import declared
+from restem.schemas import OWN_SUITES
+from restem.training.launch_plan import refuse_unlaunchable
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
+PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
+
+
+def contradictions(parameters: Parameters) -> list[str]:
+    """Return what is wrong with parameters that are each right by themselves, in the words that the user typed."""
+    evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
+    unlaunchable = _problem_of(refuse_unlaunchable, training)
+    rules = [
+        (
+            max(evaluation.k, default=1) <= evaluation.n,
+            f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
+        ),
+        *((name in _suites(parameters), _no_suite(name, parameters)) for name in evaluation.of_suite),
+        (not unlaunchable, unlaunchable),
+        (
+            training.eval_every is None or _may_have_validation(parameters.questions),
+            "training.eval_every asks for the reward on validation questions, and questions.n_validation is 0: "
+            "raise it, or train all epochs with training.eval_every=null",
+        ),
+        (
+            ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
+            f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
+            f"my_pkg.my_module:my_engine, got {parameters.sampling.engine!r}",
+        ),
+        (
+            (em.iteration or 1) <= em.iterations,
+            f"em.iteration must be at most em.iterations = {em.iterations}, got {em.iteration}",
+        ),
+        *(rule for path, each in _prompts(prompt).items() for rule in _rules_of_prompt(path, each)),
+        (
+            prompt.style != "few_shot" or parameters.questions.n_exemplars > 0 or _is_of_ones_own(parameters.questions),
+            "questions.n_exemplars must be at least 1 for prompt.style=few_shot, got 0; "
+            "to show none, set prompt.style=zero_shot",
+        ),
+        (
+            all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
+            "prompt.of_suite: either all suites have prompt.style=chat, or none",
+        ),
+        (
+            parameters.policy.teacher != "",
+            "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
+        ),
+        (
+            parameters.sampling.n_questions is None or parameters.sampling.share_of_questions == 1.0,
+            "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
+        ),
+        (
+            parameters.sampling.temperature > 0 or parameters.sampling.n == 1,
+            f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
+        ),
+    ]
+    secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
+    twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
+    return [*secret, *(problem for holds, problem in rules if not holds), *twice, *_unwritable(parameters)]
+
+
+def _unwritable(parameters: Parameters) -> list[str]:
+    """Return what holds something that no file can hold as it is, which YAML and --params can give."""
+    return [
+        f"{found.name} holds {leaf!r}, which cannot be written to a file"
+        for found in declared(parameters)
+        for leaf in _leaves(found.value)
+        if (isinstance(leaf, float) and not math.isfinite(leaf)) or (isinstance(leaf, str) and _NO_TEXT.search(leaf))
+    ]
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (key, *_leaves(inner))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value
+
+
+def _secret(name: str) -> str:
+    return (
+        f"{name} holds a secret, and parameters are written into records: put it into an environment variable, and "
+        "give that variable's name where an option takes one, as api_key_env does"
+    )
+
+
+def _templated_by_a_server(parameters: Parameters) -> list[str]:
+    """Return where a chat template is written that the server would write again."""
+    sampling = parameters.sampling
+    if sampling.engine != "openai" or sampling.engine_options.get("endpoint") != "chat":
+        return []
+    return [path for path, prompt in _prompts(parameters.prompt).items() if prompt.style == "chat"]
+
+
+def _templated_twice(path: str) -> str:
+    return (
+        f"{path}.style=chat writes the chat template, and sampling.engine_options.endpoint=chat lets the server write "
+        "it again around that: ask with endpoint=completions, or let the server do it, with prompt.style=zero_shot"
+    )
+
+
+def _may_have_validation(questions: QuestionsParameters) -> bool:
+    """Return whether there can be validation questions; a file, or a source of one's own, says so itself."""
+    return questions.n_validation != 0 or _is_of_ones_own(questions)
+
+
+def _is_of_ones_own(questions: QuestionsParameters) -> bool:
+    """Return whether the questions say themselves which split they are of."""
+    return questions.source == "file" or ":" in questions.source
+
+
+def _prompts(prompt: PromptParameters) -> dict[str, PromptParameters]:
+    """Return how questions are put, by dotted path: everywhere, and for suites that want it otherwise."""
+    return {"prompt": prompt} | {f"prompt.of_suite.{suite}": own for suite, own in prompt.of_suite.items()}
+
+
+def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[tuple[bool, str]]:
+    return [
+        (
+            ":" in prompt.style or prompt.style in PROMPT_STYLES,
+            f"{path}.style must be one of {', '.join(PROMPT_STYLES)}, or a dotted path like "
+            f"my_pkg.my_module:my_prompt, got {prompt.style!r}",
+        ),
+        (
+            ":" in prompt.style or "{question}" in prompt.template,
+            f"{path}.template must hold {{question}}, in whose place a question is put, got {prompt.template!r}",
+        ),
+        (not prompt.of_suite or path == "prompt", f"{path}.of_suite: a suite has no suites"),
+    ]
+
+
+def _problem_of(check: Callable[[TrainingParameters], None], training: TrainingParameters) -> str:
+    try:
+        check(training)
+    except ParameterError as error:
+        return error.message
+    return ""
+
+
+def _suites(parameters: Parameters) -> list[str]:
+    """Return the suites that every policy is measured on."""
+    return [*OWN_SUITES, *(name for name, entry in parameters.questions.transfer.items() if entry)]
+
+
+def _no_suite(name: str, parameters: Parameters) -> str:
+    return f"evaluation.of_suite.{name}: the suites are {', '.join(_suites(parameters))}; see questions.transfer"

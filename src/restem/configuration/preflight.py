@@ -1,0 +1,76 @@
+"""What the parameters name, looked at before a run: files, functions, engines and rewards.
+
+Checking the parameters themselves (`check_parameters`) looks at none of these, so that records stay readable where
+files have moved and packages are missing.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from restem.engines import check_engine
+from restem.errors import ParameterError, RestemError
+from restem.parameters import Parameters, PromptParameters
+from restem.questions import check_source
+from restem.rewards import load_reward
+from restem.sampling.prompts import check_style
+from restem.training.launch_plan import decides_weights
+
+
+def refuse_unusable(parameters: Parameters) -> None:
+    """Raise unless everything that the parameters name is there and takes what it will get.
+
+    Raises:
+        ParameterError: With all that is wrong.
+        RestemError: Of its own kind, if it is one thing.
+    """
+    problems: list[RestemError] = []
+    for look in _looks(parameters):
+        try:
+            look()
+        except RestemError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ParameterError("; ".join(error.message for error in problems))
+
+
+def _looks(parameters: Parameters) -> Iterator[Callable[[], object]]:
+    yield partial(decides_weights, parameters.training, parameters.scale)
+    yield partial(check_engine, parameters.sampling.engine, parameters.sampling.engine_options)
+    yield partial(check_source, parameters.questions.source, parameter="questions.source")
+    for name, entry in parameters.questions.transfer.items():
+        if entry is not None:
+            yield partial(check_source, str(entry.get("source", name)), parameter=f"questions.transfer.{name}.source")
+    yield from _styles(parameters.prompt)
+    yield from _rewards(parameters)
+
+
+def _styles(prompt: PromptParameters) -> Iterator[Callable[[], object]]:
+    yield partial(check_style, prompt.style, parameter="prompt.style")
+    for suite, own in prompt.of_suite.items():
+        yield partial(check_style, own.style, parameter=f"prompt.of_suite.{suite}.style")
+
+
+def _rewards(parameters: Parameters) -> Iterator[Callable[[], object]]:
+    """Yield looks at every reward that has options, and at those that judge by the parameters."""
+    scoring, questions = parameters.scoring, parameters.questions
+    of_suites = {
+        f"questions.transfer.{name}.reward": str(entry["reward"])
+        for name, entry in questions.transfer.items()
+        if entry and entry.get("reward")
+    }
+    judging = {**of_suites, **({"questions.reward": questions.reward} if questions.reward else {})}
+    for name in scoring.options:
+        yield partial(_look_at_reward, name, parameters, f"scoring.options.{name}")
+    for path, name in judging.items():
+        if name not in scoring.options:
+            yield partial(_look_at_reward, name, parameters, path)
+
+
+def _look_at_reward(name: str, parameters: Parameters, path: str) -> None:
+    options = parameters.scoring.options.get(name) or {}
+    try:
+        load_reward(name, timeout_s=parameters.scoring.timeout_s, workers=1, **options).close()
+    except RestemError as error:
+        raise ParameterError(f"{path}: {error.message}") from error

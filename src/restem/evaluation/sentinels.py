@@ -1,0 +1,190 @@
+"""What can go wrong from one iteration to the next: each a verdict with its evidence.
+
+A verdict is `shown` where intervals leave no room for chance, `suspected` where only the numbers point that way,
+`not seen`, or `not measured`. Decisions rest on validation and transfer questions, never on test questions. What is
+watched for is in Singh et al. 2023, https://arxiv.org/abs/2312.06585, sections 5.1 to 5.3; the rules below are ours.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from restem.errors import ExperimentError
+from restem.evaluation.comparisons import Comparison, compare, judge_together
+from restem.evaluation.intervals import PairedDifference, paired_bootstrap
+from restem.evaluation.metrics import chances
+from restem.parameters import EmParameters
+from restem.schemas import OWN_SUITES
+from restem.store.tables import Table
+
+SHOWN, SUSPECTED, NOT_SEEN, NOT_MEASURED = "shown", "suspected", "not seen", "not measured"
+VERDICTS = (NOT_SEEN, SUSPECTED, SHOWN)  # the worse the later
+COLUMNS = ["iteration", "sentinel", "verdict", "evidence"]
+_CHOSEN_BY, _TRAINED_ON = "validation", "train"
+
+
+class Finding(NamedTuple):
+    """What a sentinel says."""
+
+    verdict: str
+    evidence: str
+
+
+class Watched(NamedTuple):
+    """An iteration and what it is held against."""
+
+    now: Table  # its evaluation
+    before: Table  # that of the policy that it sampled from
+    base: Table  # that of the base policy
+    audit: Mapping[str, Any]  # the audit_summary; may be empty
+    audit_before: Mapping[str, Any]  # that of the iteration before
+    k: Sequence[int]  # `evaluation.k`
+    seed: int  # of the bootstrap
+
+
+def watch(watched: Watched, *, iteration: int) -> Table:
+    """Return a row per sentinel: iteration, sentinel, verdict, evidence.
+
+    Raises:
+        EvaluationError: If two evaluations cannot be compared.
+    """
+    import pandas as pd
+
+    found = {name: sentinel(watched) for name, sentinel in SENTINELS.items()}
+    rows = [{"iteration": iteration, "sentinel": name, **finding._asdict()} for name, finding in found.items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def refuse_if_stopped(record_before: Mapping[str, Any], em: EmParameters) -> None:
+    """Raise if the last iteration showed what `em.stop_when` names, unless the next one is forced.
+
+    Raises:
+        ExperimentError: With the evidence, and how to go on.
+    """
+    reason = why_stopped(record_before, em)
+    if reason and em.iteration is None:
+        i = record_before["iteration"]
+        raise ExperimentError(
+            f"iteration {i + 1} is not begun: {reason}. See the report: kedro run --pipeline=compare. Go on all the "
+            f"same: kedro run --pipeline=em_iteration --params=em.iteration={i + 1}"
+        )
+
+
+def why_stopped(record: Mapping[str, Any], em: EmParameters) -> str:
+    """Return why an experiment ends with this iteration; nothing if it goes on."""
+    for row in record.get("sentinels", ()):
+        if row["verdict"] == SHOWN and row["sentinel"] in em.stop_when:
+            shown = f"iteration {record['iteration']} shows {row['sentinel']}, which em.stop_when names"
+            return f"{shown} ({row['evidence']})"
+    return ""
+
+
+def overfitting(watched: Watched) -> Finding:
+    """Return whether the iteration got better on what it was trained on and worse on validation questions."""
+    missing = _missing(watched, _TRAINED_ON, _CHOSEN_BY)
+    if missing:
+        return missing
+    train, held_out = (
+        compare(watched.before, watched.now, suite=suite, seed=watched.seed) for suite in (_TRAINED_ON, _CHOSEN_BY)
+    )
+    evidence = f"from the iteration before: train {_change(train)}, validation {_change(held_out)}"
+    return Finding(
+        _verdict(
+            shown=train.low > 0 and held_out.verdict == "worse",
+            suspected=train.difference > 0 > held_out.difference,
+        ),
+        evidence,
+    )
+
+
+def diversity_collapse(watched: Watched) -> Finding:
+    """Return whether pass@1 rose since the base policy while pass@k, or the share of distinct completions, fell.
+
+    Fewer distinct completions alone are no collapse where pass@k is shown to rise: then more questions can be solved.
+    """
+    missing = _missing(watched, _CHOSEN_BY)
+    if missing:
+        return missing
+    first, last = (_rows(table, _CHOSEN_BY) for table in (watched.base, watched.now))
+    n = int(first["n"].iloc[0])
+    k = max((each for each in watched.k if each <= n), default=1)
+    if k == 1:
+        return Finding(NOT_MEASURED, "evaluation.k has no k above 1")
+    solved = chances(n, [1, k])
+    at_1, at_k = (
+        _paired(solved[first["n_correct"], column], solved[last["n_correct"], column], watched) for column in (0, 1)
+    )
+    distinct = _paired(first["n_distinct"] / n, last["n_distinct"] / n, watched)
+    numbers = f"pass@1 {_of(at_1)}, pass@{k} {_of(at_k)}, distinct {_of(distinct)}"
+    rises = at_1.low > 0
+    return Finding(
+        _verdict(
+            shown=rises and (at_k.high < 0 or (distinct.high < 0 and at_k.low <= 0)),
+            suspected=at_1.difference > 0 and (at_k.difference < 0 or (distinct.difference < 0 and at_k.low <= 0)),
+        ),
+        f"on validation, from the base policy: {numbers}",
+    )
+
+
+def transfer_loss(watched: Watched) -> Finding:
+    """Return whether the iteration does worse than the base policy on a transfer or general suite."""
+    suites = sorted(set(watched.now["suite"]) - set(OWN_SUITES))
+    if not suites:
+        return Finding(NOT_MEASURED, "questions.transfer has no suite")
+    compared = judge_together([compare(watched.base, watched.now, suite=each, seed=watched.seed) for each in suites])
+    evidence = "from the base policy: " + ", ".join(f"{each.suite} {_change(each)}" for each in compared)
+    return Finding(
+        _verdict(
+            shown=any(each.verdict == "worse" for each in compared),
+            suspected=any(each.difference < 0 for each in compared),
+        ),
+        evidence,
+    )
+
+
+def worse_audit(watched: Watched) -> Finding:
+    """Return whether more of the accepted samples are wrong, by the second verifier, than an iteration before.
+
+    Source: of the interval of a difference, Newcombe 1998, method 10, https://doi.org/10.1002/sim.4780170801.
+    """
+    last, first = watched.audit, watched.audit_before
+    if last.get("false_positive_rate") is None:
+        return Finding(NOT_MEASURED, "no accepted sample was audited")
+    share = f"{last['false_positive_rate']:.3f} [{last['low']:.3f}, {last['high']:.3f}]"
+    now = f"{share} of {last['n_checked']} accepted samples are refused"
+    if first.get("false_positive_rate") is None:
+        return Finding(NOT_MEASURED, f"{now}; there is no audit before it")
+    rise = last["false_positive_rate"] - first["false_positive_rate"]
+    low = rise - math.hypot(last["false_positive_rate"] - last["low"], first["high"] - first["false_positive_rate"])
+    before = f"{first['false_positive_rate']:.3f} of {first['n_checked']} before"
+    return Finding(_verdict(shown=low > 0, suspected=rise > 0), f"{now}, {before}")
+
+
+SENTINELS = {each.__name__: each for each in (overfitting, diversity_collapse, transfer_loss, worse_audit)}
+
+
+def _verdict(*, shown: bool, suspected: bool) -> str:
+    if shown:
+        return SHOWN
+    return SUSPECTED if suspected else NOT_SEEN
+
+
+def _missing(watched: Watched, *suites: str) -> Finding | None:
+    missing = [suite for suite in suites if suite not in set(watched.now["suite"])]
+    return Finding(NOT_MEASURED, f"there are no questions of suite {' and '.join(missing)}") if missing else None
+
+
+def _rows(evaluation: Table, suite: str) -> Table:
+    return evaluation[evaluation["suite"] == suite].sort_values("question_id", ignore_index=True)
+
+
+def _paired(first: Any, last: Any, watched: Watched) -> PairedDifference:
+    return paired_bootstrap(first, last, seed=watched.seed)
+
+
+def _change(comparison: Comparison) -> str:
+    return _of(PairedDifference(comparison.difference, comparison.low, comparison.high))
+
+
+def _of(change: PairedDifference) -> str:
+    return f"{change.difference:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"

@@ -1,0 +1,1 @@
+"""Which scored samples, and which solutions from elsewhere, are learned from."""

@@ -1,0 +1,275 @@
+"""Which scored samples are learned from, and what became of the others.
+
+Source: the threshold on the reward and at most 10 solutions per question are Singh et al. 2023; that repeated
+completions count once, and how the 10 are chosen, are our choices.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from restem.errors import EmptyTrainingSetError
+from restem.filtering.solutions import HUMAN
+from restem.parameters import FilteringParameters
+from restem.schemas import TRAINING_COLUMNS, check
+from restem.store.fingerprints import question_seed
+from restem.store.journal import Journal
+from restem.store.tables import RowsByQuestion, ShardedTable, Table
+
+_BELOW = "reward below filtering.min_reward"
+_REPEATED = "repeated completion"
+_OVER_CAP = "more than filtering.max_per_question"
+_ARITHMETIC = frozenset("0123456789.,$% +-*/^x()\u00d7\u00f7")  # and the signs for times and divided by
+_EQUALS_NUMBER = re.compile(r"=\s*\$?(-?\d[\d.,]*)")
+
+
+class Sources(NamedTuple):
+    """What can be learned from beside an iteration's first samples."""
+
+    follow_up: ShardedTable = ShardedTable([])  # scored samples of further rounds
+    kept_before: ShardedTable = ShardedTable([])  # training rows of earlier iterations, and people's solutions
+
+
+def select_training_set(  # noqa: PLR0913 - everything that decides what is learned from
+    scored: ShardedTable,
+    prompts: Table,
+    *,
+    parameters: FilteringParameters,
+    seed: int,
+    journal: Journal,
+    sources: Sources | None = None,
+    iteration: int = 1,
+) -> ShardedTable:
+    """Return the `training_set`: of this iteration's samples one shard per shard of samples, then the others.
+
+    Args:
+        scored: The iteration's first samples.
+        prompts: The prompts of all questions.
+        parameters: `filtering`.
+        seed: `em.seed`.
+        journal: Where the shards are kept.
+        sources: What else can be learned from.
+        iteration: From 1, for a threshold that rises.
+
+    Raises:
+        EmptyTrainingSetError: If nothing is kept.
+    """
+    sources = sources or Sources()
+    parameters = at_iteration(parameters, iteration)
+    entry = journal.open(
+        "training-set",
+        scored=scored.fingerprints(),
+        follow_up=sources.follow_up.fingerprints(),
+        kept_before=sources.kept_before.fingerprints(),
+        prompts=sorted(prompts["prompt_id"]),
+        parameters=asdict(parameters),
+        seed=seed,
+    )
+    own = _own_rows(scored, sources.follow_up, prompts, parameters, seed) if "samples" in parameters.learn_from else ()
+    files, held = [], set()
+    may_repeat = parameters.distinct and parameters.learn_from != ["samples"]  # a question's samples are in one shard
+    solved = _solved(scored, sources.follow_up) if parameters.only_solved else None
+    for number, rows in enumerate(itertools.chain(own, _rows_from_before(sources.kept_before, parameters, solved))):
+        if rows.empty:
+            continue
+        fresh = rows[[pair not in held for pair in _pairs(rows)]] if may_repeat else rows
+        if may_repeat:
+            held.update(_pairs(fresh))
+        if len(fresh):
+            files.append(entry.shard(f"{number:05d}.parquet", partial(check, "training_set", fresh)))
+    if not files:
+        raise EmptyTrainingSetError(_why_empty(scored, parameters))
+    return ShardedTable(files)
+
+
+def at_iteration(parameters: FilteringParameters, iteration: int) -> FilteringParameters:
+    """Return the parameters with the threshold that an iteration has."""
+    risen = min(1.0, parameters.min_reward + parameters.min_reward_step * (iteration - 1))
+    return replace(parameters, min_reward=risen, min_reward_step=0.0)
+
+
+def _own_rows(
+    scored: ShardedTable, follow_up: ShardedTable, prompts: Table, parameters: FilteringParameters, seed: int
+) -> Iterator[Table]:
+    """Yield the rows that are kept of each shard of samples and of the further samples of its questions."""
+    import pandas as pd
+
+    text_of = prompts.set_index("question_id")["prompt"]
+    further = RowsByQuestion(follow_up)
+    for shard in scored:
+        whole = pd.concat([shard, further.rows(shard["question_id"])], ignore_index=True) if follow_up.files else shard
+        kept = best_distinct(whole, parameters=parameters, seed=seed)
+        weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
+        rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
+        yield rows.loc[rows["weight"] > 0].reindex(columns=TRAINING_COLUMNS)
+
+
+def _solved(scored: ShardedTable, follow_up: ShardedTable) -> set[str]:
+    """Return the questions that have a correct sample."""
+    return {
+        name
+        for shard in itertools.chain(scored, follow_up)
+        for name in shard.loc[shard["reward"] >= 1.0, "question_id"]
+    }
+
+
+def _rows_from_before(
+    kept_before: ShardedTable, parameters: FilteringParameters, solved: set[str] | None
+) -> Iterator[Table]:
+    """Yield the rows of earlier iterations and of people that are learned from; of people only what is in `solved`."""
+    wanted = {"human": "human" in parameters.learn_from, "earlier": "earlier" in parameters.learn_from}
+    if any(wanted.values()):
+        for shard in kept_before:
+            is_human = shard["policy_id"] == HUMAN
+            chosen = is_human.map({True: wanted["human"], False: wanted["earlier"]})
+            if solved is not None:
+                chosen &= ~is_human | shard["question_id"].isin(solved)
+            yield shard.loc[chosen].reindex(columns=TRAINING_COLUMNS)
+
+
+def _pairs(rows: Table) -> list[tuple[str, str]]:
+    return list(zip(rows["question_id"], rows["completion"], strict=True))
+
+
+def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:
+    if parameters.learn_from == ["human"]:
+        return (
+            "filtering.learn_from is [human], but no training question has a human solution (gold.solution), so there "
+            "is nothing to train on; use a source that has them, or learn from samples"
+        )
+    return (
+        f"none of the {len(scored)} samples earned filtering.min_reward = {parameters.min_reward}, so there is "
+        "nothing to train on. The samples and verdicts are kept (scored_samples). Ask easier questions, raise "
+        "sampling.n or sampling.temperature, show exemplars (prompt.style=few_shot), or use a stronger policy.model"
+    )
+
+
+def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) -> Table:
+    """Return the rows that are kept, with their `rank` (1, 2, ...) within the question."""
+    kept = _acceptable(scored, parameters)
+    kept = kept.sort_values(["question_id", "sample_index"], kind="stable")
+    if parameters.distinct:
+        kept = _distinct(kept, parameters)
+    order = _ORDERS[parameters.choose]
+    chosen = [
+        group.iloc[order(group, seed)[: parameters.max_per_question]]
+        for _, group in kept.groupby("question_id", sort=False)
+    ]
+    if not chosen:
+        empty: Table = kept.assign(rank=[])
+        return empty
+    import pandas as pd
+
+    ranked: Table = pd.concat(chosen, ignore_index=True)
+    return ranked.assign(rank=ranked.groupby("question_id", sort=False).cumcount() + 1)
+
+
+def _acceptable(scored: Table, parameters: FilteringParameters) -> Table:
+    """Return the samples with enough reward; one cut off before its first character has nothing to learn from."""
+    empty = (scored["completion"] == "") & (scored["finish_reason"] == "length")
+    return scored[(scored["reward"] >= parameters.min_reward) & ~empty]
+
+
+def _distinct(rows: Table, parameters: FilteringParameters) -> Table:
+    """Return the first of the rows of a question that are the same."""
+    gist = rows["completion"].map(_GISTS[parameters.distinct_by])
+    return rows[~rows.assign(gist=gist).duplicated(["question_id", "gist"], keep="first")]
+
+
+def summarise_filtering(
+    scored: ShardedTable,
+    kept: ShardedTable,
+    *,
+    parameters: FilteringParameters,
+    follow_up: ShardedTable | None = None,
+    iteration: int = 1,
+) -> dict[str, Any]:
+    """Return how many samples were kept and why the others were not; the counts add up to all samples.
+
+    `n_from_before` training rows are not of these samples, but people's solutions or earlier iterations' samples.
+    """
+    parameters = at_iteration(parameters, iteration)
+    n_samples = n_correct = n_distinct = 0
+    policies: set[str] = set()
+    for shard in itertools.chain(scored, follow_up or ()):
+        correct = _acceptable(shard, parameters)
+        n_samples += len(shard)
+        n_correct += len(correct)
+        n_distinct += len(_distinct(correct, parameters)) if parameters.distinct else len(correct)
+        policies.update(shard["policy_id"])
+    n_own = sum(int(shard["policy_id"].isin(policies).sum()) for shard in kept)
+    n_kept = n_own if "samples" in parameters.learn_from else 0
+    return {
+        "n_samples": n_samples,
+        "n_correct": n_correct,
+        "n_kept": n_kept,
+        "n_from_before": len(kept) - n_kept,
+        "n_questions": sum(int(shard["question_id"].nunique()) for shard in scored),
+        "n_questions_kept": len({name for shard in kept for name in shard["question_id"].unique()}),
+        "dropped": {_BELOW: n_samples - n_correct, _REPEATED: n_correct - n_distinct, _OVER_CAP: n_distinct - n_kept},
+    }
+
+
+def equations(completion: str) -> str:
+    """Return the equations of a solution in order, without spaces; the solution itself if it has none.
+
+    Source: Yuan et al. 2023, https://arxiv.org/abs/2308.01825, section 3.3: two solutions with the same list of
+    equations reason in the same way. They read GSM8K's calculator marks; here an equation is arithmetic = a number.
+    """
+    found, done = [], 0
+    for match in _EQUALS_NUMBER.finditer(completion):
+        start = match.start()
+        while start > done and completion[start - 1] in _ARITHMETIC:
+            start -= 1
+        left = re.sub(r"[\s$,]", "", completion[start : match.start()])
+        if left:
+            found.append(f"{left}={match[1].rstrip('.,').replace(',', '')}")
+        done = match.end()
+    return ";".join(found) or completion
+
+
+def _exponential(rewards: Any, temperature: float) -> Any:
+    """Return exp((reward - 1) / temperature), which is 1 for a correct sample.
+
+    Source: Peters and Schaal 2007, https://doi.org/10.1145/1273496.1273590, up to a constant factor.
+    """
+    import numpy as np
+
+    return np.exp((rewards - 1.0) / temperature)
+
+
+def _reward_itself(rewards: Any, _temperature: float) -> Any:
+    return rewards
+
+
+def _random(group: Table, seed: int) -> list[int]:
+    import numpy as np
+
+    generator = np.random.default_rng(question_seed(seed, "filter", group["question_id"].iloc[0]))
+    return [int(row) for row in generator.permutation(len(group))]
+
+
+def _shortest(group: Table, _seed: int) -> list[int]:
+    return sorted(range(len(group)), key=lambda row: len(group["completion"].iloc[row]))
+
+
+def _first(group: Table, _seed: int) -> list[int]:
+    return list(range(len(group)))
+
+
+def _best(group: Table, seed: int) -> list[int]:
+    """Return the rows by reward, the best first, equal ones at random."""
+    return sorted(_random(group, seed), key=lambda row: -float(group["reward"].iloc[row]))
+
+
+_ORDERS: dict[str, Callable[[Table, int], list[int]]] = {
+    "random": _random,
+    "shortest": _shortest,
+    "first": _first,
+    "best": _best,
+}
+_GISTS: dict[str, Callable[[str], str]] = {"text": str, "equations": equations}
+_WEIGHTS: dict[str, Callable[[Any, float], Any]] = {"reward": _reward_itself, "exponential": _exponential}

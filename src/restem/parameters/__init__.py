@@ -1,0 +1,45 @@
+"""Every parameter, by group: its type, unit, range, source, and what it decides. Read groups.py."""
+
+from restem.parameters.groups import (
+    AuditParameters,
+    EmParameters,
+    EvaluationParameters,
+    Fault,
+    FilteringParameters,
+    FollowUpParameters,
+    LimitsParameters,
+    LoraParameters,
+    Parameters,
+    PolicyParameters,
+    PromptParameters,
+    QuestionsParameters,
+    SamplingParameters,
+    ScoringParameters,
+    SuiteParameters,
+    TrackingParameters,
+    TrainingParameters,
+)
+from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersParameters
+
+__all__ = [
+    "AuditParameters",
+    "EmParameters",
+    "EvaluationParameters",
+    "Fault",
+    "FilteringParameters",
+    "FollowUpParameters",
+    "LimitsParameters",
+    "LoraParameters",
+    "Parameters",
+    "PolicyParameters",
+    "PromptParameters",
+    "QuestionsParameters",
+    "SamplingParameters",
+    "ScaleParameters",
+    "ScoringParameters",
+    "ShareParameters",
+    "SuiteParameters",
+    "TrackingParameters",
+    "TrainingParameters",
+    "WorkersParameters",
+]

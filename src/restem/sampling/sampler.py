@@ -1,0 +1,248 @@
+"""Draw completions shard by shard, journaled: the E-step's draws and every evaluation's.
+
+A shard is a fixed block of questions, so a rerun draws the same batches and gives the same bytes.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from restem.engines import Engine, determining_options, engine_versions, open_engine, resolve_arithmetic
+from restem.engines.arithmetic import Arithmetic
+from restem.errors import EngineError, ScaleError
+from restem.parameters.scale import ScaleParameters
+from restem.policies.policy import Policy
+from restem.sampling.batch_widths import BatchWidth
+from restem.sampling.progress import Progress
+from restem.scale import LOCAL, Advance, Do, Shard, Workers, open_workers
+from restem.schemas import check
+from restem.store.fingerprints import fingerprint, question_seed
+from restem.store.journal import Journal, JournalEntry
+from restem.store.provenance import OF_SAMPLING, unlike, versions
+from restem.store.tables import ShardedTable, Table, write_shard
+
+logger = logging.getLogger(__name__)
+
+
+class Decoding(NamedTuple):
+    """How completions are drawn; fields as in `sampling` and `evaluation`."""
+
+    name: str  # greedy or sampled
+    n: int
+    temperature: float
+    top_k: int
+    top_p: float
+    max_new_tokens: int
+    stop: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the part of it that decides the distribution."""
+        return f"temperature={self.temperature} top_k={self.top_k} top_p={self.top_p}"
+
+
+class Draw(NamedTuple):
+    """A number of completions for every one of some questions."""
+
+    asked: Table  # columns question_id, prompt_id, prompt, suite
+    decoding: Decoding
+    purpose: str  # separates the random numbers of draws: "train", "evaluation"
+    iteration: int  # the one that the samples are for
+    first_index: int = 0  # sample_index of the first sample of a question
+    longest_prompt: str = ""  # of the whole draw, where this is one shard of it
+    for_every_policy: bool = False  # the same random numbers whatever the iteration, so that policies can be compared
+
+    @property
+    def random_stream(self) -> tuple[object, ...]:
+        """Return what its random numbers follow from, beside the experiment's seed and the question."""
+        return (self.purpose,) if self.for_every_policy else (self.purpose, self.iteration)
+
+    def __str__(self) -> str:
+        """Return what it is called in the log."""
+        return f"{self.purpose}, iteration {self.iteration}, {self.decoding.name}"
+
+
+class EngineChoice(NamedTuple):
+    """Which engine draws, and how a prompt is read."""
+
+    name: str
+    options: dict[str, Any]
+    add_special_tokens: bool
+    questions_per_shard: int
+
+    def decisive(self) -> dict[str, Any]:
+        """Return all of it that decides what is drawn, as it becomes on this machine, as JSON-like values.
+
+        Raises:
+            EngineError: If the engine cannot be had.
+        """
+        options = determining_options(self.name, self.options)
+        return self._asdict() | {"options": options, "versions": engine_versions(self.name, self.options)}
+
+
+def draw_samples(  # noqa: PLR0913 - everything that decides what is drawn, and where
+    draws: Sequence[Draw],
+    policy: Policy,
+    *,
+    choice: EngineChoice,
+    journal: Journal,
+    experiment_seed: int,
+    scale: ScaleParameters = LOCAL,
+    width_in: Path | None = None,
+) -> ShardedTable:
+    """Return the `samples` of all draws, drawing only what the journal does not hold.
+
+    Args:
+        draws: What to draw, in order.
+        policy: Who answers.
+        choice: The engine; opened once by every worker, and only if a shard is missing.
+        journal: Where finished shards are kept.
+        experiment_seed: `em.seed`.
+        scale: Where it is done; the same is drawn everywhere.
+        width_in: A folder that holds the rows at once of these and other draws, which are to be compared; every
+            draw has its own if not given.
+    """
+    arithmetic = resolve_arithmetic(choice.name, choice.options)
+    _refuse_hidden_gpu(arithmetic, scale)
+    work = Sampling(policy, choice, experiment_seed, versions(*OF_SAMPLING), arithmetic, width_in)
+    with open_workers(work, scale, shared=journal.root) as workers:
+        return ShardedTable([file for draw in draws for file in _shards(draw, work, workers, journal)])
+
+
+class Sampling(NamedTuple):
+    """Drawing the samples of a shard; what it is given is the draw, of the shard's questions only."""
+
+    policy: Policy
+    choice: EngineChoice
+    experiment_seed: int
+    versions: Mapping[str, str]  # of what decides over samples, where the run was started
+    arithmetic: Arithmetic | None  # that the engine computes in there
+    width_in: Path | None = None  # as for `draw_samples`
+
+    @property
+    def kind(self) -> Literal["sampling"]:
+        """Return the group of `scale`."""
+        return "sampling"
+
+    @contextmanager
+    def open(self) -> Iterator[Do]:
+        """Return a context that holds the policy in an engine.
+
+        Raises:
+            EngineError: If samples drawn here would not be those that the journal's entry is named for.
+            PolicyError: If the policy's weights were deleted.
+        """
+        difference = unlike(self.versions)
+        if difference:
+            raise EngineError(f"this worker {difference}")
+        here = resolve_arithmetic(self.choice.name, self.choice.options)
+        if here != self.arithmetic:
+            raise EngineError(
+                f"this worker would compute in {here}, and the run was started where it is {self.arithmetic}, which "
+                "draws other samples. Give workers what the run has, or say what all are to use: "
+                "sampling.engine_options.dtype and sampling.engine_options.device"
+            )
+        self.policy.refuse_if_deleted()
+        with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
+
+            def do(shard: Shard, advance: Advance) -> None:
+                write_shard(check("samples", _sample(shard, engine, self, advance)), shard.target)
+
+            yield do
+
+
+def _refuse_hidden_gpu(arithmetic: Arithmetic | None, scale: ScaleParameters) -> None:
+    """Raise if workers would draw on CPUs although samples are to come from a GPU."""
+    if scale.backend == "ray" and arithmetic and arithmetic.device == "cuda" and not scale.sampling.gpus:
+        raise ScaleError(
+            "sampling is to use a GPU, and scale.sampling.gpus=0 hides it from the workers, which would draw other "
+            "samples on their CPUs: set scale.sampling.gpus=1, or sampling.engine_options.device=cpu"
+        )
+
+
+def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> list[Path]:
+    """Return the files of a draw, making those that are missing."""
+    entry = _journal_entry(draw, work, journal)
+    size = work.choice.questions_per_shard
+    blocks = {
+        f"{number:05d}.parquet": slice(start, start + size)
+        for number, start in enumerate(range(0, len(draw.asked), size))
+    }
+    longest = max(draw.asked["prompt"], key=len, default="")
+    with entry.making(list(blocks)) as missing:
+        n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
+        _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
+        parts = (draw._replace(asked=draw.asked.iloc[blocks[name]], longest_prompt=longest) for name in missing)
+        shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
+        with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
+            workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    return [entry.path(name) for name in blocks]
+
+
+def _shard(draw: Draw, target: Path) -> Shard:
+    return Shard(target.absolute(), tuple(draw.asked["question_id"]), draw)
+
+
+def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
+    if files:
+        n_samples = len(ShardedTable(files))
+        logger.info(
+            "%s: %d samples in %d of %d shards are in the journal and are not drawn again",
+            draw,
+            n_samples,
+            len(files),
+            n_shards,
+        )
+
+
+def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry:
+    asked = draw.asked[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
+    return journal.open(
+        "-".join(map(str, ["samples", *draw.random_stream, draw.decoding.name])),
+        policy=work.policy.fingerprint,
+        asked=fingerprint(asked),
+        decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
+        random_stream=list(draw.random_stream),
+        engine=work.choice.decisive(),
+        seed=work.experiment_seed,
+        versions=work.versions,
+    )
+
+
+def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> Table:
+    import pandas as pd
+
+    draw: Draw = shard.given
+    asked, decoding = draw.asked, draw.decoding
+    seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in asked["question_id"]]
+    arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
+    arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
+    prompts = asked["prompt"].to_list()
+    lengths = [*prompts, draw.longest_prompt or prompts[0]]
+    held = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
+    drawn = engine.sample(prompts, seed=seeds, **arguments, **held)
+    rows: list[dict[str, Any]] = []
+    for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):
+        of_question = {
+            "policy_id": work.policy.fingerprint,
+            "question_id": question.question_id,
+            "suite": question.suite,
+            "decoding": decoding.name,
+        }
+        rows += [
+            of_question
+            | {
+                "sample_index": draw.first_index + index,
+                "prompt_id": question.prompt_id,
+                "completion": completion.text,
+                "n_tokens": completion.n_tokens,
+                "finish_reason": completion.finish_reason,
+                "seed": seed,
+                "token_ids": None if completion.token_ids is None else list(completion.token_ids),
+            }
+            for index, completion in enumerate(completions)
+        ]
+        n_tokens = sum(completion.n_tokens for completion in completions)
+        advance(n_questions=1, n_samples=len(completions), n_tokens=n_tokens)
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""Verdicts for samples, and how far they can be trusted."""

@@ -1,0 +1,83 @@
+"""Samples for a person to read: a seeded few of those that were accepted and of those that were not."""
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from restem.rewards.verdicts import gold_of
+from restem.store.fingerprints import question_seed
+from restem.store.tables import ShardedTable, Table
+
+_INDENT = "    "
+_GOLD_SHOWN = 400  # characters of a gold that is more than an answer
+
+
+def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
+    scored: ShardedTable,
+    questions: Table,
+    *,
+    n_accepted: int,
+    n_rejected: int,
+    reason: str | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Return rows of `scored_samples` with the text and the gold of their questions, accepted ones first.
+
+    Args:
+        scored: Samples with their verdicts.
+        questions: What they answer.
+        n_accepted: Rows with a reward of 1, at most.
+        n_rejected: Others, at most.
+        reason: Only rows with this reason.
+        seed: Of the choice.
+    """
+    asked = questions.set_index("question_id")
+    rows: list[dict[str, Any]] = []
+    for is_accepted, n in ((True, n_accepted), (False, n_rejected)):
+        for row in _first(_rows(scored, is_accepted=is_accepted, reason=reason), n, seed):
+            question = asked.loc[row["question_id"]]
+            rows.append({**row, "text": question["text"], "gold": question["gold"]})
+    return rows
+
+
+def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Iterator[Any]:
+    for shard in scored:
+        wanted = (shard["reward"] >= 1.0) == is_accepted
+        if reason is not None:
+            wanted &= shard["reason"] == reason
+        yield from shard[wanted].to_dict("records")
+
+
+def _first(rows: Iterable[dict[str, Any]], n: int, seed: int) -> list[dict[str, Any]]:
+    """Return the n rows that come first in an order of the seed, holding few at a time."""
+    return heapq.nsmallest(
+        n, rows, key=lambda row: question_seed(seed, "inspect", row["question_id"], row["sample_index"])
+    )
+
+
+def format_sample(row: Mapping[str, Any]) -> str:
+    """Return a sample as text for a terminal: the question, what was answered, and the verdict on it."""
+    gold = gold_of(row) or {}
+    shown = gold["answer"] if "answer" in gold else json.dumps(gold)[:_GOLD_SHOWN]
+    how = f", found by: {row['found_by']}" if row.get("found_by") else ""
+    answer = [] if row["answer"] is None else [f"  answer{how}:", _indented(row["answer"])]
+    return "\n".join(
+        [
+            f"{row['question_id']}, sample {row['sample_index']}",
+            "  question:",
+            _indented(row["text"]),
+            "  completion:",
+            _indented(row["completion"]),
+            *answer,
+            "  gold:",
+            _indented(shown),
+            f"  verdict: {row['reward']:g}, {row['reason']}, by {row['reward_version']}",
+        ]
+    )
+
+
+def _indented(text: Any) -> str:
+    # What a model wrote is shown as text: it must not move the cursor or write over what stands above it.
+    shown = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in str(text))
+    return "\n".join(f"{_INDENT}{line}" for line in shown.split("\n"))

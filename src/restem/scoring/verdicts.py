@@ -1,0 +1,203 @@
+"""Verdicts for samples, shard by shard, journaled under what determines them."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from restem.errors import RewardError
+from restem.evaluation.intervals import share_interval
+from restem.parameters import Fault, ScoringParameters
+from restem.parameters.scale import ScaleParameters
+from restem.rewards import Reward, load_reward
+from restem.sampling.progress import Progress
+from restem.scale import LOCAL, Advance, Do, Shard, open_workers
+from restem.schemas import check
+from restem.store.fingerprints import fingerprint
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable, Table, write_shard
+
+_log = logging.getLogger(__name__)
+_open_rewards: dict[tuple[str, str, int], Reward] = {}  # by name, version, and number of worker processes
+
+
+def score_samples(
+    samples: ShardedTable,
+    questions: Table,
+    *,
+    parameters: ScoringParameters,
+    journal: Journal,
+    scale: ScaleParameters = LOCAL,
+) -> ShardedTable:
+    """Return `scored_samples`: every sample with its verdict.
+
+    Args:
+        samples: All samples of a question in one shard.
+        questions: With gold and reward.
+        parameters: `scoring`.
+        journal: Where finished shards are kept.
+        scale: Where it is done; the verdicts are the same everywhere.
+
+    Raises:
+        RewardError: If a reward is unknown, or its own machinery keeps failing.
+    """
+    rewards = {name: open_reward(name, parameters).version for name in sorted(set(questions["reward"]))}
+    entry = journal.open(
+        "scores",
+        rewards=rewards,
+        timeout_s=parameters.timeout_s,
+        questions=fingerprint(sorted(questions[["question_id", "gold", "reward"]].to_numpy().tolist())),
+    )
+    names = [f"{name}.parquet" for name in samples.fingerprints()]
+    files = dict(zip(names, samples.files, strict=True))
+    by_id = questions.set_index("question_id", drop=False)
+    with entry.making(names) as missing:
+        shards = (_shard(files[name], by_id, entry.path(name)) for name in missing)
+        n_questions = sum(len(_questions_of(files[name])) for name in missing)
+        with (
+            open_workers(Scoring(parameters, rewards), scale, shared=journal.root) as workers,
+            Progress("scoring", n_questions=n_questions) as progress,
+        ):
+            workers.do(shards, n_shards=len(missing), advance=progress.advance)
+    return ShardedTable([entry.path(name) for name in names])
+
+
+class Scoring(NamedTuple):
+    """Judging the samples of a shard; what it is given is their file, and the rows of their questions."""
+
+    parameters: ScoringParameters
+    rewards: Mapping[str, str]  # name -> version, where the run was started
+
+    @property
+    def kind(self) -> Literal["scoring"]:
+        """Return the group of `scale`."""
+        return "scoring"
+
+    @contextmanager
+    def open(self) -> Iterator[Do]:
+        """Return a context that holds the rewards; their processes are kept, as `open_reward` says.
+
+        Raises:
+            RewardError: If verdicts made here would not be those that the journal's entry is named for.
+        """
+        rewards = {name: open_reward(name, self.parameters) for name in self.rewards}
+        for name, reward in rewards.items():
+            if reward.version != self.rewards[name]:
+                raise RewardError(
+                    f"this worker has the reward {reward.version}, but the run was started with {self.rewards[name]}: "
+                    "install the same versions of restem, Python and the reward's packages on all nodes"
+                )
+
+        def do(shard: Shard, advance: Advance) -> None:
+            file, questions = shard.given
+            scored = check("scored_samples", _score(ShardedTable([file]).to_pandas(), questions, rewards))
+            write_shard(scored, shard.target)
+            n_accepted = int((scored["reward"] >= 1.0).sum())
+            advance(n_questions=len(questions), n_samples=len(scored), n_accepted=n_accepted)
+
+        yield do
+
+
+def _shard(file: Path, questions: Table, target: Path) -> Shard:
+    names = _questions_of(file)
+    rows: list[Any] = questions.loc[names].to_dict("records")
+    return Shard(target.absolute(), tuple(names), (file.absolute(), {row["question_id"]: row for row in rows}))
+
+
+def _questions_of(file: Path) -> list[str]:
+    """Return the ids of a shard's questions, in order."""
+    return list(ShardedTable([file])["question_id"].unique())
+
+
+def open_reward(name: str, parameters: ScoringParameters) -> Reward:
+    """Return the named reward with its options from `scoring.options`; its processes are kept for the next time."""
+    return kept_open(load_reward, name, parameters.options.get(name) or {}, parameters)
+
+
+def kept_open(
+    load: Callable[..., Reward], name: str, options: Mapping[str, Any], parameters: ScoringParameters
+) -> Reward:
+    """Return what `load` makes of a reward's name and options, or the same one that was opened before.
+
+    An experiment judges many times: the worker processes, which take seconds to import their libraries, are kept
+    for the next time and end with this process.
+    """
+    reward = load(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
+    return _open_rewards.setdefault((reward.name, reward.version, parameters.workers), reward)
+
+
+def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]) -> dict[str, Any]:
+    """Return how many samples earned what: `n`, `by_reason`, `n_questions`, `questions_with_correct`, `n_tokens`.
+
+    `acceptance` is the share of correct ones, with its 95 % interval over questions in `acceptance_low` and `_high`.
+    `accepted_by_found` counts them by how their answers were found. `rates` are the shares of the reasons in
+    `warn_above`; `warnings`, which are logged too, name those that are higher.
+    """
+    by_reason: Counter[str] = Counter()
+    by_found: Counter[str] = Counter()
+    n_correct = n_tokens = 0
+    rates: list[float] = []
+    for shard in scored:
+        by_reason.update(shard["reason"])
+        correct = shard["reward"] >= 1.0
+        rates += correct.groupby(shard["question_id"]).mean().tolist()
+        by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
+        n_correct += int(correct.sum())
+        n_tokens += int(shard["n_tokens"].sum())
+    n = by_reason.total()
+    low, high = share_interval(rates, seed=0) if rates else (0.0, 1.0)
+    shares = {reason: by_reason[reason] / n if n else 0.0 for reason in sorted(warn_above)}
+    return {
+        "n": n,
+        "by_reason": dict(sorted(by_reason.items())),
+        "rates": shares,
+        "warnings": _warnings(shares, warn_above),
+        "accepted_by_found": dict(sorted(by_found.items())),
+        "acceptance": n_correct / n if n else 0.0,
+        "acceptance_low": low,
+        "acceptance_high": high,
+        "n_questions": len(rates),
+        "questions_with_correct": sum(rate > 0 for rate in rates),
+        "n_tokens": n_tokens,
+    }
+
+
+def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
+    found = [
+        f"{share:.1%} of the verdicts are {reason}, more than scoring.warn_above.{reason} = {limits[reason]:g}; "
+        f"look at some with: restem inspect --reason {reason}"
+        for reason, share in shares.items()
+        if share > limits[reason]
+    ]
+    for warning in found:
+        _log.warning("%s", warning)
+    return found
+
+
+def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mapping[str, Reward]) -> Table:
+    scored = shard.copy()
+    asked = [questions[question_id] for question_id in shard["question_id"]]
+    verdicts: list[Any] = [None] * len(shard)
+    versions: list[str] = [""] * len(shard)
+    for name, reward in rewards.items():
+        rows = [row for row, question in enumerate(asked) if question["reward"] == name]
+        completions = [shard["completion"].iloc[row] for row in rows]
+        for row, verdict in zip(rows, reward.score([asked[row] for row in rows], completions), strict=True):
+            verdicts[row] = verdict
+            versions[row] = reward.version
+    scored["reward"] = [float(verdict.reward) for verdict in verdicts]
+    scored["reason"] = [
+        _reason(verdict.reason, finish) for verdict, finish in zip(verdicts, shard["finish_reason"], strict=True)
+    ]
+    scored["answer"] = [verdict.answer for verdict in verdicts]
+    scored["found_by"] = [verdict.found_by for verdict in verdicts]
+    scored["reward_version"] = versions
+    scored["seconds"] = [float(int(verdict.seconds)) for verdict in verdicts]
+    return scored
+
+
+def _reason(reason: str, finish_reason: str) -> str:
+    """Return the verdict's reason; a completion without an answer that ran out of tokens was truncated."""
+    return "truncated" if reason == "no_answer" and finish_reason == "length" else reason

@@ -1,0 +1,1 @@
+"""What is on disk: the journal, tables in shards, and the names of content."""

@@ -1,0 +1,141 @@
+"""What was written, so that damage to it is seen when it is read: a digest of every file of a part.
+
+The digests of `NAME` are in `.NAME.digests` beside it, which is written before the part gets its name: a part without
+them, or with others, is not what was written. Each file is read once in a process for this, at about 1 GB/s.
+"""
+
+import glob
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from restem.store.fingerprints import file_fingerprint, fingerprint
+
+_PARTIAL = ".partial"
+_SEAL = "digest"  # in a manifest: of all else in it
+_ITERATION = re.compile(r"/iteration_([1-9]\d*)/")
+
+
+def digests(path: Path) -> dict[str, str]:
+    """Return the fingerprint of every file of a folder by its relative name; of a file, its own by the name ""."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return {file.relative_to(path).as_posix(): file_fingerprint(file) for file in files}
+    return {"": file_fingerprint(path)}
+
+
+def faults(path: Path, expected: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with a file or folder, a sentence per file of it; nothing if all is as it was written."""
+    if not path.exists():
+        return [f"{path} is missing"]
+    try:
+        found = digests(path)
+    except OSError as error:
+        return [f"{error.filename or path} cannot be read ({error.strerror})"]
+    return [
+        _fault(path / name if name else path, found.get(name), expected.get(name))
+        for name in sorted({*found, *expected})
+        if found.get(name) != expected.get(name)
+    ]
+
+
+def record_digests(path: Path, found: Mapping[str, str]) -> None:
+    """Keep the digests of a part that is about to get this name."""
+    place = digests_file(path)
+    partial = partial_of(place)
+    partial.write_text(json.dumps(found, indent=0, sort_keys=True), encoding="utf-8")
+    partial.replace(place)
+
+
+def recorded_digests(path: Path) -> dict[str, str] | None:
+    """Return the digests that a part was written with; None if they are not there, or not readable."""
+    try:
+        found = json.loads(digests_file(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def digests_file(path: Path) -> Path:
+    """Return where the digests of a part are."""
+    return path.with_name(f".{path.name}.digests")
+
+
+def sealed(content: Mapping[str, Any]) -> str:
+    """Return the text of a manifest: JSON with a digest of itself."""
+    kept = {name: value for name, value in content.items() if name != _SEAL}
+    return json.dumps({**kept, _SEAL: fingerprint(kept)}, indent=1, sort_keys=True)
+
+
+def unsealed(text: str) -> dict[str, Any] | None:
+    """Return the content of a manifest; None if it is not what was written."""
+    try:
+        content = json.loads(text)
+        seal = content.pop(_SEAL)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return dict(content) if fingerprint(content) == seal else None
+
+
+def make_again(version: Path) -> str:
+    """Return how to have a version of a dataset again, from where it is: damaged, it would stop what makes it."""
+    found = _ITERATION.search(version.as_posix())
+    command = f"kedro run --pipeline=em_iteration --params=em.iteration={found[1]}" if found else "kedro run"
+    return (
+        f"Remove {version} and have it made again, which costs little where the journal has it: {command} "
+        "(with the run's own --env and experiment)"
+    )
+
+
+def partial_of(path: Path) -> Path:
+    """Return a name beside a path that nobody else uses, to write it under until it is whole."""
+    unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name}.{unique}{_PARTIAL}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_partials(path: Path, *, dead_only: bool = False) -> None:
+    """Remove what was left unfinished of a path.
+
+    Args:
+        path: That it would have become.
+        dead_only: Whether to leave what a process may still be at, here or on another machine.
+    """
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
+        if not dead_only or _is_dead(partial):
+            remove(partial)
+
+
+def _is_dead(partial: Path) -> bool:
+    """Return whether the process of this machine that a partial file names is gone."""
+    before, pid, _token, _ = partial.name.rsplit(".", 3)
+    if not before.endswith(f".{socket.gethostname()}") or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _fault(file: Path, found: str | None, expected: str | None) -> str:
+    if found is None:
+        return f"{file} is missing"
+    if expected is None:
+        return f"{file} was not there when it was written"
+    return f"{file} is damaged: its fingerprint was {expected} when it was written and is {found}"

@@ -1,0 +1,310 @@
+"""The journal: what an expensive operation has done so far, named by all that determines its result.
+
+A folder `<operation>-<fingerprint>` holds finished parts. A part is whole or absent: it is written beside
+its place, flushed to disk and renamed. A run that was killed and started again finds the parts and goes
+on; a run with any other parameter has another fingerprint and finds nothing.
+
+Runs may share a journal. What one of them makes, others wait for and then use: `making` holds a lock of the kernel
+over the parts. What one of them uses, nobody deletes: a `Journal` holds every entry that it opened or found until it
+is gone itself, which in a run is when the outputs of the node are saved. A part that is not what was written is made
+again.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from restem.errors import DamageError, ExperimentError
+from restem.store.digests import (
+    digests,
+    digests_file,
+    faults,
+    partial_of,
+    record_digests,
+    recorded_digests,
+    remove,
+    remove_partials,
+)
+from restem.store.fingerprints import fingerprint
+from restem.store.locks import acquire, holder, locked
+from restem.store.tables import Table, write_shard
+
+_log = logging.getLogger(__name__)
+_LOCKS = ".locks"  # a folder, beside the entries: what an entry's folder holds is deleted with it
+
+
+class Journal:
+    """A folder of journal entries."""
+
+    def __init__(self, root: str | Path) -> None:
+        """Use the folder, which is made when the first entry is opened."""
+        self.root = Path(root)
+        self._in_use: dict[str, IO[str]] = {}  # locks that deletion respects, by entry
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a copy in memory or in another process is made from: it holds its own entries."""
+        return type(self), (self.root,)
+
+    def open(self, operation: str, **determined_by: Any) -> "JournalEntry":
+        """Return the entry of an operation whose result these values determine, new or resumed.
+
+        Args:
+            operation: A short word, for people who look at the folder.
+            determined_by: JSON-like values; all of them, or a stale result will be reused.
+        """
+        folder = self._folder(operation, determined_by)
+        self._use(folder.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = JournalEntry(folder, self)
+        if not entry.has("determined_by.json"):
+            entry.write_text("determined_by.json", json.dumps(determined_by, indent=1, sort_keys=True))
+        return entry
+
+    def find(self, operation: str, **determined_by: Any) -> "JournalEntry | None":
+        """Return the entry that `open` would, unless it would be new."""
+        folder = self._folder(operation, determined_by)
+        if not folder.exists():
+            return None
+        self._use(folder.name)
+        return JournalEntry(folder, self) if folder.exists() else None
+
+    @contextmanager
+    def deleting(self, name: str) -> Iterator[bool]:
+        """Return a context that says whether the entry may be deleted in it: nobody else makes or uses it."""
+        mine = self._in_use.pop(name, None)
+        if mine is not None:
+            mine.close()
+        held = acquire(self._lock_file(name))
+        try:
+            yield held is not None
+        finally:
+            if held is not None:
+                for file in [*self._lock_file(name).parent.glob(f"{name}.*"), self._lock_file(name)]:
+                    file.unlink(missing_ok=True)
+                held.close()
+
+    def delete(self, name: str) -> bool:
+        """Return whether an entry is deleted now; it stays while anybody else makes or uses it."""
+        with self.deleting(name) as may:
+            if may and (self.root / name).exists():
+                # A kill in mid-deletion must not leave an entry that looks whole.
+                doomed = partial_of(self.root / name)
+                (self.root / name).rename(doomed)
+                shutil.rmtree(doomed)
+            return may
+
+    def delete_leftovers(self) -> None:
+        """Delete what killed processes left behind, but for entries that somebody makes or uses."""
+        for path in self.root.glob(".*.*.*.partial"):
+            remove(path)
+        for folder in self.root.glob("[!.]*-*"):
+            with self.deleting(folder.name) as may:
+                for path in folder.glob(".*.partial") if may else ():
+                    remove(path)
+
+    def _use(self, name: str) -> None:
+        if name not in self._in_use:
+            stream = acquire(self._lock_file(name), shared=True, wait_for=f"deletes {name}")
+            if stream is not None:
+                self._in_use[name] = stream
+
+    def _lock_file(self, name: str) -> Path:
+        return self.root / _LOCKS / name
+
+    def _folder(self, operation: str, determined_by: Mapping[str, Any]) -> Path:
+        return self.root / f"{operation}-{fingerprint(determined_by)}"
+
+    @contextmanager
+    def lock(self, experiment: str) -> Iterator[None]:
+        """Hold the experiment for this process; the kernel lets go when the process ends, however.
+
+        Raises:
+            ExperimentError: If another process holds it, or nothing can be written there.
+        """
+        file = self.root / f".{experiment}.lock"
+        stream = acquire(file)
+        if stream is None:
+            raise ExperimentError(
+                f"experiment {experiment!r} is being run by {holder(file)}; "
+                "wait for it to end, or give this run another name with --params=experiment=NAME"
+            )
+        with stream:
+            yield
+
+    @contextmanager
+    def lock_all(self) -> Iterator[None]:
+        """Hold every experiment that ever used the journal.
+
+        Raises:
+            ExperimentError: If another process holds one of them.
+        """
+        with ExitStack() as held:
+            for file in sorted(self.root.glob(".*.lock")):
+                held.enter_context(self.lock(file.name.removeprefix(".").removesuffix(".lock")))
+            yield
+
+
+class JournalEntry:
+    """One operation's folder: finished parts by name."""
+
+    def __init__(self, folder: Path, journal: Journal | None = None) -> None:
+        """Use the folder, which exists, of a journal that holds it for as long as this object lives."""
+        self.folder = folder
+        self._journal = journal
+
+    def path(self, name: str) -> Path:
+        """Return where a part is, or will be."""
+        return self.folder / name
+
+    def names(self) -> set[str]:
+        """Return the names of all finished parts, at the cost of one look at the folder."""
+        return {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
+
+    def has(self, name: str) -> bool:
+        """Return whether a part is finished."""
+        return self.path(name).exists()
+
+    def faults(self, name: str) -> list[str]:
+        """Return what is wrong with a finished part, a sentence per file; nothing if it is what was written."""
+        expected = recorded_digests(self.path(name))
+        return [f"{self.path(name)} has no digests"] if expected is None else faults(self.path(name), expected)
+
+    @contextmanager
+    def making(self, names: Collection[str]) -> Iterator[list[str]]:
+        """Return a context that gives, in order, the parts that are to be made in it: those that are not whole.
+
+        While it lasts no other process makes the same parts. One that wants them waits, and then finds them. Where
+        none is missing nobody waits. A damaged part is removed and counts as missing; the log says so.
+        """
+        if not self._missing(names):
+            yield []
+            return
+        lock = self.folder.parent / _LOCKS / f"{self.folder.name}.{fingerprint(sorted(names))}"
+        with locked(lock, wait_for=f"makes {self.folder.name}"):
+            missing = self._missing(names)
+            self._clear(missing)
+            yield missing
+
+    def part(self, name: str, make: Callable[[Path], None]) -> Path:
+        """Return a part, a file or a folder: found, or made whole by `make(path)` while all others wait for it."""
+        with self.making([name]) as missing:
+            return self.write(name, make) if missing else self.path(name)
+
+    def shard(self, name: str, make: Callable[[], Table]) -> Path:
+        """Return a part that is one shard of a table: found, or made while all others wait for it."""
+        with self.making([name]) as missing:
+            if missing:
+                write_shard(make(), self.path(name))
+            return self.path(name)
+
+    def write(self, name: str, make: Callable[[Path], None]) -> Path:
+        """Return the finished part, a file or a folder, made whole by `make(path)` and then named."""
+        partial = partial_of(self.path(name))
+        try:
+            make(partial)
+            _flush(partial)
+            record_digests(self.path(name), digests(partial))
+            self._replace(partial, name)
+        except BaseException:
+            remove(partial)
+            raise
+        _flush(self.folder, deep=False)
+        return self.path(name)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Return the finished part, a text file."""
+
+        def make(path: Path) -> None:
+            path.write_text(text, encoding="utf-8")
+
+        return self.write(name, make)
+
+    def read_text(self, name: str) -> str:
+        """Return a part that is a text file.
+
+        Raises:
+            DamageError: If it is not what was written.
+        """
+        found = self.faults(name)
+        if found:
+            raise DamageError(
+                f"{'; '.join(found)}. What the journal held of it is to be made again: remove it with "
+                f"restem journal prune --yes --entry {self.folder.name}, then run again"
+            )
+        return self.path(name).read_text(encoding="utf-8")
+
+    def write_first(self, name: str, text: str) -> str:
+        """Return the text of a part that is never replaced: this one, unless another worker's was there before.
+
+        Such a part is a folder: where a folder holds something, no other can take its name, on any file system.
+        """
+        partial = partial_of(self.path(name))
+        partial.mkdir()
+        (partial / "text").write_text(text, encoding="utf-8")
+        _flush(partial)
+        found = digests(partial)
+        try:
+            partial.rename(self.path(name))
+            record_digests(self.path(name), found)
+            _flush(self.folder, deep=False)
+        except OSError:
+            remove(partial)
+            if not self.has(name):
+                raise
+        return str(self.read_first(name))
+
+    def read_first(self, name: str) -> str | None:
+        """Return the text of such a part; None if there is none."""
+        file = self.path(name) / "text"
+        return file.read_text(encoding="utf-8") if file.exists() else None
+
+    def remove(self, name: str) -> None:
+        """Remove a part; a kill meanwhile leaves none that looks whole."""
+        doomed = partial_of(self.path(name))
+        with contextlib.suppress(FileNotFoundError):
+            self.path(name).rename(doomed)
+        digests_file(self.path(name)).unlink(missing_ok=True)
+        remove(doomed)
+
+    def _replace(self, partial: Path, name: str) -> None:
+        if self.path(name).is_dir():  # no folder takes the name of one that holds something
+            self.remove(name)
+            record_digests(self.path(name), digests(partial))
+        partial.replace(self.path(name))
+
+    def _missing(self, names: Collection[str]) -> list[str]:
+        finished = self.names()
+        return [name for name in names if name not in finished or self.faults(name)]
+
+    def _clear(self, missing: Collection[str]) -> None:
+        """Remove what is in the way of making parts; whoever left it unfinished is gone, since the lock was free."""
+        for name in missing:
+            if self.has(name):
+                _log.warning("the journal is damaged, so this is made again: %s", "; ".join(self.faults(name)))
+                self.remove(name)
+            remove_partials(self.path(name))
+
+
+def _flush(path: Path, *, deep: bool = True) -> None:
+    """Force a file, or a folder and what it holds, to disk: a rename may otherwise outlive the content."""
+    inside = [file for file in path.rglob("*") if file.is_file()] if deep and path.is_dir() else []
+    for target in [*inside, path]:
+        descriptor = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a finished file a second name, so that a journal and what is made from it share their bytes."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

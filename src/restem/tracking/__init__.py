@@ -1,0 +1,1 @@
+"""MLflow shows what the catalog holds."""

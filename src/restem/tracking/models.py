@@ -1,0 +1,74 @@
+"""Policies as logged models of MLflow: what a policy is and how it did; its weights stay where they are."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from restem.policies.policy import Policy
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
+_FORBIDDEN = re.compile(r"[/:.%\"']")  # in a logged model's name
+MODEL_TAG = "restem.model"  # of a child run: the id of its policy as a logged model
+_PAGE = 100
+
+
+class PolicyCard(NamedTuple):
+    """What is said of a policy as a logged model."""
+
+    policy: Policy
+    experiment: str
+    tags: Mapping[str, str]  # of its run, too
+    read: list[str]  # logged models that it was sampled from and trained from
+
+
+def create_model(client: "MlflowClient", run: str, card: PolicyCard) -> str:
+    """Return the id of the logged model that is made of a policy, an output of the run."""
+    from mlflow.entities import LoggedModelInput, LoggedModelOutput
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
+
+    experiment_id = client.get_run(run).info.experiment_id
+    model = client.create_logged_model(
+        experiment_id,
+        name=_FORBIDDEN.sub("_", f"{card.experiment}-policy_{card.policy.iteration}"),
+        source_run_id=run,
+        tags={**card.tags, MLFLOW_MODEL_IS_EXTERNAL: "true"},
+        # What it was made with are the parameters of its run.
+        params={key: str(value) for key, value in card.policy.to_dict().items() if key != "made_with"},
+        model_type="policy",
+    )
+    _describe(client, model)
+    client.log_inputs(run, models=[LoggedModelInput(model_id) for model_id in card.read])
+    client.log_outputs(run, [LoggedModelOutput(model.model_id, step=card.policy.iteration)])
+    client.set_tag(run, MODEL_TAG, model.model_id)
+    return str(model.model_id)
+
+
+def finish_model(client: "MlflowClient", model_id: str) -> None:
+    """Mark the model as ready: all that is to be said of it has been logged."""
+    client.finalize_logged_model(model_id, "READY")
+
+
+def supersede_models(client: "MlflowClient", run: str, *, experiment_id: str) -> None:
+    """Mark the models of a run that was superseded; one that was cut short will never be ready."""
+    from mlflow.entities import LoggedModelStatus
+
+    found = client.search_logged_models([experiment_id], f"source_run_id = '{run}'", max_results=_PAGE)
+    for model in found:
+        client.set_logged_model_tags(model.model_id, {"restem.superseded": "true"})
+        if model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+
+
+def _describe(client: "MlflowClient", model: "LoggedModel") -> None:
+    """Log the file without which MLflow refuses to register a model, though its weights are elsewhere."""
+    from mlflow.models.model import MLMODEL_FILE_NAME
+    from mlflow.models.utils import get_external_mlflow_model_spec
+
+    with tempfile.TemporaryDirectory() as folder:
+        get_external_mlflow_model_spec(model).save(Path(folder) / MLMODEL_FILE_NAME)
+        client.log_model_artifacts(model.model_id, folder)

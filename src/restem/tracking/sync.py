@@ -1,0 +1,146 @@
+"""MLflow shows what the catalog holds: a parent run per experiment, a child run per iteration.
+
+Logging is a synchronisation: it can be repeated, after a crash or for a run made without a server, and adds only
+what is missing. kedro-mlflow is not used: it opens one run per `kedro run`, where an experiment needs one parent
+over many of them, and its commands import mlflow (seconds) at every start of kedro.
+"""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from restem.errors import RestemError
+from restem.experiment import Catalog, recorded_iterations
+from restem.parameters import Parameters
+from restem.reporting.assemble import FIGURES
+from restem.reporting.records import stale_iterations
+from restem.tracking.iterations import log_iteration, span_of
+from restem.tracking.runs import TrackingSession, experiment_id, find_runs
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+class TrackingError(RestemError):
+    """MLflow could not be reached or refused; the catalog has everything all the same."""
+
+
+class Destination(NamedTuple):
+    """Where runs are logged."""
+
+    uri: str
+    artifacts: str | None  # artifact root of a new MLflow experiment; None lets the server choose
+
+
+def destination(project: Path) -> Destination:
+    """Return the server of MLFLOW_TRACKING_URI, or the project's own store, which `mlflow ui` opens there."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri:
+        return Destination(uri, None)
+    return Destination(f"sqlite:///{project / 'mlflow.db'}", (project / "mlartifacts").as_uri())
+
+
+def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int]:
+    """Return the iterations that were logged now, because MLflow did not have them.
+
+    Args:
+        catalog: The experiment's catalog.
+        parameters: All parameters.
+        project: The project's folder, for its own store.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached, with the command that logs later.
+    """
+    with reaching(parameters, project, later="restem mlflow-sync") as where:
+        return _sync(catalog, parameters, where)
+
+
+@contextmanager
+def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[Destination]:
+    """Return where to log to, and take whatever MLflow raises inside as one error.
+
+    Args:
+        parameters: All parameters.
+        project: The project's folder, for its own store.
+        later: The command that logs later.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached or refuses.
+    """
+    seconds = str(parameters.tracking.timeout_s)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", seconds)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    from mlflow.exceptions import MlflowException
+
+    where = destination(project)
+    try:
+        _refuse_unwritable(where.uri)
+        yield where
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrackingError(
+            f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
+            f"log them later with: {later}"
+        ) from error
+
+
+def _refuse_unwritable(uri: str) -> None:
+    """Raise for a file that cannot be written: MLflow would try for a minute."""
+    prefix, _, path = uri.partition(":///")
+    file = Path(path)
+    if prefix == "sqlite" and path and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise PermissionError(f"user {os.geteuid()} cannot write {file}")
+
+
+def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[int]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=where.uri)
+    mlflow_experiment = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
+    records = {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog)}
+    spans = [span_of(catalog, i) for i in records]
+    started = min((span.start_ms for span in spans), default=None)
+    session = TrackingSession(client, mlflow_experiment, parameters, started)
+    parent, logged = find_runs(session, records)
+    runs = dict(logged)
+    new = [i for i in records if i not in logged]
+    for i in new:
+        runs[i] = log_iteration(session, parent, catalog, records[i], runs)
+    stale = stale_iterations(records)
+    for i, run in runs.items():
+        client.set_tag(run, "restem.stale", str(i in stale).lower())
+    if new:
+        _log_report(client, parent, catalog)
+        client.set_terminated(parent, end_time=max(span.end_ms for span in spans))
+    return new
+
+
+def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
+    from restem.reporting.report import format_table
+
+    if catalog.exists("results"):
+        client.set_tag(parent, "mlflow.note.content", f"```\n{format_table(catalog.load('results'))}\n```")
+    for name, file in (("report_html", "report.html"), ("report_markdown", "report.md")):
+        if catalog.exists(name):
+            client.log_text(parent, catalog.load(name), file)
+    for name in FIGURES:
+        if catalog.exists(name):
+            _log_figure(client, parent, catalog, name)
+    for name in ("results", "comparisons"):
+        if catalog.exists(name):
+            client.log_text(parent, catalog.load(name).to_csv(index=False), f"{name}.csv")
+    if catalog.exists("node_seconds"):
+        client.log_text(parent, json.dumps(catalog.load("node_seconds"), indent=1), "node_seconds.json")
+
+
+def _log_figure(client: "MlflowClient", parent: str, catalog: Catalog, name: str) -> None:
+    """Log the image; Kedro's dataset for figures shows them but does not load them."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name.removeprefix('figure_')}.png"
+        file.write_bytes(base64.b64decode(catalog.get(name).preview()))
+        client.log_artifact(parent, str(file), "figures")

@@ -1,0 +1,1 @@
+"""The M-step: training set + base policy -> policy."""

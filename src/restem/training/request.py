@@ -1,0 +1,97 @@
+"""All that determines a training, in memory or as a folder that other processes read.
+
+The folder holds `request.json` and the tables as Parquet files.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from restem.parameters import ScoringParameters, TrainingParameters
+from restem.policies.policy import Policy
+from restem.sampling.sampler import Decoding, Draw, EngineChoice
+from restem.store.tables import Table
+from restem.training.validation import Validation
+
+_FILE = "request.json"
+
+
+class TrainingRequest(NamedTuple):
+    """The arguments of `restem.training.run.train`."""
+
+    rows: Table
+    base_policy: Policy
+    parameters: TrainingParameters
+    output: Path
+    add_special_tokens: bool
+    validation: Validation | None
+    unfinished: Path | None
+
+
+def write_request(request: TrainingRequest, folder: Path) -> None:
+    """Write the request into a folder, which exists."""
+    validation = request.validation
+    tables = {"rows": request.rows}
+    if validation is not None:
+        tables |= {
+            "questions": validation.questions,
+            "asked": validation.draw.asked,
+            "solutions": validation.solutions,
+        }
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    content = {
+        "base_policy": request.base_policy.to_dict(),
+        "parameters": asdict(request.parameters),
+        "output": str(request.output.absolute()),
+        "add_special_tokens": request.add_special_tokens,
+        "validation": None if validation is None else _plain(validation),
+        "unfinished": None if request.unfinished is None else str(request.unfinished.absolute()),
+    }
+    (folder / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read_request(folder: Path) -> TrainingRequest:
+    """Return the request that was written."""
+    import pandas as pd
+
+    content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    return TrainingRequest(
+        rows=pd.read_parquet(folder / "rows.parquet"),
+        base_policy=Policy(**content["base_policy"]),
+        parameters=TrainingParameters(**content["parameters"]),
+        output=Path(content["output"]),
+        add_special_tokens=content["add_special_tokens"],
+        validation=None if content["validation"] is None else _validation(content["validation"], folder),
+        unfinished=None if content["unfinished"] is None else Path(content["unfinished"]),
+    )
+
+
+def _plain(validation: Validation) -> dict[str, Any]:
+    draw = validation.draw
+    return {
+        "decoding": draw.decoding._asdict(),
+        "purpose": draw.purpose,
+        "iteration": draw.iteration,
+        "choice": validation.choice._asdict(),
+        "scoring": asdict(validation.scoring),
+    }
+
+
+def _validation(content: dict[str, Any], folder: Path) -> Validation:
+    import pandas as pd
+
+    decoding = content["decoding"]
+    return Validation(
+        questions=pd.read_parquet(folder / "questions.parquet"),
+        draw=Draw(
+            asked=pd.read_parquet(folder / "asked.parquet"),
+            decoding=Decoding(**{**decoding, "stop": tuple(decoding["stop"])}),
+            purpose=content["purpose"],
+            iteration=content["iteration"],
+        ),
+        choice=EngineChoice(**content["choice"]),
+        scoring=ScoringParameters(**content["scoring"]),
+        solutions=pd.read_parquet(folder / "solutions.parquet"),
+    )

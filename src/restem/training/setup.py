@@ -1,0 +1,207 @@
+"""Rows and a base policy -> a trainer, ready to train: TRL's with the M-step's loss.
+
+Imports torch and TRL in the functions that need them.
+"""
+
+import logging
+import math
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restem.engines.context import context_window
+from restem.engines.model_code import from_folder
+from restem.engines.texts import end_tokens
+from restem.errors import TrainingError
+from restem.parameters import TrainingParameters
+from restem.policies.policy import Policy
+from restem.store.tables import Table
+from restem.training.adapters import add_adapters
+from restem.training.batches import Batching, batching
+from restem.training.continuations import Continuations
+from restem.training.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
+from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
+from restem.training.progress import Workplace, validation_steps
+from restem.training.rows import encode_rows, encode_training_set, row_names
+from restem.training.validation import Validation, greedy_reward
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from restem.training.weighted_sft import WeightedSFTTrainer
+
+_logger = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 4 * 3600  # of a process for the first one, which measures the reward meanwhile
+
+
+def set_up(  # noqa: PLR0913 - what a training is made of
+    rows: Table,
+    base_policy: Policy,
+    parameters: TrainingParameters,
+    workplace: Workplace,
+    *,
+    validation: Validation | None,
+    add_special_tokens: bool,
+) -> "WeightedSFTTrainer":
+    """Return a trainer that has not trained yet.
+
+    Args:
+        rows: The table `training_set`.
+        base_policy: Whose weights training starts from.
+        parameters: `training`.
+        workplace: Where checkpoints and the best weights are kept meanwhile.
+        validation: What decides which weights are best, if anything.
+        add_special_tokens: As for sampling.
+
+    Raises:
+        PolicyError: If the base policy cannot be read.
+        TrainingError: If rows are too long or hold nothing to learn, or the policy cannot be trained as asked.
+    """
+    from datasets import Dataset
+    from transformers import AutoTokenizer, PrinterCallback
+
+    from restem.training.watch import TrainingWatch
+    from restem.training.weighted_sft import EpochSampler, WeightedSFTTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, **from_folder())
+    model = _model(base_policy)
+    ends = end_tokens(tokenizer, model.generation_config, model.config.get_text_config())
+    write = Continuations(tokenizer, ends=ends, add_special_tokens=add_special_tokens)
+    examples = encode_training_set(
+        rows,
+        write,
+        max_length=parameters.max_length,
+        context=context_window(model.config),
+        allow_truncation=parameters.allow_truncation,
+    )
+    plan = launch_plan(parameters)
+    size = micro_batch_size(parameters, plan)
+    config = _trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch)
+    if not plan.is_sharded:
+        model.to(config.device)
+    batches, notes = _way_of_batching(model, parameters, plan)
+    if parameters.lora:
+        model = add_adapters(model, parameters.lora, seed=parameters.seed)
+    solutions = [] if validation is None else encode_rows(validation.solutions, write)
+    trainer = WeightedSFTTrainer(
+        model=model,
+        args=config,
+        # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
+        train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
+        data_collator=lambda picked: batches.batch(examples, [row["input_ids"][0] for row in picked]),
+        processing_class=tokenizer,
+        sampler=EpochSampler(
+            [len(example.input_ids) for example in examples],
+            batch_size=parameters.batch_size,
+            seed=parameters.seed,
+            multiple_of=size * plan.n_processes if plan.n_processes > 1 else 1,
+        ),
+        schedule=parameters.schedule,
+        row_names=row_names(rows),
+        notes=notes,
+        watch=TrainingWatch(
+            workplace,
+            base=base_policy.folder,
+            measured_after=_measured_after(parameters, len(examples)) if validation else frozenset(),
+            patience=parameters.patience,
+            reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
+            held_out=batches.by_length(solutions),
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    _check_processes(trainer.accelerator, plan)
+    return trainer
+
+
+def _model(policy: Policy) -> "PreTrainedModel":
+    """Return a policy's model, as it is trained: all weights in float32."""
+    import torch
+
+    from restem.engines.loading import read_model
+
+    model = read_model(policy.folder, torch.float32).train()
+    # The M-step has one loss. What balances experts in pretraining is no part of it, and could not be computed on
+    # batches that share a prefix.
+    config = model.config.get_text_config()
+    if hasattr(config, "output_router_logits"):
+        config.output_router_logits = False
+    return model
+
+
+def _way_of_batching(
+    model: "PreTrainedModel", parameters: TrainingParameters, plan: LaunchPlan
+) -> tuple[Batching, list[str]]:
+    """Return how rows are batched, and what is to be recorded about it.
+
+    Raises:
+        TrainingError: If the model could not learn from such batches what it is to learn.
+    """
+    asked = batching(parameters, plan)
+    if is_first_process() or not plan.is_sharded:  # of those that will divide the weights, one is enough
+        refuse_unless_trainable(model, packing=asked.packing, micro_batch_size=asked.size)
+    reason = why_no_prefixes_are_shared(model) if asked.share_prefix else None
+    if reason is None:
+        return asked, []
+    note = f"what rows begin with is computed for each of them: {reason}"
+    _logger.info("%s", note)
+    return asked._replace(share_prefix=False), [note]
+
+
+def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -> float:
+    return greedy_reward(folder, validation, width_in=width_in) if validation else 0.0
+
+
+def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
+    """Raise unless the processes work together as planned: accelerate itself would go on as well as it can."""
+    found = accelerator.distributed_type.value
+    if accelerator.num_processes != plan.n_processes or (plan.is_sharded and found != plan.sharding):
+        raise TrainingError(
+            f"{plan.config} was to give {plan.n_processes} processes ({plan.sharding or 'whole weights in each'}), "
+            f"and there are {accelerator.num_processes} ({found})"
+        )
+
+
+def _measured_after(parameters: TrainingParameters, n_rows: int) -> frozenset[int]:
+    if parameters.eval_every is None:
+        return frozenset()
+    n_steps = math.ceil(n_rows / parameters.batch_size)
+    return validation_steps(parameters.epochs * n_steps, n_steps_per_epoch=n_steps, every=parameters.eval_every)
+
+
+def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int, scratch: Path) -> Any:
+    import torch
+    from trl import SFTConfig
+
+    size = micro_batch_size(parameters, plan)
+    n_steps = parameters.epochs * math.ceil(n_rows / parameters.batch_size)
+    config = SFTConfig(
+        output_dir=str(scratch),
+        num_train_epochs=parameters.epochs,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=parameters.batch_size // (size * plan.n_processes),
+        learning_rate=parameters.learning_rate,
+        warmup_steps=math.ceil(parameters.warmup_share * n_steps),
+        weight_decay=parameters.weight_decay,
+        max_grad_norm=parameters.max_grad_norm,
+        seed=parameters.seed,
+        bf16=training_arithmetic(parameters).dtype == "bfloat16",
+        activation_checkpointing=parameters.gradient_checkpointing,
+        gradient_checkpointing=None,  # the same under its old name, which TRL turns on
+        use_cpu=not torch.cuda.is_available(),
+        dataset_kwargs={"skip_prepare_dataset": True},  # restem encodes and refuses; TRL would truncate
+        remove_unused_columns=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        router_aux_loss_coef=0.0,  # of experts: see _model
+        report_to="none",
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,  # processes make unequal numbers of forward passes where rows share prompts
+        ddp_timeout=_LONGEST_WAIT_S,
+    )
+    if config.n_gpu > 1:  # TRL refuses DataParallel; one process uses one GPU
+        config._n_gpu = 1
+    return config

@@ -1,0 +1,74 @@
+"""One of the processes of a training: `python -m restem.training.worker FOLDER`, started by `accelerate launch`.
+
+It reads the request in the folder and trains. The first process leaves the result there; one that meets a fault that
+the user can mend leaves what to say. Imports torch only when it trains.
+"""
+
+import json
+import logging
+import os
+import select
+import sys
+import threading
+from pathlib import Path
+
+RESULT = "result.json"
+FAILURE = "failure-"
+LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
+PARENT = "RESTEM_PARENT"  # environment variable: the process that this one must not outlive
+
+
+def main(folder: Path) -> int:
+    """Return 0 when the training is done, 1 when it failed and what to say is in the folder."""
+    from restem.errors import RestemError
+    from restem.training.launch_plan import is_first_process
+    from restem.training.request import read_request
+    from restem.training.run import train_here
+
+    _end_with_parents()
+    _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)
+    try:
+        result = train_here(read_request(folder))
+    except RestemError as error:
+        report = {"kind": type(error).__name__, "message": error.message}
+        (folder / f"{FAILURE}{os.environ.get('RANK', '0')}.json").write_text(json.dumps(report), encoding="utf-8")
+        return 1
+    if is_first_process():
+        content = {name: value for name, value in result._asdict().items() if name != "folder"}
+        (folder / RESULT).write_text(json.dumps(content), encoding="utf-8")
+    _leave()
+    return 0
+
+
+def _end_with_parents() -> None:
+    """End when whoever started this ends, however: two trainings must not write to the same place."""
+    parents = [os.getppid(), *map(int, filter(None, [os.environ.get(PARENT)]))]
+    try:
+        watched = [os.pidfd_open(parent) for parent in parents]
+    except ProcessLookupError:  # gone already
+        os._exit(1)
+
+    def wait() -> None:
+        select.select(watched, [], [])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _log_to_stdout(level: int) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(f"{LOG_MARK}|%(levelno)d|%(message)s"))
+    logger = logging.getLogger("restem")
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def _leave() -> None:
+    from accelerate import PartialState
+
+    PartialState().destroy_process_group()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,204 @@
+"""Sentinels on planted histories."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from restem.errors import ExperimentError
+from restem.evaluation.best_policy import recommend
+from restem.evaluation.sentinels import NOT_MEASURED, NOT_SEEN, SHOWN, SUSPECTED, Watched, refuse_if_stopped, watch
+from restem.parameters import EmParameters
+
+N = 8
+
+
+def suite(
+    name: str, rates: "np.ndarray | float", *, n: int = 200, distinct: float = 0.9, seed: int = 0
+) -> pd.DataFrame:
+    random = np.random.default_rng([seed, len(name)])
+    chance = np.broadcast_to(rates, n)
+    return pd.DataFrame(
+        {
+            "suite": name,
+            "question_id": [f"{name}{i:03}" for i in range(n)],
+            "decoding": "temperature=1.0",
+            "n": N,
+            "n_correct": random.binomial(N, chance),
+            "n_distinct": np.maximum(1, random.binomial(N, distinct, n)),
+            "greedy_correct": random.binomial(1, chance),
+        }
+    )
+
+
+def evaluation(seed: int, *, distinct: float = 0.9, **rates: "np.ndarray | float") -> pd.DataFrame:
+    return pd.concat(
+        [suite(name, rate, distinct=distinct, seed=seed) for name, rate in rates.items()], ignore_index=True
+    )
+
+
+def verdicts(
+    now: pd.DataFrame,
+    base: pd.DataFrame,
+    before: pd.DataFrame | None = None,
+    audits: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
+) -> dict[str, str]:
+    watched = Watched(now, base if before is None else before, base, audits[1], audits[0], (1, 8), seed=0)
+    table = watch(watched, iteration=1)
+    assert (table["evidence"].str.len() > 0).all()
+    return dict(zip(table["sentinel"], table["verdict"], strict=True))
+
+
+def audit(n_disagreed: int, n_checked: int = 100) -> dict[str, Any]:
+    from restem.evaluation.intervals import wilson_interval
+
+    low, high = wilson_interval(n_disagreed, n_checked)
+    rate = n_disagreed / n_checked
+    return {
+        "n_checked": n_checked,
+        "n_disagreed": n_disagreed,
+        "false_positive_rate": rate,
+        "low": low,
+        "high": high,
+    }
+
+
+BASE = evaluation(1, train=0.3, validation=0.3)
+
+
+def test_a_healthy_iteration_raises_no_alarm() -> None:
+    found = verdicts(evaluation(2, train=0.5, validation=0.45), BASE)
+
+    assert found["overfitting"] == NOT_SEEN
+    assert found["diversity_collapse"] in (NOT_SEEN, SUSPECTED)
+
+
+def test_train_up_and_validation_down_is_overfitting() -> None:
+    assert verdicts(evaluation(2, train=0.6, validation=0.15), BASE)["overfitting"] == SHOWN
+
+
+def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
+    now = BASE.copy()
+    is_train = now["suite"] == "train"
+    now.loc[is_train, "n_correct"] = np.minimum(N, now.loc[is_train, "n_correct"] + 2)
+    one = now.index[(now["suite"] == "validation") & (now["n_correct"] > 0)][0]
+    now.loc[one, "n_correct"] -= 1
+
+    assert verdicts(now, BASE)["overfitting"] == SUSPECTED
+
+
+def test_overfitting_is_judged_from_the_iteration_before_not_from_the_base_policy() -> None:
+    before = evaluation(2, train=0.6, validation=0.5)
+    now = evaluation(3, train=0.8, validation=0.35)
+
+    assert verdicts(now, BASE)["overfitting"] == NOT_SEEN
+    assert verdicts(now, BASE, before)["overfitting"] == SHOWN
+
+
+def test_pass_at_1_up_and_pass_at_k_down_is_a_collapse() -> None:
+    sure_of_half = np.array([0.98] * 100 + [0.0] * 100)
+
+    assert verdicts(evaluation(2, validation=sure_of_half), BASE)["diversity_collapse"] == SHOWN
+
+
+def test_fewer_distinct_completions_are_a_collapse_only_if_pass_at_k_does_not_rise() -> None:
+    few = np.array([0.3] * 200)
+    base = evaluation(1, validation=few)
+    alike = base.copy()
+    alike["n_distinct"] = 2
+    alike["n_correct"] = np.where(base["n_correct"] > 0, np.minimum(N, base["n_correct"] + 1), 0)
+    solves_more = evaluation(2, distinct=0.2, validation=0.7)
+
+    assert verdicts(alike, base)["diversity_collapse"] == SHOWN
+    assert verdicts(solves_more, base)["diversity_collapse"] == NOT_SEEN
+
+
+def test_a_loss_on_one_of_several_transfer_suites_is_shown_and_named() -> None:
+    rates = {"svamp": 0.4, "bbh": 0.4, "humaneval": 0.4}
+    base = evaluation(1, validation=0.3, **rates)
+    now = evaluation(2, validation=0.5, **{**rates, "bbh": 0.25})
+
+    assert verdicts(now, base)["transfer_loss"] == SHOWN
+    table = watch(Watched(now, base, base, {}, {}, (1, 8), seed=0), iteration=1).set_index("sentinel")
+    assert "bbh -0.1" in table.loc["transfer_loss", "evidence"]
+
+
+def test_an_audit_that_refuses_more_is_shown_beyond_its_interval() -> None:
+    assert verdicts(BASE, BASE, audits=(audit(2), audit(20)))["worse_audit"] == SHOWN
+    assert verdicts(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == SUSPECTED
+    assert verdicts(BASE, BASE, audits=(audit(4), audit(2)))["worse_audit"] == NOT_SEEN
+
+
+def test_what_was_not_measured_is_said() -> None:
+    found = verdicts(suite("test", 0.5), suite("test", 0.4))
+
+    assert set(found.values()) == {NOT_MEASURED}
+
+
+def test_equal_policies_rarely_raise_an_alarm() -> None:
+    shown = []
+    for seed in range(60):
+        chance = np.random.default_rng(seed).beta(0.5, 1.0, 200)
+        base, now = (evaluation(100 * seed + i, train=chance, validation=chance, bbh=chance) for i in (1, 2))
+        shown += [verdict for verdict in verdicts(now, base).values() if verdict == SHOWN]
+
+    assert len(shown) <= 6  # of 180
+
+
+def record(i: int, value: float | None, **changed: Any) -> dict[str, Any]:
+    measured = {} if value is None else {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 32}
+    metrics = {"validation/pass_at_1": measured, "test/pass_at_1": {"value": 1 - (value or 0)}}
+    made = {
+        "iteration": i,
+        "policy": f"policy{i}",
+        "parent": f"policy{i - 1}" if i else None,
+        "base": "policy0",
+        "metrics": metrics if measured else {"test/pass_at_1": {"value": 0.5}},
+        "sentinels": [],
+    }
+    return {**made, **changed}
+
+
+def test_the_iteration_to_keep_is_the_best_on_validation_questions_whatever_the_test_says() -> None:
+    records = {i: record(i, value) for i, value in enumerate((0.2, 0.5, 0.4))}
+
+    assert recommend(records).iteration == 1
+    assert "on the 32 validation questions is the best: 0.500 [0.400, 0.600]" in recommend(records).reason
+
+
+def test_of_equally_good_iterations_the_first_is_kept_and_the_base_policy_may_win() -> None:
+    assert recommend({0: record(0, 0.5), 1: record(1, 0.5)}).iteration == 0
+
+
+def test_stale_iterations_are_not_recommended() -> None:
+    records = {0: record(0, 0.2), 1: record(1, 0.3), 2: record(2, 0.9, parent="another")}
+
+    assert recommend(records).iteration == 1
+
+
+def test_without_validation_questions_the_last_iteration_is_kept_and_the_reason_said() -> None:
+    chosen = recommend({0: record(0, None), 1: record(1, None)})
+
+    assert (chosen.iteration, "no validation questions" in chosen.reason) == (1, True)
+
+
+def test_a_recommended_iteration_in_trouble_says_so() -> None:
+    trouble = [{"sentinel": "transfer_loss", "verdict": SHOWN, "evidence": "bbh fell"}]
+
+    assert recommend({0: record(0, 0.2), 1: record(1, 0.5, sentinels=trouble)}).reason.endswith(
+        "but it shows transfer loss"
+    )
+
+
+def test_only_what_is_named_and_shown_stops_the_experiment() -> None:
+    trouble = [{"sentinel": "overfitting", "verdict": SHOWN, "evidence": "train +0.1, validation -0.1"}]
+    doubt = [{"sentinel": "overfitting", "verdict": SUSPECTED, "evidence": "a little"}]
+    asked = EmParameters(stop_when=["overfitting"])
+
+    with pytest.raises(ExperimentError, match=r"iteration 2 is not begun: iteration 1 shows overfitting.*train \+0\.1"):
+        refuse_if_stopped(record(1, 0.5, sentinels=trouble), asked)
+    refuse_if_stopped(record(1, 0.5, sentinels=doubt), asked)
+    refuse_if_stopped(record(1, 0.5, sentinels=trouble), EmParameters())
+    refuse_if_stopped(record(1, 0.5, sentinels=trouble), EmParameters(stop_when=["transfer_loss"]))
+    refuse_if_stopped(record(1, 0.5, sentinels=trouble), EmParameters(stop_when=["overfitting"], iteration=2))

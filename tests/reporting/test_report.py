@@ -1,0 +1,263 @@
+import io
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from restem.errors import EvaluationError
+from restem.evaluation.metrics import summarise_evaluation
+from restem.reporting.report import Report, build_report, format_table, results_table
+
+N = 64
+
+
+def evaluation(i: int, rate: float) -> pd.DataFrame:
+    random = np.random.default_rng(i)
+    frames = []
+    for suite, n in (("test", N), ("train", 32)):
+        n_correct = random.binomial(8, rate, n)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "policy_id": f"policy{i}",
+                    "suite": suite,
+                    "question_id": [f"{suite}-{number:03}" for number in range(n)],
+                    "level": "",
+                    "source": "made",
+                    "decoding": "temperature=1.0",
+                    "n": 8,
+                    "n_correct": n_correct,
+                    "n_distinct": 6,
+                    "n_distinct_correct": 1.0,
+                    "n_truncated": 0,
+                    "greedy_correct": (n_correct > 4).astype("int64"),
+                    "majority_correct": (n_correct > 4).astype(float),
+                    "mean_reward": n_correct / 8,
+                    "mean_tokens": 12.0,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+EVALUATIONS = {i: evaluation(i, rate) for i, rate in enumerate((0.2, 0.5, 0.5))}
+METRICS = {i: summarise_evaluation(table, k=[1, 8], seed=0) for i, table in EVALUATIONS.items()}
+
+
+def record(i: int, **changed: object) -> dict[str, object]:
+    made = {
+        "iteration": i,
+        "policy": f"policy{i}",
+        "parent": None if i == 0 else f"policy{i - 1}",
+        "base": "policy0",
+        "model": "builtin:some-model",
+        "parameters": {"sampling": {"n": 16 if i < 2 else 32, "stop": ["|"]}, "em": {"seed": 7}},
+        "versions": {"torch": "2.13.0"},
+        "git_commit": "0123abc",
+        "questions_digest": "digest",
+        "stale": False,
+    }
+    return {**made, **changed}
+
+
+def inputs(last: int = 2, **changed: object) -> dict[str, Any]:
+    made = range(1, last + 1)
+    dropped = {
+        "reward below filtering.min_reward": 600,
+        "repeated completion": 77,
+        "more than filtering.max_per_question": 33,
+    }
+    filtering = {"n_samples": 1000, "n_correct": 400, "n_kept": 290, "n_questions": 100, "n_questions_kept": 61}
+    scoring = {"n": 1000, "by_reason": {"correct": 400, "no_answer": 123, "wrong": 477}, "acceptance": 0.4}
+    given = {
+        "experiment": "demo",
+        "metrics": {i: METRICS[i] for i in range(last + 1)},
+        "evaluations": {i: EVALUATIONS[i] for i in range(last + 1)},
+        "filtering": {i: {**filtering, "dropped": dropped} for i in made},
+        "scoring": {i: scoring | {"questions_with_correct": 61, "n_questions": 100} for i in made},
+        "records": {i: record(i) for i in range(last + 1)},
+    }
+    return {**given, **changed}
+
+
+def example(completion: str, *, kept: bool = True) -> dict[str, object]:
+    return {
+        "iteration": 1,
+        "question_id": "train-001",
+        "question": "What is 1 + 1?",
+        "completion": completion,
+        "reason": "correct" if kept else "wrong",
+        "answer": "2",
+        "kept": kept,
+    }
+
+
+class Page(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [
+            value or "" for name, value in attrs if name in ("src", "href") and not (value or "").startswith("#")
+        ]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return build_report(**inputs())
+
+
+def test_verdict_comes_first_and_says_how_sure_it_is(report: Report) -> None:
+    for text in (Page(report.html).text, report.markdown):
+        verdict = text.index("Iteration 2 is better than the base policy on test.")
+        assert verdict < text.index("Results by iteration")
+        assert f"over the same {N} questions" in text
+        assert "exact McNemar p = " in text
+        assert f"Against iteration 1: no difference shown (n = {N}, smallest detectable" in text
+
+
+def test_report_holds_the_numbers_and_why_samples_were_dropped(report: Report) -> None:
+    test = METRICS[2]["test/pass_at_1"]
+    for text in (Page(report.html).text, report.markdown):
+        assert f"{test['value']:.3f} [{test['low']:.3f}, {test['high']:.3f}]" in text
+        assert "290 (29.0%)" in text
+        assert "123 (12.3%)" in text
+        for number in ("600", "77", "33"):
+            assert number in text
+        assert "16 (iteration 0, 1); 32 (iteration 2)" in text
+        assert "0123abc" in text
+        assert "2.13.0" in text
+
+
+def test_html_is_one_file_with_its_figures_inside() -> None:
+    logs = {1: pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})}
+
+    page = Page(build_report(**inputs(training_logs=logs)).html)
+
+    assert page.tags.count("svg") == 5
+    assert [link for link in page.links if not link.startswith("#")] == []
+    assert len(page.ids) == len(set(page.ids))
+    assert "script" not in page.tags
+
+
+def test_completions_are_escaped() -> None:
+    hostile = '<script>alert("x")</script>\n```\n</pre><img src=x onerror=alert(1)>'
+
+    report = build_report(**inputs(experiment="<b>demo</b>", examples=[example(hostile), example("3", kept=False)]))
+
+    page = Page(report.html)
+    rendered = Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(report.markdown))
+    for shown in (page, rendered):
+        assert "script" not in shown.tags
+        assert "img" not in shown.tags
+        assert "b" not in shown.tags
+        assert hostile in shown.text
+    assert page.text.index("Kept: iteration 1") < page.text.index("Not kept: iteration 1")
+
+
+def test_markdown_tables_render_as_tables_with_all_their_rows(report: Report) -> None:
+    rendered = MarkdownIt("commonmark").enable("table").render(report.markdown)
+
+    for tag in ("table", "tr"):
+        assert Page(rendered).tags.count(tag) == Page(report.html).tags.count(tag)
+
+
+def test_base_policy_alone_is_reported_without_a_comparison() -> None:
+    report = build_report(**inputs(last=0))
+
+    assert "Only the base policy has been measured: test pass@1 0." in report.markdown
+    assert "better" not in report.markdown
+
+
+def test_a_regression_is_called_worse() -> None:
+    swapped = {0: EVALUATIONS[1], 1: EVALUATIONS[0]}
+    metrics = {0: METRICS[1], 1: METRICS[0]}
+
+    report = build_report(**inputs(last=1, evaluations=swapped, metrics=metrics))
+
+    assert "Iteration 1 is worse than the base policy on test." in report.markdown
+
+
+def test_stale_iterations_and_changed_questions_are_said_at_the_top() -> None:
+    records = {0: record(0), 1: record(1, stale=True), 2: record(2, questions_digest="other")}
+
+    text = build_report(**inputs(records=records)).markdown
+
+    assert text.index("Stale: iteration 1 was made") < text.index("Results by iteration")
+    assert "not made with the same questions" in text
+
+
+def test_opinions_are_called_so_at_the_top() -> None:
+    records = {i: record(i, opinions={"judge": "the opinion of the model m, the majority of 3"}) for i in range(3)}
+
+    top = build_report(**inputs(records=records)).markdown.partition("## ")[0]
+
+    assert "No check but an opinion: the reward judge is the opinion of the model m, the majority of 3." in top
+
+
+def test_the_audit_of_the_rewards_and_high_shares_of_reasons_are_reported() -> None:
+    audit: dict[str, object] = {"n_checked": 40, "n_disagreed": 2, "n_unchecked": 3}
+    audit |= {"false_positive_rate": 0.05, "low": 0.014, "high": 0.165}
+    audit |= {"golden_cases": 14, "golden_failed": 1, "canaries": 50, "canaries_failed": 0}
+    audit |= {"not_audited": {"format": "the form is all that it asks for"}}
+    scoring = {"accepted_by_found": {"box": 390, "answer is": 10}}
+    records = {i: record(i, audit=audit if i else {}, scoring=scoring if i else {}) for i in range(3)}
+    warned = {i: one | {"warnings": ["9.0% of the verdicts are timeout"]} for i, one in inputs()["scoring"].items()}
+
+    text = build_report(**inputs(records=records, scoring=warned)).markdown
+
+    assert "| 1 | 40 | 2 | 0.050 [0.014, 0.165] | 3 | 1 of 14 | 0 of 50 |" in text
+    assert "The reward format has no second verifier: the form is all that it asks for." in text
+    assert "| iteration | answer is | box |" in text and "| 2 | 10 | 390 |" in text
+    assert "Iteration 1: 9.0% of the verdicts are timeout." in text
+
+
+def test_report_without_a_base_policy_or_with_an_iteration_missing_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="base policy has no evaluation"):
+        build_report(**inputs(evaluations={1: EVALUATIONS[1]}))
+    with pytest.raises(EvaluationError, match=r"iterations \[2\] lack"):
+        build_report(**inputs(evaluations={0: EVALUATIONS[0], 1: EVALUATIONS[1]}))
+
+
+def test_results_table_has_a_row_per_iteration_with_intervals() -> None:
+    table = results_table(METRICS)
+
+    assert table["iteration"].tolist() == [0, 1, 2]
+    assert table["n"].tolist() == [N] * 3
+    names = [name for name in table.columns if f"{name}_low" in table.columns]
+    expected = ["pass_at_1", "greedy_pass_at_1", "pass_at_8", "maj_at_8", "train_pass_at_1", "train_test_gap"]
+    assert names == expected
+    assert table.loc[2, "pass_at_1"] == METRICS[2]["test/pass_at_1"]["value"]
+    assert table.loc[2, "train_test_gap_high"] == METRICS[2]["train_test_gap"]["high"]
+
+
+def test_terminal_table_is_the_same_after_the_table_was_saved_and_read() -> None:
+    table = results_table(METRICS)
+    read = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+
+    lines = format_table(table).splitlines()
+
+    assert format_table(read).splitlines() == lines
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert lines[0].split()[:2] == ["iteration", "n"]
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    without_train = {name: value for name, value in METRICS[1].items() if not name.startswith("train")}
+
+    table = results_table({0: METRICS[0], 1: without_train})
+
+    assert format_table(table).splitlines()[3].split()[-2:] == ["-", "-"]

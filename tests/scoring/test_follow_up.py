@@ -1,0 +1,131 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from restem.parameters import FollowUpParameters, PromptParameters, SamplingParameters, ScoringParameters
+from restem.policies.base_models import prepare_base_model
+from restem.policies.policy import Policy
+from restem.sampling.draws import training_draw, training_questions, who_samples
+from restem.sampling.prompts import render_prompts
+from restem.sampling.sampler import EngineChoice, draw_samples
+from restem.scoring.follow_up import Judging, follow_up_samples
+from restem.scoring.verdicts import score_samples
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable
+
+SCORING = ScoringParameters(workers=1)
+PROMPT = PromptParameters(style="zero_shot", template="{question}\nA:")
+HINT = "(The answer is {answer}.)"
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("base")))
+
+
+def questions(n: int = 3) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "question_id": [f"q{i}" for i in range(n)],
+            "text": [f"Question {i}?" for i in range(n)],
+            "gold": [json.dumps({"answer": str(i)}) for i in range(n)],
+            "reward": "exact",
+            "level": "",
+            "source": "made",
+            "split": "train",
+            "licence": "",
+        }
+    )
+
+
+class Round:
+    """One E-step with a scripted engine, and its further rounds."""
+
+    def __init__(self, folder: Path, policy: Policy, answers: dict[str, list[str]], **sampling: Any) -> None:
+        self.questions = questions()
+        self.prompts = render_prompts(self.questions, policy, PROMPT)
+        self.sampling = SamplingParameters(**{"n": 4, "max_new_tokens": 8, **sampling})
+        self.journal = Journal(folder)
+        self.policy = policy
+        self.choice = EngineChoice("scripted", {"answers": answers, "default": ["wrong"]}, False, 2)
+
+    def first(self) -> ShardedTable:
+        draw = training_draw(self.questions, self.prompts, self.sampling, iteration=1)
+        samples = draw_samples([draw], self.policy, choice=self.choice, journal=self.journal, experiment_seed=0)
+        return score_samples(samples, self.questions, parameters=SCORING, journal=self.journal)
+
+    def further(self) -> ShardedTable:
+        return follow_up_samples(
+            self.first(),
+            self.prompts,
+            self.policy,
+            Judging(self.questions, SCORING, self.journal),
+            sampling=self.sampling,
+            prompt=PROMPT,
+            choice=self.choice,
+            iteration=1,
+            seed=0,
+        )
+
+
+def test_no_rounds_are_drawn_unless_asked_for(tmp_path: Path, policy: Policy) -> None:
+    assert len(Round(tmp_path, policy, {}).further()) == 0
+
+
+def test_hint_is_given_where_nothing_was_correct_and_only_there(tmp_path: Path, policy: Policy) -> None:
+    script = {"Question 0": ["0"], "answer is 1": ["1"], "answer is 2": ["no"]}
+    e_step = Round(tmp_path, policy, script, n=1, temperature=0.0, follow_up=FollowUpParameters(rounds=1, hint=HINT))
+
+    found = e_step.further().to_pandas()
+
+    assert found[["question_id", "completion", "reward"]].to_numpy().tolist() == [["q1", "1", 1.0], ["q2", "no", 0.0]]
+    own = dict(zip(e_step.prompts["question_id"], e_step.prompts["prompt_id"], strict=True))
+    assert all(row.prompt_id != own[row.question_id] for row in found.itertuples())
+
+
+def test_rounds_go_on_until_enough_are_correct_or_the_budget_ends(tmp_path: Path, policy: Policy) -> None:
+    script = {"Question 0": ["0"], "Question 1": ["1", "no"]}
+    e_step = Round(tmp_path, policy, script, follow_up=FollowUpParameters(rounds=3, until_correct=4))
+
+    found = e_step.further().to_pandas()
+    drawn = found.groupby("question_id").size().to_dict()
+
+    assert "q0" not in drawn
+    assert 4 <= drawn["q1"] <= 12
+    assert drawn["q2"] == 12
+
+
+def test_further_samples_have_indices_of_their_own(tmp_path: Path, policy: Policy) -> None:
+    e_step = Round(tmp_path, policy, {}, follow_up=FollowUpParameters(rounds=2))
+
+    indices = e_step.further().to_pandas().groupby("question_id")["sample_index"].apply(list)
+
+    assert all(sorted(of_question) == list(range(4, 12)) for of_question in indices)
+
+
+def test_rounds_that_were_drawn_are_not_drawn_again(tmp_path: Path, policy: Policy) -> None:
+    e_step = Round(tmp_path, policy, {}, follow_up=FollowUpParameters(rounds=2))
+
+    assert e_step.further().files == e_step.further().files
+
+
+def test_every_training_question_is_asked_before_any_is_asked_again() -> None:
+    sampling = SamplingParameters(n_questions=4)
+
+    asked = [training_questions(questions(10), sampling, iteration=i) for i in (1, 2, 3)]
+
+    assert [len(of_one) for of_one in asked] == [4, 4, 4]
+    assert set(asked[0] + asked[1] + asked[2]) == {f"q{i}" for i in range(10)}
+
+
+def test_teacher_samples_unless_it_is_the_base_policy(policy: Policy) -> None:
+    trained = Policy(
+        path="x", fingerprint="t", iteration=1, name="x", base=policy.fingerprint, parent=policy.fingerprint
+    )
+    teacher = Policy(path="y", fingerprint="teacher", iteration=0, name="y", base="teacher")
+
+    assert who_samples(trained, policy) == trained
+    assert who_samples(trained, teacher) == teacher

@@ -1,0 +1,315 @@
+"""Trainings that stop by reward, and trainings that are killed and go on."""
+
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from restem.errors import PolicyError, TrainingError
+from restem.parameters import SamplingParameters, ScoringParameters, TrainingParameters
+from restem.policies.folder import saving
+from restem.policies.policy import Policy
+from restem.sampling.sampler import EngineChoice
+from restem.store.fingerprints import folder_fingerprint
+from restem.store.journal import Journal
+from restem.store.tables import ShardedTable
+from restem.training.m_step import train_policy
+from restem.training.progress import Workplace, validation_steps
+from restem.training.run import TrainingResult, train
+from restem.training.validation import Validation, plan_validation
+from tests import declining_engine
+from tests.training.test_run import EXEMPLAR, row, sums
+
+N_VALIDATION = 4
+N_STEPS_PER_EPOCH = 3  # six rows in batches of two
+PASSED = pd.DataFrame({"check": ["all"], "verdict": ["passed"], "found": [""]})
+
+pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+
+
+def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Validation:
+    """Return a validation whose k-th measurement finds n_right[k] of 4 answers right."""
+    declining_engine.opened.clear()
+    names = [f"v{n}" for n in range(N_VALIDATION)]
+    questions = pd.DataFrame(
+        {"question_id": names, "gold": json.dumps({"answer": "yes"}), "reward": "exact", "split": "validation"}
+    )
+    prompts = pd.DataFrame({"question_id": names, "prompt_id": names, "prompt": [f"{EXEMPLAR}q: {n}" for n in names]})
+    solutions = pd.DataFrame([row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
+    options: dict[str, Any] = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
+    planned = plan_validation(
+        questions,
+        prompts,
+        solutions,
+        every=1.0,
+        choice=EngineChoice(engine, options, add_special_tokens=True, questions_per_shard=8),
+        sampling=SamplingParameters(max_new_tokens=2),
+        scoring=ScoringParameters(workers=1),
+    )
+    assert planned is not None
+    return planned
+
+
+def trained(base: Policy, output: Path, n_right: list[int] | None, **changed: Any) -> TrainingResult:
+    options = {"batch_size": 2, "micro_batch_size": 2, "learning_rate": 1e-3, "dtype": "float32", **changed}
+    unfinished = options.pop("unfinished", None)
+    return train(
+        sums(),
+        base,
+        parameters=TrainingParameters(**options),
+        output=output,
+        validation=None if n_right is None else validation(n_right),
+        unfinished=unfinished,
+    )
+
+
+def test_the_reward_is_measured_every_so_many_epochs_and_at_the_end() -> None:
+    assert validation_steps(9, n_steps_per_epoch=3, every=1.0) == {3, 6, 9}
+    assert validation_steps(9, n_steps_per_epoch=3, every=0.5) == {2, 3, 4, 6, 8, 9}
+    assert validation_steps(10, n_steps_per_epoch=5, every=1.5) == {8, 10}
+    assert validation_steps(2, n_steps_per_epoch=1, every=9.0) == {2}
+
+
+def test_training_stops_when_the_reward_does_and_the_best_weights_are_the_policy(
+    base: Policy,
+    tmp_path: Path,
+) -> None:
+    options = {"epochs": 6, "schedule": "constant", "warmup_share": 0.0}
+    result = trained(base, tmp_path / "stopped", [1, 3, 2, 3, 4, 4], patience=2, **options)
+    until_best = trained(base, tmp_path / "two", None, **options | {"epochs": 2})
+
+    assert result.best_step == 6
+    assert [step["step"] for step in result.log] == list(range(1, 13))  # four of six epochs
+    measured = {step["step"]: step["validation_reward"] for step in result.log if "validation_reward" in step}
+    assert measured == {3: 0.25, 6: 0.75, 9: 0.5, 12: 0.75}
+    assert folder_fingerprint(result.folder) == folder_fingerprint(until_best.folder)
+
+
+def test_validation_loss_is_logged_and_decides_nothing(base: Policy, tmp_path: Path) -> None:
+    result = trained(base, tmp_path / "policy", [2, 1, 1], epochs=3, patience=5, learning_rate=1e-2)
+
+    losses = [step["validation_loss"] for step in result.log if "validation_loss" in step]
+    assert losses[0] > losses[-1]
+    assert result.best_step == 3
+
+
+def test_the_weights_that_are_measured_are_those_that_are_kept(base: Policy, tmp_path: Path) -> None:
+    result = train(
+        sums(),
+        base,
+        parameters=TrainingParameters(epochs=2, batch_size=2, micro_batch_size=2, dtype="float32"),
+        output=tmp_path / "policy",
+        validation=validation([], engine="transformers"),
+    )
+
+    assert 0.0 <= result.log[-1]["validation_reward"] <= 1.0
+    assert {file.name for file in result.folder.iterdir()} == {file.name for file in base.folder.iterdir()}
+
+
+def test_measuring_changes_no_weight(base: Policy, tmp_path: Path) -> None:
+    with_it = trained(base, tmp_path / "with", [1, 2, 3], epochs=3)
+    without = trained(base, tmp_path / "without", None, epochs=3)
+
+    assert folder_fingerprint(with_it.folder) == folder_fingerprint(without.folder)
+    assert [step["loss"] for step in with_it.log] == [step["loss"] for step in without.log]
+
+
+def test_a_loss_that_is_no_number_leaves_the_best_weights(base: Policy, tmp_path: Path) -> None:
+    kept = "best weights so far, of step 1 with a validation reward of 0.250, are kept in "
+    with pytest.raises(TrainingError, match=f"at optimizer step 2 of 3 .*{kept}") as error:
+        trained(
+            base,
+            tmp_path / "policy",
+            [1, 1, 1],
+            epochs=3,
+            batch_size=6,
+            learning_rate=1e30,
+            unfinished=tmp_path / "unfinished",
+        )
+    assert (Path(str(error.value).split(" are kept in ")[1]) / "model.safetensors").is_file()
+    assert not (tmp_path / "policy").exists()
+
+
+def killed(work: Callable[[], Any], when: Callable[[], bool]) -> bool:
+    """Return whether the work was killed; run it in a process of its own and kill that with -9 when it is time."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    while os.waitpid(process, os.WNOHANG) == (0, 0):
+        if when():
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            return True
+        time.sleep(0.001)
+    return False
+
+
+@pytest.mark.parametrize("changed", [{"micro_batch_size": 1}, {"lora": {"rank": 2}, "dtype": "bfloat16"}])
+def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(
+    base: Policy,
+    tmp_path: Path,
+    changed: dict[str, Any],
+) -> None:
+    rewards = [1, 3, 2, 1]
+    options = {"epochs": 4, "patience": 9, **changed}
+    undisturbed = trained(base, tmp_path / "undisturbed", rewards, **options)
+    unfinished = tmp_path / "unfinished"
+
+    def go_on() -> TrainingResult:
+        n_measured = len(Workplace(unfinished, checkpoint_every_s=0).progress().log) // N_STEPS_PER_EPOCH
+        return trained(
+            base, tmp_path / "killed", rewards[n_measured:], unfinished=unfinished, checkpoint_every_s=0, **options
+        )
+
+    for step in range(1, 4 * N_STEPS_PER_EPOCH):
+        # By turns while a checkpoint is being written, and between that and the next.
+        place = unfinished / f".scratch/checkpoint-{step}" if step % 2 else unfinished / f"checkpoint-{step:08d}"
+        assert killed(go_on, when=place.exists)
+    assert not (tmp_path / "killed").exists()
+    result = go_on()
+
+    assert folder_fingerprint(result.folder) == folder_fingerprint(undisturbed.folder)
+    assert (result.best_step, result.log) == (undisturbed.best_step, undisturbed.log)
+
+
+def test_a_finished_training_leaves_nothing_but_the_policy_and_its_log(
+    base: Policy,
+    tmp_path: Path,
+) -> None:
+    policy, log = fine_tuned(base, tmp_path, checkpoint_every_s=0)
+
+    left = {path.name for path in policy.folder.parent.iterdir()}
+    assert left == {"determined_by.json", "log.json", "notes.json", "policy"}
+    assert list(log["validation_reward"].dropna()) == [0.25, 0.5]
+    assert log["validation_loss"].notna().sum() == 2
+
+
+def fine_tuned(base: Policy, folder: Path, parent: Policy | None = None, **changed: Any) -> tuple[Policy, Any]:
+    """Return what the M-step gives."""
+    file = folder / "rows.parquet"
+    sums().to_parquet(file)
+    return train_policy(
+        ShardedTable([file]),
+        PASSED,
+        base,
+        parent=parent or base,
+        journal=Journal(folder / "journal"),
+        training=TrainingParameters(**{"epochs": 2, "dtype": "float32", **changed}),
+        validation=validation([1, 2]),
+        add_special_tokens=True,
+    )
+
+
+def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_path: Path) -> None:
+    often, _ = fine_tuned(base, tmp_path, checkpoint_every_s=0)
+
+    seldom, _ = fine_tuned(base, tmp_path, checkpoint_every_s=999)
+
+    assert (seldom.path, declining_engine.opened) == (often.path, [])
+
+
+def test_a_save_that_was_cut_short_is_not_taken_for_a_policy(base: Policy, tmp_path: Path) -> None:
+    policy, _ = fine_tuned(base, tmp_path)
+    policy.folder.rename(policy.folder.with_name(".policy.partial"))
+    weights = policy.folder.with_name(".policy.partial") / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+
+    again, _ = fine_tuned(base, tmp_path)
+
+    assert again.fingerprint == policy.fingerprint
+
+
+def test_training_from_the_previous_policy_is_recorded_as_such(base: Policy, tmp_path: Path) -> None:
+    first, _ = fine_tuned(base, tmp_path)
+    from_base, _ = fine_tuned(base, tmp_path, parent=first)
+    from_first, _ = fine_tuned(base, tmp_path, parent=first, start_from="previous")
+
+    assert (from_base.trained_from, from_first.trained_from) == (base.fingerprint, first.fingerprint)
+    assert from_base.fingerprint == first.fingerprint  # the same rows from the same weights
+    assert from_first.fingerprint != first.fingerprint
+    assert (from_first.base, from_first.parent, from_first.iteration) == (base.fingerprint, first.fingerprint, 2)
+
+
+def test_a_base_policy_that_changed_is_refused_wherever_training_starts(
+    base: Policy,
+    tmp_path: Path,
+) -> None:
+    first, _ = fine_tuned(base, tmp_path)
+    changed = replace(base, fingerprint="0" * 16)
+
+    for start_from in ("base", "previous"):
+        with pytest.raises(PolicyError, match="has changed since the experiment began"):
+            fine_tuned(changed, tmp_path, parent=first, start_from=start_from)
+
+
+def test_a_training_set_that_failed_its_gate_is_not_trained_on(base: Policy, tmp_path: Path) -> None:
+    gate = PASSED.assign(verdict="failed", found="not so for 1 of 6 rows")
+
+    with pytest.raises(TrainingError, match=r"did not pass the gate.*all: not so for 1 of 6 rows"):
+        train_policy(
+            ShardedTable([]),
+            gate,
+            base,
+            parent=base,
+            journal=Journal(tmp_path),
+            training=TrainingParameters(),
+            validation=None,
+            add_special_tokens=True,
+        )
+
+
+def test_a_disk_that_takes_no_more_is_said_and_leaves_a_training_that_can_go_on(
+    base: Policy,
+    tmp_path: Path,
+) -> None:
+    options = {"epochs": 2, "unfinished": tmp_path / "unfinished", "checkpoint_every_s": 0}
+    expected = trained(base, tmp_path / "expected", [1, 2], epochs=2)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))  # the weights are larger
+    try:
+        with pytest.raises(TrainingError, match=r"could not be written: .*run again"):
+            trained(base, tmp_path / "policy", [1, 2], **options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+
+    result = trained(base, tmp_path / "policy", [1, 2], **options)
+
+    assert folder_fingerprint(result.folder) == folder_fingerprint(expected.folder)
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    too_much = saving(tmp_path / "policy", n_bytes=10**18)
+    with pytest.raises(TrainingError, match=r"takes about 1,000,000,000,000 MB, and the disk has"), too_much:
+        (tmp_path / "policy").mkdir()
+    assert not (tmp_path / "policy").exists()
+
+
+def test_validation_without_questions_says_what_to_set() -> None:
+    planned = validation([])
+    none = planned.questions.assign(split="test")
+
+    with pytest.raises(TrainingError, match=r"questions\.n_validation .* training\.eval_every=null"):
+        plan_validation(
+            none,
+            planned.draw.asked,
+            planned.solutions,
+            every=1.0,
+            choice=planned.choice,
+            sampling=SamplingParameters(),
+            scoring=planned.scoring,
+        )

@@ -1,0 +1,253 @@
+"""Trainings of several processes, started by accelerate."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from restem.errors import ParameterError, TrainingError
+from restem.parameters import TrainingParameters
+from restem.policies.policy import Policy
+from restem.store.fingerprints import folder_fingerprint
+from restem.training import launcher
+from restem.training.launch_plan import LaunchPlan, launch_plan, outside_of_the_group
+from restem.training.launcher import launch_command
+from restem.training.request import TrainingRequest, read_request, write_request
+from restem.training.run import TrainingResult, train
+from tests.conftest import ROOT
+from tests.training.test_early_stop_and_resume import validation
+from tests.training.test_run import sums, weights
+
+PRESETS = ROOT / "conf" / "accelerate"
+TWO = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml"), "processes": 2}
+OPTIONS = {"epochs": 3, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-3, "dtype": "float32"}
+REWARDS = [1, 3, 2]
+
+pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+
+
+def rows() -> pd.DataFrame:
+    """Five rows in batches of four: the last batch of an epoch has one row, and the second process none."""
+    table = sums().head(5)
+    table["weight"] = [1.0, 0.5, 0.25, 1.0, 2.0]
+    table.loc[2, "completion"] = " 4, as two and two make four"
+    return table
+
+
+def trained(base: Policy, folder: Path, n_right: list[int], **changed: Any) -> TrainingResult:
+    return train(
+        rows(),
+        base,
+        parameters=TrainingParameters(**{**OPTIONS, "checkpoint_every_s": 0, **changed}),
+        output=folder / "policy",
+        validation=validation(n_right),
+        unfinished=folder / "unfinished",
+    )
+
+
+@pytest.fixture(scope="module")
+def by_two(base: Policy, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(base: Policy, by_two: TrainingResult, tmp_path: Path) -> None:
+    by_one = trained(base, tmp_path, REWARDS)
+
+    assert len(by_two.log) == len(by_one.log) == 6
+    for two, one in zip(by_two.log, by_one.log, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
+        assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
+        exact = ("step", "learning_rate", "n_tokens_trained", "n_tokens_total", "validation_reward")
+        assert {name: two.get(name) for name in exact} == {name: one.get(name) for name in exact}
+        assert two.get("validation_loss") == pytest.approx(one.get("validation_loss"), abs=1e-5)
+    assert by_two.best_step == by_one.best_step == 4
+    theirs = weights(by_one.folder)
+    for name, tensor in weights(by_two.folder).items():
+        assert (tensor - theirs[name]).abs().max() < 1e-4
+
+
+@pytest.mark.slow
+def test_what_a_process_refuses_is_raised_here_with_the_rows_of_all(base: Policy, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at optimizer step 2 of 6 the loss was nan") as error:
+        trained(base, tmp_path, [1] * 6, **TWO, learning_rate=1e30, batch_size=6, micro_batch_size=3, epochs=6)
+
+    assert all(f"{name} sample 0" in str(error.value) for name in rows()["question_id"])
+
+
+@pytest.mark.slow
+def test_divided_weights_train_as_whole_ones(
+    base: Policy, by_two: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command_on_cpus(plan: LaunchPlan, folder: Path, **options: Any) -> list[str]:
+        command = launch_command(plan, folder, **options)
+        return ["tests.sharded_on_cpus" if part == "restem.training.worker" else part for part in command]
+
+    monkeypatch.setattr(launcher, "_check_hardware", lambda *_: None)
+    monkeypatch.setattr(launcher, "launch_command", command_on_cpus)
+    sharded = trained(base, tmp_path, REWARDS, **TWO | {"launcher_config": str(PRESETS / "fsdp.yaml")})
+
+    assert any((tmp_path / "unfinished").glob("checkpoint-*/pytorch_model_fsdp_0/__1_0.distcp"))  # the second one's
+    assert [step["loss"] for step in sharded.log] == pytest.approx([step["loss"] for step in by_two.log], abs=1e-5)
+    assert sharded.best_step == by_two.best_step
+    whole = weights(by_two.folder)
+    for name, tensor in weights(sharded.folder).items():
+        assert (tensor - whole[name]).abs().max() < 1e-4
+
+
+def ended_by(work: Callable[[], Any], when: Callable[[], bool], find: Callable[[], int]) -> BaseException:
+    """Return what the work raises when the process that `find` finds is killed with -9 once it is time."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while thread.is_alive() and not when():
+        time.sleep(0.001)
+    os.kill(find(), signal.SIGKILL)
+    thread.join()
+    return raised[0]
+
+
+def worker(folder: Path, rank: int) -> int:
+    """Return the id of the process of that rank which trains on the request below a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+        except OSError:
+            continue
+        named = f"restem.training.worker\0{folder}".encode() in command and b"accelerate" not in command
+        if named and f"\0RANK={rank}\0".encode() in environment:
+            return int(process.name)
+    raise LookupError(rank)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_named_and_training_goes_on_with_the_same_bytes(
+    base: Policy, by_two: TrainingResult, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unfinished = tmp_path / "unfinished"
+
+    error = ended_by(
+        lambda: trained(base, tmp_path, REWARDS, **TWO),
+        # in the middle of an epoch
+        when=lambda: any(unfinished.glob("checkpoint-*3")),
+        find=lambda: worker(unfinished, rank=1),
+    )
+
+    assert isinstance(error, TrainingError)
+    assert "process 1 of 2 (rank 1) was ended by signal 9 (SIGKILL)" in str(error)
+    with pytest.raises(LookupError):
+        worker(unfinished, rank=0)
+    n_measured = sum("validation_reward" in step for step in last_checkpoint(unfinished))
+    with caplog.at_level(logging.INFO, logger="restem"):
+        result = trained(base, tmp_path, REWARDS[n_measured:], **TWO)
+    assert (result.log, result.best_step) == (by_two.log, by_two.best_step)
+    assert folder_fingerprint(result.folder) == folder_fingerprint(by_two.folder)
+    assert any(message.startswith("optimizer step 6 of 6: loss") for message in caplog.messages)
+
+
+def last_checkpoint(unfinished: Path) -> list[dict[str, float]]:
+    from restem.training.progress import Workplace
+
+    return Workplace(unfinished, checkpoint_every_s=0).progress().log
+
+
+def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> None:
+    written = TrainingRequest(
+        rows(), base, TrainingParameters(lora={"rank": 2}), tmp_path / "policy", False, validation([1]), None
+    )
+
+    write_request(written, tmp_path)
+    read = read_request(tmp_path)
+
+    pd.testing.assert_frame_equal(read.rows, written.rows)
+    assert read[1:5] == written[1:5]
+    assert read.unfinished is None
+    assert read.validation is not None and written.validation is not None
+    for name in ("questions", "solutions"):
+        pd.testing.assert_frame_equal(getattr(read.validation, name), getattr(written.validation, name))
+    pd.testing.assert_frame_equal(read.validation.draw.asked, written.validation.draw.asked)
+    assert read.validation.draw[1:] == written.validation.draw[1:]
+    assert (read.validation.choice, read.validation.scoring) == (written.validation.choice, written.validation.scoring)
+
+
+def test_the_number_of_processes_decides_the_weights_and_the_launcher_does_not() -> None:
+    def decisive(**changed: Any) -> dict[str, Any]:
+        return launch_plan(TrainingParameters(**changed)).decisive()
+
+    ddp = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml")}
+    assert decisive() == decisive(**ddp)
+    assert decisive(**ddp, processes=2) == decisive() | {"processes": 2}
+    sharded = decisive(**ddp | {"launcher_config": str(PRESETS / "fsdp.yaml")}, processes=2)
+    assert (sharded["sharding"], sharded["launcher_config"]["fsdp_config"]["fsdp_version"]) == ("FSDP", 2)
+
+
+def test_an_engine_is_not_told_that_training_has_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": "1", "TORCHELASTIC_RESTART_COUNT": "0"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+
+    with outside_of_the_group():
+        inside = {name: os.environ.get(name) for name in told}
+
+    assert set(inside.values()) == {None}
+    assert {name: os.environ[name] for name in told} == told
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_accelerate_reads_every_preset(preset: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+
+    kind = load_config_from_file(str(preset)).distributed_type.value
+    asked = launch_command_parser().parse_args(["--config_file", str(preset), "--num_processes", "2", "train.py"])
+    launched = _validate_launch_command(asked)[0]
+
+    assert {"MULTI_GPU": launched.multi_gpu, "FSDP": launched.use_fsdp, "DEEPSPEED": launched.use_deepspeed}[kind]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"processes": 2}, r"training\.processes = 2 needs training\.launcher=accelerate or ray"),
+        (
+            {**TWO, "launcher_config": "no/such.yaml"},
+            r"training\.launcher_config must name .* no .*such\.yaml",
+        ),
+        ({**TWO, "launcher_config": str(ROOT / "conf/base/globals.yml")}, "it has no distributed_type"),
+        (
+            {**TWO, "batch_size": 9},
+            r"training\.batch_size .* = 4 times 2 training\.processes, got 9",
+        ),
+        ({**TWO, "machines": 2}, "name this machine as main_process_ip and main_process_port"),
+        ({**TWO, "processes": 3, "machines": 2}, r"training\.processes must be a multiple of training\.machines = 2"),
+    ],
+)
+def test_processes_that_cannot_be_started_so_are_refused_by_name(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        launch_plan(TrainingParameters(**changed))
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"), [("fsdp", "divides the weights among GPUs"), ("deepspeed_zero3", "pip install deepspeed")]
+)
+def test_weights_are_not_divided_where_that_cannot_be(base: Policy, tmp_path: Path, preset: str, message: str) -> None:
+    import torch
+
+    if torch.accelerator.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(TrainingError, match=message):
+        trained(base, tmp_path, [], **{**TWO, "launcher_config": str(PRESETS / f"{preset}.yaml")})
