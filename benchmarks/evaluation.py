@@ -21,9 +21,9 @@ import pandas as pd
 
 from restem.evaluation import breakdowns, changes, metrics, sentinels
 from restem.planning import cost
-from restem.reporting import assemble as history
-from restem.reporting import records
+from restem.reporting import assemble
 from restem.schemas import check
+from restem.store.records import FORMAT
 from restem.store.tables import ShardedTable, Table, write_shard
 
 _SHARD = 64  # questions
@@ -117,16 +117,16 @@ def report_figures(folder: Path, n_questions: int) -> dict[str, float]:
     """Return seconds and MB of the report on three iterations, from their evaluations and records."""
     datasets = made_up_experiment(folder, n_questions)
     started, at_work = time.perf_counter(), time.process_time()
-    evaluations = history.by_iteration(datasets, "evaluation")
+    evaluations = assemble.by_iteration(datasets, "evaluation")
     datasets["breakdown"] = breakdowns.break_down(evaluations, k=[1, _N_REPORT], seed=0)
     datasets["pass_at_k"] = breakdowns.pass_at_k_curves(evaluations, seed=0)
-    answers = history.by_iteration(datasets, "greedy_answers")
+    answers = assemble.by_iteration(datasets, "greedy_answers")
     datasets["changed_questions"] = changes.changed_questions(answers, questions_table(n_questions))
-    made = history.by_iteration(datasets, "record")
+    made = assemble.by_iteration(datasets, "record")
     datasets["cost"] = cost.cost_table(made, evaluations, {}, suite="test", seed=0)
     tables = time.perf_counter()
-    history.draw_figures(datasets)
-    page = history.report("benchmark", datasets, seed=0)
+    assemble.draw_figures(datasets)
+    page = assemble.report("benchmark", datasets, seed=0)
     seconds = time.perf_counter() - started
     size = len(page.html.encode()) / 1e6
     sys.stdout.write(
@@ -167,7 +167,7 @@ def _record(i: int, datasets: dict[str, Any]) -> dict[str, Any]:
         found = [dict(row) for row in sentinels.watch(watched, iteration=i).to_dict("records")]
     filtering = {"n_samples": 1000, "n_correct": 400, "n_kept": 300, "n_questions": 100, "n_questions_kept": 60}
     return {
-        "format": records.FORMAT,
+        "format": FORMAT,
         "iteration": i,
         "policy": f"policy{i}",
         "parent": f"policy{i - 1}" if i else None,

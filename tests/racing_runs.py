@@ -15,9 +15,9 @@ import pandas as pd
 
 from restem.parameters import ScoringParameters, TrainingParameters
 from restem.policies.base_models import prepare_base_model
-from restem.sampling import sampler as sampling
+from restem.sampling import sampler
 from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
-from restem.scoring import verdicts as scoring
+from restem.scoring import verdicts
 from restem.scoring.verdicts import score_samples
 from restem.store import journal as journals
 from restem.store import tables
@@ -90,7 +90,7 @@ def counting(made: list[str]) -> None:
         write_shard(frame, file)
 
     journals.JournalEntry.write = noted_write
-    for module in (sampling, scoring, journals):
+    for module in (sampler, verdicts, journals):
         module.write_shard = noted_shard
 
 

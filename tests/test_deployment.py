@@ -75,7 +75,7 @@ def test_the_image_copies_only_what_is_there() -> None:
 
 
 def test_the_cluster_asks_for_parameters_that_exist_and_for_the_pinned_ray() -> None:
-    from restem.configuration.resolve import check_parameters
+    from restem.configuration.check import check_parameters
     from tests.conftest import nested
 
     job: dict[str, Any] = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())

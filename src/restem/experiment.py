@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from restem.errors import ExperimentError
 from restem.evaluation.sentinels import why_stopped
 from restem.parameters import EmParameters
-from restem.reporting.records import refuse_later_format
+from restem.store.records import refuse_later_format
 
 
 class Catalog(Protocol):

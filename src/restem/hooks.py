@@ -4,7 +4,6 @@ Nodes know none of this; everything here reads and writes the catalog.
 """
 
 import logging
-import os
 import re
 import time
 from contextlib import ExitStack
@@ -20,9 +19,10 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment
+from restem.configuration.check import check_parameters
 from restem.configuration.consistency import refuse_changes
+from restem.configuration.hub import stay_offline
 from restem.configuration.preflight import refuse_unusable
-from restem.configuration.resolve import check_parameters
 from restem.engines.model_code import allow_model_code
 from restem.parameters import Parameters
 from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
@@ -44,7 +44,7 @@ class ExperimentHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Check every parameter before anything runs, and tell the registry where the experiment stands."""
         self._parameters = parameters = check_parameters(context.config_loader["parameters"])
-        _stay_offline(parameters)
+        stay_offline(parameters)
         allow_model_code(parameters.policy.run_code_from_model_folder)
         catalog = _bare_catalog(context)
         plan = experiment.plan_from(parameters.em, name=parameters.experiment, catalog=catalog)
@@ -143,22 +143,6 @@ class TrackingHooks:
             sync(catalog, self._parameters, project=self._project)
         except TrackingError as error:
             logger.warning("%s", error)
-
-
-def asks_the_hub(parameters: Parameters) -> bool:
-    """Return whether the base model, the teacher or questions are to come from the Hugging Face hub."""
-    from restem import questions
-    from restem.policies.base_models import is_hub_id
-
-    models = filter(None, [parameters.policy.model, parameters.policy.teacher])
-    return any(map(is_hub_id, models)) or questions.asks_the_hub(parameters.questions)
-
-
-def _stay_offline(parameters: Parameters) -> None:
-    """Keep the hub libraries offline, unless they are to be asked."""
-    offline = "0" if asks_the_hub(parameters) else "1"
-    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
-        os.environ.setdefault(variable, offline)
 
 
 def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:

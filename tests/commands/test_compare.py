@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
-from restem.configuration.resolve import check_parameters
-from restem.reporting.records import plain
+from restem.configuration.check import check_parameters
 from restem.schemas import check
+from restem.store.plain import plain
 from tests.conftest import Project
 
 

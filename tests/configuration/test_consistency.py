@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from restem.configuration.check import check_parameters
 from restem.configuration.consistency import changes, determining_here, refuse_changes
-from restem.configuration.resolve import check_parameters, merged
+from restem.configuration.resolve import merged
 from restem.errors import ExperimentError
 from restem.parameters import Parameters
 from tests.parameters.test_parameters import GROUPS

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from kedro.framework.cli.utils import _split_params
 
+from restem.configuration.check import check_parameters
 from restem.configuration.preflight import refuse_unusable
-from restem.configuration.resolve import check_parameters, merged, resolve
+from restem.configuration.resolve import merged, resolve
 from restem.engines import check_engine, known_engines
 from restem.errors import EngineError
 from restem.parameters import Parameters

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from restem.configuration.resolve import check_parameters, resolve
+from restem.configuration.check import check_parameters
+from restem.configuration.resolve import resolve
 from restem.errors import ParameterError
 
 CONF = Path(__file__).parents[1] / "conf"

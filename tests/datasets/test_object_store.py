@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError, Version
 
-from restem.commands.project import filepath
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
 from restem.errors import ExperimentError
 from restem.policies.policy import Policy
 from restem.policies.retention import Retention, delete_weights, made_with
+from restem.project import filepath
 from restem.store.fingerprints import file_fingerprints, folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, write_shard

@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 
 from restem.errors import EvaluationError
-from restem.evaluation import intervals
-from restem.evaluation import pooled_seeds as seeds
+from restem.evaluation import intervals, pooled_seeds
 from restem.evaluation.pooled_seeds import combine_groups, combine_pairs, combine_rates, differing, judge_together
 
 N = 8
@@ -38,7 +37,7 @@ def made(
 @pytest.fixture
 def fewer_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 400)
-    monkeypatch.setattr(seeds, "RESAMPLES", 400)
+    monkeypatch.setattr(pooled_seeds, "RESAMPLES", 400)
 
 
 @pytest.mark.usefixtures("fewer_resamples")

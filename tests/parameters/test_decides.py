@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from restem import questions
+from restem.configuration.check import check_parameters
 from restem.configuration.consistency import changes, determining_here
-from restem.configuration.resolve import check_parameters, merged
+from restem.configuration.resolve import merged
 from restem.engines import determining_options, known_engines
 from restem.engines.arithmetic import Arithmetic, native_dtype
 from restem.errors import QuestionsError
-from restem.filtering import selection as filters
+from restem.filtering import selection
 from restem.parameters import Parameters, TrainingParameters
 from restem.parameters.decides import Decides, Harmless, Stage, declarations, declared, option_declarations
 from restem.policies.base_models import prepare_base_model, prepare_teacher
@@ -228,7 +229,7 @@ class Made:
         )  # fmt: skip
         file, journal = self.folder / "scored.parquet", Journal(self.folder / "filtering")
         write_shard(scored, file)
-        made = filters.select_training_set(
+        made = selection.select_training_set(
             ShardedTable([file]), self.prompts, parameters=parameters.filtering, seed=parameters.em.seed,
             journal=journal, iteration=2,
         )  # fmt: skip
@@ -244,9 +245,11 @@ class Made:
         )  # fmt: skip
         start = starting_policy(base, previous, parameters.training)
         add = adds_special_tokens(parameters.prompt)
-        return policy_determined_by(
-            TrainingRequest(self.rows, start, parameters.training, Path(), add, validation, None), parameters.scale
-        )
+        request = TrainingRequest(
+            rows=self.rows, base_policy=start, parameters=parameters.training, output=Path(), add_special_tokens=add,
+            validation=validation, unfinished=None,
+        )  # fmt: skip
+        return policy_determined_by(request, parameters.scale)
 
     def _evaluation(self, parameters: Parameters) -> Any:
         base = prepare_base_model(parameters.policy.model, store=self.store)

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from restem.configuration.check import check_parameters
 from restem.configuration.preflight import refuse_unusable
-from restem.configuration.resolve import check_parameters, merged
+from restem.configuration.resolve import merged
 from restem.engines.arguments import check_request
 from restem.errors import ParameterError, RestemError
 from restem.parameters import Parameters
 from restem.parameters.decides import declared
-from restem.reporting.records import plain
 from restem.sampling import draws
 from restem.store.fingerprints import fingerprint
+from restem.store.plain import plain
 from restem.training.progress import validation_steps
 from tests.conftest import nested
 

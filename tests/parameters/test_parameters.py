@@ -1,6 +1,6 @@
 import pytest
 
-from restem.configuration.resolve import check_parameters
+from restem.configuration.check import check_parameters
 from restem.errors import ParameterError
 from restem.parameters import Parameters
 

@@ -15,7 +15,8 @@ from restem.parameters.scale import ScaleParameters, ShareParameters
 from restem.policies.policy import Policy
 from restem.scale.cluster import connect
 from restem.scale.ray_training import network
-from restem.training.run import TrainingResult, train
+from restem.training.request import TrainingResult
+from restem.training.run import train
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import wait_until
 from tests.training.test_early_stop_and_resume import validation

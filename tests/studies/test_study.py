@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from restem.configuration.resolve import check_parameters
+from restem.configuration.check import check_parameters
 from restem.errors import StudyError
 from restem.evaluation.intervals import holm
 from restem.studies.runs import plan_study

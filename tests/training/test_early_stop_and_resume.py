@@ -23,7 +23,8 @@ from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
 from restem.training.m_step import train_policy
 from restem.training.progress import Workplace, validation_steps
-from restem.training.run import TrainingResult, train
+from restem.training.request import TrainingResult
+from restem.training.run import train
 from restem.training.validation import Validation, plan_validation
 from tests import declining_engine
 from tests.training.test_run import EXEMPLAR, row, sums

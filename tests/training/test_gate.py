@@ -12,7 +12,7 @@ from restem.parameters import TrainingParameters
 from restem.policies.base_models import prepare_base_model
 from restem.policies.policy import Policy
 from restem.store.journal import Journal
-from restem.training import batches as batching
+from restem.training import batches
 from restem.training.continuations import Continuations
 from restem.training.gate import check_training_set, refuse_unless_passed
 from restem.training.launch_plan import launch_plan
@@ -165,13 +165,13 @@ def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None
 def test_a_mask_that_lets_the_prompt_through_fails(
     policy: Policy, monkeypatch: pytest.MonkeyPatch, way: str, options: dict[str, Any]
 ) -> None:
-    proper = getattr(batching, way)
+    proper = getattr(batches, way)
 
     def off_by_one(examples: Any, **how: Any) -> Any:
         return proper([example._replace(n_prompt=example.n_prompt - 1) for example in examples], **how)
 
     assert failed(checked(policy, row("q0"), row("q1"), **options)) == []
-    monkeypatch.setattr(batching, way, off_by_one)
+    monkeypatch.setattr(batches, way, off_by_one)
 
     assert "nothing of the prompt is learnt" in failed(checked(policy, row("q0"), row("q1"), **options))
 
@@ -186,7 +186,7 @@ def test_what_is_looked_at_are_the_batches_that_training_takes(policy: Policy, t
     trainer = set_up(pd.DataFrame(rows), policy, parameters, place, validation=None, add_special_tokens=True)
     taken = [batch["rows"].tolist() for batch in trainer.get_train_dataloader()]
 
-    looked_at = batching.batching(parameters, launch_plan(parameters)).first_epoch(examples)
+    looked_at = batches.batching(parameters, launch_plan(parameters)).first_epoch(examples)
 
     assert [batch["rows"].tolist() for batch in looked_at] == taken
 

@@ -17,8 +17,9 @@ from restem.store.tables import ShardedTable, write_shard
 from restem.training.gate import PASSED
 from restem.training.m_step import train_policy
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
+from restem.training.request import TrainingResult
 from restem.training.rows import IGNORED, Example, collate, pack
-from restem.training.run import TrainingResult, train
+from restem.training.run import train
 from restem.training.weighted_sft import learnt_logits
 from tests.tiny_models import config_of, tiny_model, write_tiny_policy
 

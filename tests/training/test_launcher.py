@@ -19,8 +19,8 @@ from restem.store.fingerprints import folder_fingerprint
 from restem.training import launcher
 from restem.training.launch_plan import LaunchPlan, launch_plan, outside_of_the_group
 from restem.training.launcher import launch_command
-from restem.training.request import TrainingRequest, read_request, write_request
-from restem.training.run import TrainingResult, train
+from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
+from restem.training.run import train
 from tests.conftest import ROOT
 from tests.training.test_early_stop_and_resume import validation
 from tests.training.test_run import sums, weights
@@ -167,14 +167,21 @@ def last_checkpoint(unfinished: Path) -> list[dict[str, float]]:
 
 def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> None:
     written = TrainingRequest(
-        rows(), base, TrainingParameters(lora={"rank": 2}), tmp_path / "policy", False, validation([1]), None
+        rows=rows(),
+        base_policy=base,
+        parameters=TrainingParameters(lora={"rank": 2}),
+        output=tmp_path / "policy",
+        add_special_tokens=False,
+        validation=validation([1]),
+        unfinished=None,
     )
 
     write_request(written, tmp_path)
     read = read_request(tmp_path)
 
     pd.testing.assert_frame_equal(read.rows, written.rows)
-    assert read[1:5] == written[1:5]
+    for name in ("base_policy", "parameters", "output", "add_special_tokens"):
+        assert getattr(read, name) == getattr(written, name)
     assert read.unfinished is None
     assert read.validation is not None and written.validation is not None
     for name in ("questions", "solutions"):

@@ -14,8 +14,9 @@ from restem.policies.policy import Policy
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.training.continuations import Continuations
+from restem.training.request import TrainingResult
 from restem.training.rows import IGNORED, collate, encode_example, epoch_order, shared_prefix_length
-from restem.training.run import TrainingResult, train
+from restem.training.run import train
 from restem.training.weighted_sft import WeightedSFTTrainer, learning_rate_share
 
 EXEMPLAR = "q: 2 + 5\na: 7\n\n"

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from restem.commands.project import environment, known_experiments, opened
+from restem.commands.project import environment
 from restem.errors import EvaluationError, ExperimentError
+from restem.project import known_experiments, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,8 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
 
 
 def _load(name: str, env: str | None) -> _Measured:
+    from restem.configuration.check import check_parameters
     from restem.configuration.consistency import determining
-    from restem.configuration.resolve import check_parameters
 
     with opened(env, name) as (catalog, parameters, _):
         known = known_experiments(catalog, parameters)

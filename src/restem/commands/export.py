@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from restem.commands.project import environment, experiment_option, opened
+from restem.commands.project import environment, experiment_option
 from restem.errors import ExperimentError, PolicyError
 from restem.experiment import Catalog
 from restem.policies.model_card import export_policy
 from restem.policies.policy import Policy
+from restem.project import opened
 
 
 def _iteration(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:

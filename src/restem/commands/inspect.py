@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment, experiment_option, opened
+from restem.commands.project import environment, experiment_option
 from restem.errors import ExperimentError, RewardError
+from restem.project import opened
 from restem.schemas import REASONS
 
 if TYPE_CHECKING:

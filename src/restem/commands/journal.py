@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from restem.commands.project import environment, filepath, known_experiments, opened
+from restem.commands.project import environment
 from restem.errors import ExperimentError
+from restem.project import filepath, known_experiments, opened
 from restem.store.journal import Journal
 from restem.store.journal_usage import (
     CatalogFiles,

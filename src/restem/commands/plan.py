@@ -2,8 +2,9 @@
 
 import click
 
-from restem.commands.project import environment, experiment_option, opened
+from restem.commands.project import environment, experiment_option
 from restem.errors import ExperimentError
+from restem.project import opened
 
 
 @click.command()

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment, opened, project_folder
+from restem.commands.project import environment
 from restem.errors import StudyError
+from restem.project import load_path, opened, project_folder
 from restem.studies.study import known_studies, read_study
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
     with opened(env or asked.env, named, params) as (catalog, _, _project):
         catalog.save("study_markdown", page.markdown)
         catalog.save("study_html", page.html)
-        click.echo(f"report: {catalog.get('study_html')._get_load_path()}")
+        click.echo(f"report: {load_path(catalog, 'study_html')}")
     if tasks[0].parameters.tracking.enabled:
         _log(page, asked.name, tasks[0].parameters, project)
     if output:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment, experiment_option, opened
+from restem.commands.project import environment, experiment_option
+from restem.project import opened
 from restem.store.tables import Table
 
 if TYPE_CHECKING:

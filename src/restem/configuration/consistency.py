@@ -11,8 +11,8 @@ from restem.engines import determining_options
 from restem.errors import ExperimentError
 from restem.parameters import Parameters
 from restem.parameters.decides import OF_BASELINE, Stage, deciding
-from restem.reporting.records import flat, plain
 from restem.rewards import deciding_reward_options
+from restem.store.plain import flat, plain
 from restem.training.launch_plan import decides_weights
 
 _MOST_NAMED = 5

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from restem.evaluation.sentinels import SHOWN
-from restem.reporting.records import stale_iterations
+from restem.store.records import stale_iterations
 
 _CHOSEN_BY = "validation/pass_at_1"
 

@@ -9,10 +9,10 @@ from typing import Any
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import COLUMNS
 from restem.reporting import figures
-from restem.reporting.records import stale_iterations
 from restem.reporting.report import Report, build_report, main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
 from restem.store.fingerprints import question_seed
+from restem.store.records import stale_iterations
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
 
 # Their datasets, in the order in which `draw_figures` returns them.

@@ -3,19 +3,16 @@
 It is the last thing that an iteration writes; an iteration without a record is not complete.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from restem.errors import ExperimentError
 from restem.policies.policy import Policy
 from restem.rewards import opinions
 from restem.store.fingerprints import fingerprint
+from restem.store.plain import plain
 from restem.store.provenance import git_commit, versions
+from restem.store.records import FORMAT
 from restem.store.tables import ShardedTable, Table
-
-FORMAT = 2  # of records; 1 had neither audit nor sentinels nor cost
 
 
 def make_record(
@@ -78,59 +75,3 @@ def summarise_training(training_set: ShardedTable, gate: Table, log: Table) -> d
         "gate": gate.to_dict("records"),
         "training_set_digest": fingerprint(training_set[["question_id", "sample_index"]].to_numpy().tolist()),
     }
-
-
-def record_id(record: Mapping[str, Any]) -> str:
-    """Return the name of what a record says about its policy; who made it, when and with what versions is left out."""
-    kept = ("iteration", "policy", "parent", "base", "questions_digest", "metrics", "scoring", "filtering", "training")
-    return fingerprint({key: record[key] for key in kept})
-
-
-def stale_iterations(records: Mapping[int, Mapping[str, Any]]) -> list[int]:
-    """Return the iterations that do not follow from the ones before them as these are now.
-
-    Args:
-        records: By iteration, from 0, without gaps.
-    """
-    stale: list[int] = []
-    for i in sorted(records)[1:]:
-        follows = records[i]["parent"] == records[i - 1]["policy"] and records[i]["base"] == records[0]["base"]
-        if stale or not follows:
-            stale.append(i)
-    return stale
-
-
-def refuse_later_format(record: Mapping[str, Any]) -> None:
-    """Raise if a later restem wrote the record: what it says might mean something else by now.
-
-    Raises:
-        ExperimentError: With both formats.
-    """
-    found = record.get("format", 1)
-    if found > FORMAT:
-        raise ExperimentError(
-            f"the record of iteration {record['iteration']} has format {found}, and this version of restem reads up to "
-            f"{FORMAT}: a later one wrote it. Use that one, or another experiment: --params=experiment=NAME"
-        )
-
-
-def plain(value: Any) -> Any:
-    """Return the value with dataclasses as dicts, fit for JSON."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
-
-
-def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one level of dotted names; lists as JSON."""
-    items: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping) and item:
-            items |= flat(item, f"{prefix}{key}.")
-        else:
-            items[f"{prefix}{key}"] = json.dumps(item) if isinstance(item, (list, dict)) else item
-    return items

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.evaluation.metrics import GAP, Measured
 from restem.reporting import figures
-from restem.reporting.records import flat
+from restem.store.plain import flat
 from restem.store.tables import Table
 
 if TYPE_CHECKING:

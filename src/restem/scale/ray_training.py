@@ -75,7 +75,7 @@ class _Node:
 
     def run(self, command: list[str]) -> Iterator[str | int]:
         """Yield what the command says, line by line, and how it ended."""
-        from restem.training.launcher import running
+        from restem.store.processes import running
 
         known = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         # Engines and rewards of the user's own; what is installed is found without.

@@ -1,69 +1,19 @@
 """One page about a study: which experiments differ, and in what; which are missing; what the study does not show."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from restem.errors import EvaluationError, StudyError
-from restem.evaluation.comparisons import SHOWN, Comparison, compare, judge_together
-from restem.evaluation.metrics import Measured
+from restem.evaluation.comparisons import SHOWN, compare, judge_together
 from restem.reporting import figures
 from restem.reporting.sections import Grid, Page, Section, drawing, first_ids, interval, measured, render, words
 from restem.schemas import OWN_SUITES
-from restem.store.tables import Table
+from restem.studies.arms import Arm, Made, Pair, Shared
 from restem.studies.sections import SECTIONS
 from restem.studies.study import BASE, Study
 
 _ABSENT = "-"
 _NOT_SHOWN = "no difference shown"
-
-
-class Made(NamedTuple):
-    """An experiment of the study that is complete."""
-
-    name: str  # in the study
-    differences: str  # as people read them
-    records: Mapping[int, Mapping[str, Any]]  # by iteration; 0 is the base policy
-    evaluations: Mapping[int, Table]
-
-
-class Arm(NamedTuple):
-    """A policy that is compared."""
-
-    experiment: str  # empty for the base policy
-    iteration: int
-    record: Mapping[str, Any]
-    evaluation: Table
-    is_only: bool  # of its experiment in the comparison
-
-    @property
-    def label(self) -> str:
-        """Return what it is called."""
-        if not self.experiment:
-            return figures.policy_label(0)
-        return self.experiment if self.is_only else f"{self.experiment}, iteration {self.iteration}"
-
-    @property
-    def numbers(self) -> Mapping[str, Measured]:
-        """Return its metrics."""
-        numbers: Mapping[str, Measured] = self.record["metrics"]
-        return numbers
-
-
-class Pair(NamedTuple):
-    """A policy against another."""
-
-    arm: Arm
-    reference: Arm
-    comparison: Comparison  # judged together with the others on its suite
-
-
-class Shared(NamedTuple):
-    """What the experiments of a study have in common."""
-
-    n_samples: int  # that all of them hold
-    n_drawn: int  # different ones among these
-    n_policies: int  # that all of them trained
-    n_trained: int  # different ones among these
 
 
 class StudyReport(NamedTuple):

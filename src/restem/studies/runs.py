@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from restem.commands.project import opened
 from restem.configuration import consistency
-from restem.configuration.resolve import check_parameters, merged
+from restem.configuration.check import check_parameters
+from restem.configuration.resolve import merged
 from restem.errors import ParameterError, StudyError
 from restem.experiment import Catalog, current_plan
 from restem.parameters import Parameters
-from restem.reporting.records import flat
+from restem.project import opened
 from restem.store.journal_usage import FileKey, file_keys
+from restem.store.plain import flat
 from restem.store.tables import ShardedTable
-from restem.studies.report import Made, Shared
+from restem.studies.arms import Made, Shared
 from restem.studies.study import Difference, Study, differences, refuse_equals
 
 logger = logging.getLogger(__name__)
@@ -203,13 +204,12 @@ def _last_policy(lender: Task) -> str:
 
 def _configuration(project: Path, env: str | None, runtime: Mapping[str, Any]) -> dict[str, Any]:
     from kedro.config import MissingConfigException
+    from kedro.framework.project import settings
     from kedro.framework.startup import bootstrap_project
 
     bootstrap_project(project)
-    from restem.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
-
-    arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
-    loader = CONFIG_LOADER_CLASS(str(project / "conf"), env=env, runtime_params=dict(runtime), **arguments)
+    arguments: dict[str, Any] = dict(settings.CONFIG_LOADER_ARGS)
+    loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=env, runtime_params=dict(runtime), **arguments)
     try:
         return dict(loader["parameters"])
     except MissingConfigException as error:
@@ -218,7 +218,7 @@ def _configuration(project: Path, env: str | None, runtime: Mapping[str, Any]) -
 
 def _let_the_hub_be_asked(tasks: Sequence[Task]) -> None:
     """Say so before the first experiment, whose libraries read it once, if any of them has something on the hub."""
-    from restem.hooks import asks_the_hub
+    from restem.configuration.hub import asks_the_hub
 
     if any(asks_the_hub(task.parameters) for task in tasks):
         for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):

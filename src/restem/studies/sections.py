@@ -11,7 +11,7 @@ from restem.reporting import figures
 from restem.reporting.sections import Grid, Section, drawing, interval, measured
 
 if TYPE_CHECKING:
-    from restem.studies.report import Arm, Pair
+    from restem.studies.arms import Arm, Pair
 
 _FEWEST = 2  # questions of which a mean has an interval
 

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from restem.configuration.consistency import determining
 from restem.errors import StudyError
 from restem.parameters import Parameters
-from restem.reporting.records import flat
+from restem.store.plain import flat
 
 BASE = "base"  # the base policy, where a study names what it compares with
 _PRODUCT, _POLICY_OF = "product", "policy_of"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.experiment import Catalog
+from restem.project import load_path
 from restem.store.fingerprints import fingerprint
 from restem.store.tables import ShardedTable, Table
 
@@ -49,7 +50,7 @@ def dataset_inputs(catalog: Catalog, record: dict[str, Any]) -> Inputs:
 
 def newest_version(catalog: Catalog, name: str) -> Path:
     """Return the file or folder of a dataset's newest version."""
-    return Path(str(catalog.get(name)._get_load_path()))
+    return Path(load_path(catalog, name))
 
 
 def _input(named: DatasetName, example: Table, n_rows: int, place: Path, *, context: str) -> "DatasetInput":

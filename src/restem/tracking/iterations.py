@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.evaluation.sentinels import VERDICTS
 from restem.experiment import Catalog
-from restem.reporting.records import flat, record_id
+from restem.store.plain import flat
+from restem.store.records import record_id
 from restem.tracking.datasets import Inputs, dataset_inputs, newest_version
 from restem.tracking.models import MODEL_TAG, PolicyCard, create_model, finish_model
 from restem.tracking.runs import CURVE, ORDER, Point, TrackingSession, log_missing_parameters, log_points

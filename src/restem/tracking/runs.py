@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.parameters import Parameters
-from restem.reporting.records import record_id
+from restem.store.records import record_id
 from restem.tracking.datasets import DatasetName
 from restem.tracking.models import supersede_models
 

@@ -18,7 +18,7 @@ from restem.errors import RestemError
 from restem.experiment import Catalog, recorded_iterations
 from restem.parameters import Parameters
 from restem.reporting.assemble import FIGURES
-from restem.reporting.records import stale_iterations
+from restem.store.records import stale_iterations
 from restem.tracking.iterations import log_iteration, span_of
 from restem.tracking.runs import TrackingSession, experiment_id, find_runs
 

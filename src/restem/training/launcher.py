@@ -10,12 +10,11 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +24,9 @@ from restem.engines.arithmetic import arithmetic_of
 from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import LOCAL
+from restem.store.processes import running
 from restem.training.launch_plan import LaunchPlan, launch_plan
-from restem.training.request import TrainingRequest, write_request
-from restem.training.run import TrainingResult
-from restem.training.worker import FAILURE, LOG_MARK, PARENT, RESULT
+from restem.training.request import FAILURE, LOG_MARK, RESULT, TrainingRequest, TrainingResult, write_request
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +35,6 @@ _LOGS = "logs"
 _CONFIG = "accelerate.yaml"
 _N_LAST_LINES = 12
 _N_LINES_KEPT = 200
-_GRACE_S = 10.0  # for processes to end when asked to
 _LINE = re.compile(r"^\[\D*(\d+)\]:(.*)$")  # [default0]:what process 0 of this machine said
 _CAUSE = re.compile(r"Root Cause.*?rank\s*:\s*(\d+) \(local_rank: (\d+)\)\s*exitcode\s*:\s*(-?\d+)", re.DOTALL)
 
@@ -188,31 +185,6 @@ def _check_hardware(plan: LaunchPlan, cluster: ScaleParameters | None) -> None:
             f"{plan.config} divides the weights among GPUs, and there is none; "
             "training.launcher_config=conf/accelerate/ddp.yaml also trains on CPUs"
         )
-
-
-@contextmanager
-def running(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
-    """Start processes, with changes to the environment; none of them is left, however this is left."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, **(environment or {}), PARENT: str(os.getpid())},
-        start_new_session=True,  # Ctrl-C comes to us alone, and we end them
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()  # its processes watch it, and end with it
-                process.wait()
 
 
 def _failure(folder: Path, plan: LaunchPlan, ended: Mapping[int, int], said: _Said) -> RestemError:

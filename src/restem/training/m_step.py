@@ -81,7 +81,15 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     if start is not base_policy:
         base_policy.refuse_if_changed()
     rows = training_set.to_pandas()
-    request = TrainingRequest(rows, start, training, Path(), add_special_tokens, validation, None)
+    request = TrainingRequest(
+        rows=rows,
+        base_policy=start,
+        parameters=training,
+        output=Path(),
+        add_special_tokens=add_special_tokens,
+        validation=validation,
+        unfinished=None,
+    )
     determined = policy_determined_by(request, scale)
     entry = journal.open("policy", **determined)
     deleted = None if entry.has("policy") else retention.deleted(entry)
@@ -89,7 +97,8 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     if deleted is None:
         # In the arithmetic that was resolved here, so that no machine that takes part resolves it otherwise.
         training = replace(training, dtype=determined["training"]["dtype"])
-        _train(request._replace(parameters=training, output=folder, unfinished=entry.path(_UNFINISHED)), entry, scale)
+        asked = replace(request, parameters=training, output=folder, unfinished=entry.path(_UNFINISHED))
+        _train(asked, entry, scale)
     policy = Policy(
         path=folder.as_posix(),
         fingerprint=deleted or folder_fingerprint(folder),
@@ -132,7 +141,7 @@ def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters
     from restem.training.run import train_as_asked
 
     def make(folder: Path) -> None:
-        result = train_as_asked(request._replace(output=folder), scale)
+        result = train_as_asked(replace(request, output=folder), scale)
         entry.write_text(_LOG, json.dumps(result.log))
         entry.write_text(_NOTES, json.dumps(result.notes))
 

@@ -4,7 +4,7 @@ The folder holds `request.json` and the tables as Parquet files.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +15,15 @@ from restem.store.tables import Table
 from restem.training.validation import Validation
 
 _FILE = "request.json"
+# What the processes of a training leave in the folder, or say.
+RESULT = "result.json"
+FAILURE = "failure-"
+LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
 
 
-class TrainingRequest(NamedTuple):
-    """The arguments of `restem.training.run.train`."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """What `restem.training.train` is asked for; its fields are explained there."""
 
     rows: Table
     base_policy: Policy
@@ -27,6 +32,18 @@ class TrainingRequest(NamedTuple):
     add_special_tokens: bool
     validation: Validation | None
     unfinished: Path | None
+
+
+class TrainingResult(NamedTuple):
+    """A finished training."""
+
+    folder: Path  # of the policy
+    log: list[dict[str, float]]  # per optimizer step: step, epoch, loss, learning_rate, grad_norm, n_tokens_*, and
+    #                              where they were measured validation_reward and validation_loss
+    best_step: int  # whose weights these are
+    dtype: str  # of the arithmetic: float32 or bfloat16
+    device: str  # cpu or cuda
+    notes: list[str]  # what was done otherwise than usual, and why
 
 
 def write_request(request: TrainingRequest, folder: Path) -> None:

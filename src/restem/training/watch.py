@@ -5,8 +5,9 @@ Imports transformers, so it is imported only by what is about to train.
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from transformers import TrainerCallback
 
@@ -18,9 +19,22 @@ from restem.training.progress import Progress, Workplace
 if TYPE_CHECKING:
     import torch
 
-    from restem.training.weighted_sft import WeightedSFTTrainer
-
 _logger = logging.getLogger(__name__)
+
+
+class Trainer(Protocol):
+    """What the watch needs of a trainer, transformers' own and what the M-step's adds."""
+
+    state: Any
+    accelerator: Any
+    model: Any
+    model_wrapped: Any
+
+    def loss_on(self, batches: "list[dict[str, torch.Tensor]]") -> float | None:
+        """Return the loss per learnt token of batches that are not trained on; None if there are none."""
+
+    def room_on_the_device(self) -> AbstractContextManager[None]:
+        """Return a context in which the device has room for an engine."""
 
 
 class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is not typed
@@ -64,7 +78,7 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
             control.should_training_stop = True
             control.should_save = False  # there is nothing left to go on with
 
-    def validate(self, trainer: "WeightedSFTTrainer") -> None:
+    def validate(self, trainer: Trainer) -> None:
         """Measure the weights as the policy that they would be, and keep them if they are the best so far."""
         step = trainer.state.global_step
         loss = trainer.loss_on(self._held_out)
@@ -90,14 +104,14 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
             self.progress.best_step,
         )
 
-    def save(self, trainer: "WeightedSFTTrainer", folder: Path) -> None:
+    def save(self, trainer: Trainer, folder: Path) -> None:
         """Write the weights as they are now as a policy folder; processes that hold parts bring them together."""
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
         if trainer.accelerator.is_main_process:
             model = trainer.accelerator.unwrap_model(trainer.model)
             save_policy(without_adapters(model), merged_weights(model, weights), self.base, folder)
 
-    def publish_checkpoint(self, written: Path, trainer: "WeightedSFTTrainer") -> None:
+    def publish_checkpoint(self, written: Path, trainer: Trainer) -> None:
         """Name the checkpoint that the trainer has written."""
         self.workplace.publish_checkpoint(written, trainer.state.global_step, self.progress)
 

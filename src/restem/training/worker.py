@@ -12,18 +12,15 @@ import sys
 import threading
 from pathlib import Path
 
-RESULT = "result.json"
-FAILURE = "failure-"
-LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
-PARENT = "RESTEM_PARENT"  # environment variable: the process that this one must not outlive
+from restem.store.processes import PARENT
+from restem.training.request import FAILURE, LOG_MARK, RESULT, read_request
 
 
 def main(folder: Path) -> int:
     """Return 0 when the training is done, 1 when it failed and what to say is in the folder."""
     from restem.errors import RestemError
+    from restem.training.in_process import train_here
     from restem.training.launch_plan import is_first_process
-    from restem.training.request import read_request
-    from restem.training.run import train_here
 
     _end_with_parents()
     _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)

@@ -2,43 +2,41 @@
 
 from typing import Any
 
-from restem.evaluation import best_policy as recommendation
-from restem.evaluation import breakdowns, changes, comparisons
+from restem.evaluation import best_policy, breakdowns, changes, comparisons
 from restem.parameters import EmParameters, EvaluationParameters
 from restem.planning import cost
 from restem.policies.policy import Policy
-from restem.reporting import assemble as history
-from restem.reporting import report as reports
+from restem.reporting import assemble, report
 from restem.store.tables import Table
 
 
 def compare_policies(em: EmParameters, **evaluations: Table) -> Table:
     """Return what changed for every policy and suite, against the base policy and against the one before."""
-    return comparisons.compare_all(list(history.by_iteration(evaluations, "evaluation").values()), seed=em.seed)
+    return comparisons.compare_all(list(assemble.by_iteration(evaluations, "evaluation").values()), seed=em.seed)
 
 
 def choose_best_policy(**datasets: Any) -> tuple[Policy, Table]:
     """Return the policy to keep, chosen by validation questions, and what every iteration's sentinels said."""
-    records = history.by_iteration(datasets, "record")
-    best = recommendation.recommend(records).iteration
-    return history.by_iteration(datasets, "policy")[best], history.sentinels_of(records)
+    records = assemble.by_iteration(datasets, "record")
+    best = best_policy.recommend(records).iteration
+    return assemble.by_iteration(datasets, "policy")[best], assemble.sentinels_of(records)
 
 
 def name_changed_questions(questions: Table, **answers: Table) -> Table:
     """Return the questions that each policy newly solves or loses, with what was answered before and after."""
-    return changes.changed_questions(history.by_iteration(answers, "greedy_answers"), questions)
+    return changes.changed_questions(assemble.by_iteration(answers, "greedy_answers"), questions)
 
 
 def tabulate_cost(em: EmParameters, node_seconds: dict[str, float], **datasets: Any) -> Table:
     """Return what every iteration cost, and what it gained for that."""
-    records, evaluations = (history.by_iteration(datasets, name) for name in ("record", "evaluation"))
-    suite = reports.main_suite(records[0]["metrics"])
+    records, evaluations = (assemble.by_iteration(datasets, name) for name in ("record", "evaluation"))
+    suite = report.main_suite(records[0]["metrics"])
     return cost.cost_table(records, evaluations, node_seconds, suite=suite, seed=em.seed)
 
 
 def break_down_results(em: EmParameters, parameters: EvaluationParameters, **evaluations: Table) -> tuple[Table, Table]:
     """Return the numbers by level, source and difficulty, and pass@k of every policy for every k."""
-    by_iteration = history.by_iteration(evaluations, "evaluation")
+    by_iteration = assemble.by_iteration(evaluations, "evaluation")
     return (
         breakdowns.break_down(by_iteration, k=parameters.k, seed=em.seed),
         breakdowns.pass_at_k_curves(by_iteration, seed=em.seed),

@@ -14,7 +14,7 @@ from restem.parameters import (
 from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.sampling import draws, sampler
-from restem.scoring import verdicts as scoring
+from restem.scoring import verdicts
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
 from restem.training import validation
@@ -49,7 +49,7 @@ def score_evaluation_samples(
     scale: ScaleParameters,
 ) -> ShardedTable:
     """Return every evaluation sample with its verdict, by the same rewards as in the E-step."""
-    return scoring.score_samples(evaluation_samples, questions, parameters=parameters, journal=journal, scale=scale)
+    return verdicts.score_samples(evaluation_samples, questions, parameters=parameters, journal=journal, scale=scale)
 
 
 def evaluate_policy(

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from restem.filtering import selection as filters
-from restem.filtering import solutions
+from restem.filtering import selection, solutions
 from restem.parameters import EmParameters, FilteringParameters
 from restem.policies.policy import Policy
 from restem.store.journal import Journal
@@ -21,13 +20,13 @@ def select_training_set(  # noqa: PLR0913 - a node names all that it reads
     parameters: FilteringParameters,
 ) -> ShardedTable:
     """Return what to learn from: samples that are correct, distinct, and not too many of one question."""
-    return filters.select_training_set(
+    return selection.select_training_set(
         scored_samples,
         prompts,
         parameters=parameters,
         seed=em.seed,
         journal=journal,
-        sources=filters.Sources(follow_up_samples, kept_before),
+        sources=selection.Sources(follow_up_samples, kept_before),
         iteration=sampling_policy.iteration + 1,
     )
 
@@ -45,7 +44,7 @@ def summarise_filtering(
     parameters: FilteringParameters,
 ) -> dict[str, Any]:
     """Return how many samples were kept, and why the others were not."""
-    return filters.summarise_filtering(
+    return selection.summarise_filtering(
         scored_samples,
         training_set,
         parameters=parameters,

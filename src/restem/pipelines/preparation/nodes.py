@@ -16,7 +16,7 @@ from restem.policies import base_models
 from restem.policies.policy import Policy
 from restem.questions import contamination
 from restem.sampling import prompts
-from restem.scoring import quarantine as canaries
+from restem.scoring import quarantine
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
 from restem.training import validation
@@ -34,14 +34,14 @@ def separate_near_duplicates(candidate_questions: Table, parameters: QuestionsPa
 
 def quarantine_questions(separated_questions: Table, parameters: ScoringParameters) -> tuple[Table, Table]:
     """Return the questions whose gold earns 1 and a corrupted gold 0, and those that fail, with the reason."""
-    return canaries.quarantine_questions(separated_questions, parameters=parameters)
+    return quarantine.quarantine_questions(separated_questions, parameters=parameters)
 
 
 def quarantine_unasked_questions(
     judgeable_questions: Table, unjudgeable_questions: Table, prompts: Table
 ) -> tuple[Table, Table]:
     """Return the questions that the policy can read, and all that were set aside, with the reason."""
-    return canaries.quarantine_unasked(judgeable_questions, unjudgeable_questions, prompts)
+    return quarantine.quarantine_unasked(judgeable_questions, unjudgeable_questions, prompts)
 
 
 def prepare_base_policy(base_models_store: Journal, parameters: PolicyParameters) -> Policy:
@@ -73,4 +73,4 @@ def summarise_questions(
 ) -> dict[str, Any]:
     """Return how many questions each split and level has, what was quarantined, and what was in two splits."""
     validation.refuse_without_questions(questions, every=training.eval_every)
-    return canaries.summarise_questions(questions, quarantined_questions, near_duplicates, prompts)
+    return quarantine.summarise_questions(questions, quarantined_questions, near_duplicates, prompts)

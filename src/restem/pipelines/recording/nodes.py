@@ -3,13 +3,12 @@
 from typing import Any
 
 from restem.configuration import consistency
-from restem.configuration import resolve as configuration
+from restem.configuration.check import check_parameters
 from restem.evaluation.sentinels import Watched, watch
 from restem.parameters import EmParameters, EvaluationParameters, PromptParameters
 from restem.planning import cost
 from restem.policies.policy import Policy
-from restem.reporting import assemble as history
-from restem.reporting import records
+from restem.reporting import assemble, records
 from restem.sampling.prompts import adds_special_tokens
 from restem.store.tables import ShardedTable, Table
 
@@ -22,7 +21,7 @@ def record_baseline(
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of the base policy, which no iteration made."""
-    determined_by = consistency.determining_here(configuration.check_parameters(parameters))
+    determined_by = consistency.determining_here(check_parameters(parameters))
     record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
     return record | {"cost": cost_summary}
 
@@ -66,7 +65,7 @@ def choose_examples(
 ) -> Table:
     """Return a few samples to read, kept and not."""
     i = evaluated_policy.iteration
-    return history.choose_examples(scored_samples, training_set, questions, iteration=i, seed=em.seed)
+    return assemble.choose_examples(scored_samples, training_set, questions, iteration=i, seed=em.seed)
 
 
 def watch_iteration(  # noqa: PLR0913 - a node names all that it reads
@@ -110,6 +109,6 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "sentinels": sentinels[["sentinel", "verdict", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }
-    determined_by = consistency.determining_here(configuration.check_parameters(parameters))
+    determined_by = consistency.determining_here(check_parameters(parameters))
     record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
     return record | made

@@ -3,18 +3,17 @@
 from typing import Any
 
 from restem.parameters import EmParameters
-from restem.reporting import assemble as history
-from restem.reporting import figures
+from restem.reporting import assemble, figures
 from restem.store.tables import Table
 
 
 def draw_figures(**datasets: Any) -> tuple[Any, ...]:
     """Return the figures of the experiment, and the same as SVG."""
-    drawn = history.draw_figures(datasets)
-    return *drawn, *(figures.to_svg(figure, name=name) for figure, name in zip(drawn, history.SVGS, strict=True))
+    drawn = assemble.draw_figures(datasets)
+    return *drawn, *(figures.to_svg(figure, name=name) for figure, name in zip(drawn, assemble.SVGS, strict=True))
 
 
 def write_report(experiment: str, em: EmParameters, **datasets: Any) -> tuple[Table, str, str]:
     """Return the table of results, and the page about the experiment as HTML and as Markdown."""
-    report = history.report(experiment, datasets, seed=em.seed)
+    report = assemble.report(experiment, datasets, seed=em.seed)
     return report.table, report.html, report.markdown

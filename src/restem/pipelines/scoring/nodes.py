@@ -6,9 +6,7 @@ from restem.parameters import EmParameters, PromptParameters, SamplingParameters
 from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.sampling import draws
-from restem.scoring import audit as audits
-from restem.scoring import follow_up
-from restem.scoring import verdicts as scoring
+from restem.scoring import audit, follow_up, verdicts
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
 
@@ -17,7 +15,7 @@ def score_samples(
     samples: ShardedTable, questions: Table, journal: Journal, parameters: ScoringParameters, scale: ScaleParameters
 ) -> ShardedTable:
     """Return every sample with its verdict."""
-    return scoring.score_samples(samples, questions, parameters=parameters, journal=journal, scale=scale)
+    return verdicts.score_samples(samples, questions, parameters=parameters, journal=journal, scale=scale)
 
 
 def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
@@ -49,16 +47,16 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
 
 def summarise_scoring(scored_samples: ShardedTable, parameters: ScoringParameters) -> dict[str, Any]:
     """Return the acceptance rate and the number of verdicts by reason, and warn of reasons that are too many."""
-    return scoring.summarise_scoring(scored_samples, warn_above=parameters.warn_above)
+    return verdicts.summarise_scoring(scored_samples, warn_above=parameters.warn_above)
 
 
 def audit_rewards(
     scored_samples: ShardedTable, questions: Table, em: EmParameters, parameters: ScoringParameters
 ) -> Table:
     """Return what checks of the rewards found: known cases, golds, and second verifiers of accepted samples."""
-    return audits.audit_rewards(scored_samples, questions, parameters=parameters, seed=em.seed)
+    return audit.audit_rewards(scored_samples, questions, parameters=parameters, seed=em.seed)
 
 
 def summarise_audit(reward_audit: Table) -> dict[str, Any]:
     """Return how many checks disagreed, and the false-positive rate that this suggests."""
-    return audits.summarise_audit(reward_audit)
+    return audit.summarise_audit(reward_audit)
