@@ -78,7 +78,7 @@ def _token_ids() -> "Column":
     """Return the column of generated tokens, a list per row; empty where an engine or a person gave text only."""
     import pandera.pandas as pa
 
-    return pa.Column(object, nullable=True, required=False)
+    return pa.Column(object, nullable=True, coerce=True, required=False)
 
 
 def _sample_columns() -> "Mapping[str, Column]":
