@@ -279,9 +279,9 @@ def test_in_float32_both_ways_of_sampling_draw_the_same(tiny_policy: PolicyMaker
 @pytest.mark.parametrize("architecture", ["llama", "gemma2"], ids=["shared", "generate"])
 def test_a_stop_string_across_tokens_ends_the_text_before_it(tiny_policy: PolicyMaker, architecture: str) -> None:
     policy = tiny_policy(architecture)
-    (((text, n_tokens, reason, _),),) = draw(policy, ["12 + 34"], n=1, seed=1, max_new_tokens=30)
-    assert (reason, n_tokens) == ("length", 30)
-    stop = text[7:10]
+    ((drawn,),) = draw(policy, ["12 + 34"], n=1, seed=1, max_new_tokens=30)
+    assert (drawn.finish_reason, drawn.n_tokens) == ("length", 30)
+    text, stop = drawn.text, drawn.text[7:10]
 
     ((stopped,),) = draw(policy, ["12 + 34"], n=1, seed=1, max_new_tokens=30, stop=["never said", stop])
 

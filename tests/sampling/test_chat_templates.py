@@ -17,6 +17,7 @@ from restem.policies.policy import Policy
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling import chat_templates
 from restem.sampling.prompts import adds_special_tokens, render_prompts
+from restem.training.continuations import Continuations
 from restem.training.rows import encode_example
 from tests.parameters.test_parameters import checked
 from tests.sampling.test_prompts import questions
@@ -139,7 +140,7 @@ def test_every_prompt_begins_once_and_does_not_end(
     prompt = render_prompts(questions("exemplar", "train"), made, parameters)["prompt"][0]
     asked = {"add_special_tokens": adds_special_tokens(parameters)}
     (ids,) = encode_prompts(tokenizer, [prompt], **asked)
-    example = encode_example(tokenizer, prompt, "2", finished=True, **asked)
+    example = encode_example(Continuations(tokenizer, **asked), prompt, "2", finished=True)
 
     assert ids.count(1) == (1 if style == "chat" else len(before))
     assert 2 not in ids

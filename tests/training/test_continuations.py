@@ -32,8 +32,8 @@ def sampled(tokenizer: Any, prompt: str, tokens: list[int], *, stop: tuple[str, 
     reader = Reader(tokenizer, frozenset([tokenizer.eos_token_id]), stop)
     for n in range(1, len(tokens) + 1):
         if reader.ended(before, tokens[:n]):
-            return reader.completion(before, Draft(0, 0, tokens[:n]), logprob=False)
-    return reader.completion(before, Draft(0, 0, list(tokens)), logprob=False)
+            return reader.completion(before, Draft(0, 0, tokens[:n]), logprob=False, token_ids=True)
+    return reader.completion(before, Draft(0, 0, list(tokens)), logprob=False, token_ids=True)
 
 
 def drawn(tokenizer: Any, seed: int) -> list[int]:
@@ -130,7 +130,7 @@ def test_no_space_is_added_from_iteration_to_iteration(tokenizer: Any) -> None:
 def test_an_engine_says_which_tokens_it_sampled(base: Policy) -> None:
     prompts = ["q: 1 + 2\na:", "q: 3 + 4\na:"]
     with open_engine("transformers", base.path, dtype="float32") as engine:
-        drawn = list(engine.sample(prompts, n=6, temperature=1.0, max_new_tokens=6, seed=1, stop=["1"]))
+        drawn = list(engine.sample(prompts, n=6, temperature=1.0, max_new_tokens=6, seed=1, stop=["1"], token_ids=True))
     write = Continuations(AutoTokenizer.from_pretrained(base.folder))
 
     for prompt, completions in zip(prompts, drawn, strict=True):

@@ -30,7 +30,7 @@ class Completion(NamedTuple):
     n_tokens: int  # generated tokens, the end-of-sequence or stop tokens included
     finish_reason: str  # "stop": end of sequence or a stop string; "length": out of tokens
     logprob: float | None = None  # natural log of the policy's probability of these tokens; on request
-    token_ids: tuple[int, ...] | None = None  # the n_tokens that were generated; None from engines that know text only
+    token_ids: tuple[int, ...] | None = None  # the n_tokens; on request, from engines that know them
 
 
 class Engine(Protocol):
@@ -50,6 +50,7 @@ class Engine(Protocol):
         stop: Sequence[str] = (),
         add_special_tokens: bool = True,
         logprobs: bool = False,
+        token_ids: bool = False,
     ) -> Iterator[list[Completion]]:
         """Return an iterator over one list of n completions per prompt, in order.
 
@@ -65,6 +66,7 @@ class Engine(Protocol):
             stop: Strings that end a completion.
             add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
             logprobs: Fill in `Completion.logprob`.
+            token_ids: Fill in `Completion.token_ids`; an engine of one's own that does not take this is not asked.
 
         Raises:
             EngineError: If an argument is out of range, before anything is drawn.
@@ -115,6 +117,12 @@ def open_engine(name: str, policy_path: str | Path, **options: Any) -> Iterator[
     _check_names(name, factory, options)
     with factory(policy_path, **options) as engine:
         yield engine
+
+
+def tells_tokens(engine: Engine) -> bool:
+    """Return whether the engine can be asked for the tokens that it generated."""
+    parameters = inspect.signature(engine.sample).parameters
+    return "token_ids" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Request:
     stop: tuple[str, ...]
     add_special_tokens: bool
     logprobs: bool
+    token_ids: bool
 
     @property
     def n_drawn(self) -> int:
@@ -67,6 +68,7 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
     stop: Sequence[str] = (),
     add_special_tokens: bool = True,
     logprobs: bool = False,
+    token_ids: bool = False,
 ) -> Request:
     """Return the request.
 
@@ -95,6 +97,7 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
         stop=_checked_stop(stop),
         add_special_tokens=add_special_tokens,
         logprobs=logprobs,
+        token_ids=token_ids,
     )
 
 

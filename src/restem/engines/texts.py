@@ -53,8 +53,10 @@ class Reader:
             return True
         return self._may_have_stopped(tokens) and self._before_stop(prompt_tail, tokens) is not None
 
-    def completion(self, prompt_tail: Sequence[int], draft: Draft, *, logprob: bool) -> Completion:
-        """Return the finished completion."""
+    def completion(
+        self, prompt_tail: Sequence[int], draft: Draft, *, logprob: bool, token_ids: bool = False
+    ) -> Completion:
+        """Return the finished completion, with what is asked for of it."""
         before_stop = self._before_stop(prompt_tail, draft.tokens)
         stopped = before_stop is not None or draft.tokens[-1] in self.eos
         return Completion(
@@ -62,7 +64,7 @@ class Reader:
             len(draft.tokens),
             "stop" if stopped else "length",
             draft.logprob if logprob else None,
-            tuple(draft.tokens),
+            tuple(draft.tokens) if token_ids else None,
         )
 
     def text(self, prompt_tail: Sequence[int], tokens: Sequence[int], *, with_special: bool = False) -> str:

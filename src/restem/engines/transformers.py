@@ -117,7 +117,10 @@ class TransformersEngine:
         reader = Reader(policy.tokenizer, policy.eos, request.stop)
         repeats = request.n // request.n_drawn
         completions = (
-            [reader.completion(prompt, draft, logprob=request.logprobs) for draft in drafts]
+            [
+                reader.completion(prompt, draft, logprob=request.logprobs, token_ids=request.token_ids)
+                for draft in drafts
+            ]
             for prompt, drafts in zip(work.prompts, self._drafts(work, reader, width, narrowed), strict=True)
         )
         for of_prompt in drawn(completions, _n_tokens):

@@ -95,10 +95,12 @@ class VllmEngine:
             "stop": request.stop,
             "add_special_tokens": request.add_special_tokens,
             "logprobs": request.logprobs,
+            "token_ids": request.token_ids,
         }
         for drawn in self._worker.ask(asked)["completions"]:
             completions = [
-                Completion(**completion)._replace(token_ids=tuple(completion["token_ids"])) for completion in drawn
+                Completion(**{**completion, "token_ids": completion["token_ids"] and tuple(completion["token_ids"])})
+                for completion in drawn
             ]
             yield completions * (request.n // request.n_drawn)
 

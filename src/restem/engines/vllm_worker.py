@@ -88,7 +88,11 @@ def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
     left_out = sorted(special, key=len, reverse=True) if _written_out(asked, special) else []
     outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
     return [
-        [_completion(one, left_out) for one in sorted(output.outputs, key=lambda one: one.index)] for output in outputs
+        [
+            _completion(one, left_out, token_ids=asked["token_ids"])
+            for one in sorted(output.outputs, key=lambda one: one.index)
+        ]
+        for output in outputs
     ]
 
 
@@ -130,7 +134,7 @@ def _written_out(asked: dict[str, Any], special: dict[str, int]) -> bool:
     return any(name in text for text in asked["stop"] if text not in special for name in special)
 
 
-def _completion(output: Any, left_out: list[str]) -> dict[str, Any]:
+def _completion(output: Any, left_out: list[str], *, token_ids: bool) -> dict[str, Any]:
     text = output.text
     for name in left_out:
         text = text.replace(name, "")
@@ -139,7 +143,7 @@ def _completion(output: Any, left_out: list[str]) -> dict[str, Any]:
         "n_tokens": len(output.token_ids),
         "finish_reason": "length" if output.finish_reason == "length" else "stop",
         "logprob": output.cumulative_logprob,
-        "token_ids": list(output.token_ids),
+        "token_ids": list(output.token_ids) if token_ids else None,
     }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from restem.engines import Engine, determining_options, engine_versions, open_engine, resolve_arithmetic
+from restem.engines import Engine, determining_options, engine_versions, open_engine, resolve_arithmetic, tells_tokens
 from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError, ScaleError
 from restem.parameters.scale import ScaleParameters
@@ -221,7 +221,8 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> T
     prompts = asked["prompt"].to_list()
     lengths = [*prompts, draw.longest_prompt or prompts[0]]
     held = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
-    drawn = engine.sample(prompts, seed=seeds, **arguments, **held)
+    tokens: dict[str, Any] = {"token_ids": True} if tells_tokens(engine) else {}
+    drawn = engine.sample(prompts, seed=seeds, **arguments, **held, **tokens)
     rows: list[dict[str, Any]] = []
     for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):
         of_question = {
