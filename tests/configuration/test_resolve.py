@@ -8,7 +8,7 @@ from restem.configuration.check import check_parameters
 from restem.configuration.resolve import resolve
 from restem.errors import ParameterError
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 METHODS: dict[str, Any] = yaml.safe_load((CONF / "base" / "methods.yml").read_text())
 PRESETS = ("base", "tiny", "small", "gsm8k", "math", "apps", "mbpp")
 FAMILY = {"rest_em", "rest", "rft", "star", "exit", "iml", "rwr", "raft"}

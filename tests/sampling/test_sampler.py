@@ -60,7 +60,7 @@ def scripted(journal: Path, *, n_questions: int, seed: int = 0, **changes: Any) 
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, env=environment, text=True

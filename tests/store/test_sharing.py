@@ -20,7 +20,7 @@ from restem.store.digests import sealed
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal, JournalEntry
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def python(*arguments: str, **options: Any) -> "subprocess.Popen[str]":

@@ -13,7 +13,7 @@ from restem.studies.runs import plan_study
 from restem.studies.study import Study, differences, known_studies, read_study, refuse_equals
 from tests.configuration.test_resolve import read
 
-STUDIES = Path(__file__).parents[1] / "conf" / "studies"
+STUDIES = Path(__file__).parents[2] / "conf" / "studies"
 OF_THE_PAPER = {
     "iterations",
     "train_test_gap",
