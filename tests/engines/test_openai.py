@@ -25,7 +25,9 @@ PROMPTS = [f"question {index}" for index in range(7)]
 
 
 def draw(server: FaultyServer, *, prompts: list[str] = PROMPTS, n: int = 4, **options: Any) -> list[list[Completion]]:
-    arguments = {name: options.pop(name) for name in ("temperature", "top_k", "stop", "logprobs") if name in options}
+    arguments = {
+        name: options.pop(name) for name in ("temperature", "top_k", "stop", "logprobs", "token_ids") if name in options
+    }
     with open_engine("openai", "unused", **{**OPTIONS, "base_url": server.url, **options}) as engine:
         return list(engine.sample(prompts, n=n, max_new_tokens=8, seed=3, **arguments))
 
@@ -45,6 +47,22 @@ def test_gives_n_completions_per_prompt_in_order_and_the_same_ones_again() -> No
         ]
         assert all(completion.text.startswith(f"{prompt} #") for completion in completions)
     assert len({body["seed"] for body in server.bodies}) == 7
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+def test_tokens_that_a_server_gives_come_with_the_text_where_they_are_asked_for(endpoint: str) -> None:
+    def answer(_: Any) -> dict[str, Any]:
+        said: dict[str, Any] = {"message": {"content": "4 2"}} if endpoint == "chat" else {"text": "4 2"}
+        choice = {"index": 0, "finish_reason": "stop", **said}
+        return {"choices": [{**choice, "token_ids": [7, 5, 2]}, {**choice, "index": 1, "token_ids": ["7"]}]}
+
+    with serving() as server:
+        server.answer = answer
+        asked = draw(server, prompts=["q"], n=2, endpoint=endpoint, token_ids=True)
+        unasked = draw(server, prompts=["q"], n=2, endpoint=endpoint)
+
+    assert [completion.token_ids for completion in asked[0]] == [(7, 5, 2), None]
+    assert [completion.token_ids for completion in unasked[0]] == [None, None]
 
 
 def test_a_chat_server_is_sent_the_prompt_as_the_message_of_a_user() -> None:

@@ -94,15 +94,50 @@ def write_out(tokenizer: Any, before: list[int], tokens: list[int]) -> str:
     return Reader(tokenizer, frozenset(), ()).text(before, tokens)
 
 
-def test_a_stop_string_that_is_a_special_token_is_learnt_as_the_end(tokenizer: Any) -> None:
+def test_a_special_token_that_ends_a_completion_is_learnt_and_an_end_of_the_policys_behind_it(tokenizer: Any) -> None:
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     tokens = [*drawn(tokenizer, 3), end]
     completion = sampled(tokenizer, PROMPTS[0], tokens, stop=("<|im_end|>",))
+    row = {"finished": True, "sampled": completion.token_ids}
 
-    ids = Continuations(tokenizer).ids(PROMPTS[0], completion.text, finished=True, sampled=completion.token_ids)
+    ids = Continuations(tokenizer).ids(PROMPTS[0], completion.text, **row)
+    of_a_policy_that_ends_so = Continuations(tokenizer, ends=[end]).ids(PROMPTS[0], completion.text, **row)
 
     assert completion.finish_reason == "stop"
-    assert ids == tokens
+    assert ids == [*tokens, tokenizer.eos_token_id]
+    assert of_a_policy_that_ends_so == tokens
+
+
+def test_a_teachers_end_that_the_policy_has_no_token_for_becomes_the_policys(tokenizer: Any) -> None:
+    tokens, beyond = drawn(tokenizer, 5), len(tokenizer) + 3
+    text = write_out(tokenizer, tokenizer(PROMPTS[0])["input_ids"], tokens)
+    write = Continuations(tokenizer)
+
+    assert write.ids(PROMPTS[0], text, finished=True, sampled=[*tokens, beyond]) == [*tokens, tokenizer.eos_token_id]
+    assert write.ids(PROMPTS[0], "", finished=True, sampled=[beyond]) == [tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_no_token_is_learnt_that_the_policy_does_not_have(tokenizer: Any, finished: bool) -> None:
+    write, beyond = Continuations(tokenizer), len(tokenizer) + 3
+    tokens = tokenizer("4 2\nq:", add_special_tokens=False)["input_ids"]
+    text = write_out(tokenizer, tokenizer(PROMPTS[1])["input_ids"], tokens)
+
+    for completion in (text, text.partition("\nq:")[0]):  # all of it, and what is before a stop string
+        ids = write.ids(PROMPTS[1], completion, finished=finished, sampled=[beyond, *tokens])
+
+        assert max(ids) < len(tokenizer)
+        assert write.reads(write.prompt_ids(PROMPTS[1]), ids, completion)
+    assert not write.reads(write.prompt_ids(PROMPTS[1]), [beyond, *tokens], text)
+
+
+def test_the_tokens_of_a_prompt_are_its_own_whichever_was_asked_for_before(tokenizer: Any) -> None:
+    write = Continuations(tokenizer)
+    alone = [Continuations(tokenizer).prompt_ids(prompt) for prompt in PROMPTS]
+
+    write.prompt_ids(PROMPTS[0]).append(0)  # what is handed out is the caller's
+
+    assert [write.prompt_ids(prompt) for prompt in PROMPTS] == alone
 
 
 def test_tokens_of_another_tokenizer_are_not_taken() -> None:

@@ -158,6 +158,21 @@ def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None
     )
 
 
+def test_tokens_that_the_policy_does_not_have_fail(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(policy.folder)
+    (digit,) = tokenizer("2", add_special_tokens=False)["input_ids"]
+    check = "what is learnt reads as the completion, behind its prompt"
+
+    def taken_on_trust(*_: Any, sampled: Any, **__: Any) -> list[int]:
+        return list(sampled)
+
+    ours, theirs = row("q0", "2", token_ids=[digit, len(tokenizer)]), row("q0", "2", token_ids=[len(tokenizer), digit])
+    assert failed(checked(policy, ours)) == failed(checked(policy, theirs)) == []
+    monkeypatch.setattr(Continuations, "ids", taken_on_trust)
+    assert check in failed(checked(policy, ours))
+    assert check in failed(checked(policy, theirs))
+
+
 @pytest.mark.parametrize(
     ("way", "options"),
     [("collate", {}), ("collate", {"gradient_checkpointing": True}), ("pack", {"packing": True})],

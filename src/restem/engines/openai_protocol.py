@@ -113,8 +113,14 @@ def read_answer(answer: Mapping[str, Any], request: Request, endpoint: Endpoint)
     counts = _token_counts(texts, ends, known, total=total, limit=request.max_new_tokens)
     # Some servers leave the stop string in.
     return [
-        Completion(text[: stop_place(text, request.stop)], count, end, sum(found) if request.logprobs else None)
-        for text, count, end, found in zip(texts, counts, ends, logprobs, strict=True)
+        Completion(
+            text[: stop_place(text, request.stop)],
+            count,
+            end,
+            sum(found) if request.logprobs else None,
+            _token_ids(choice) if request.token_ids else None,
+        )
+        for choice, text, count, end, found in zip(choices, texts, counts, ends, logprobs, strict=True)
     ]
 
 
@@ -135,8 +141,16 @@ def _token_logprobs(choice: Mapping[str, Any], endpoint: Endpoint) -> list[float
 
 
 def _known_tokens(choice: Mapping[str, Any], logprobs: Sequence[float]) -> int | None:
+    tokens = _token_ids(choice)
+    return len(logprobs) or None if tokens is None else len(tokens)
+
+
+def _token_ids(choice: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Return the tokens that are not in the protocol, but given by vLLM where `return_token_ids` asks for them."""
     tokens = choice.get("token_ids")
-    return len(tokens) if isinstance(tokens, list) else len(logprobs) or None
+    if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
+        return None
+    return tuple(tokens)
 
 
 def _token_counts(

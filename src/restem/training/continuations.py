@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from restem.engines.encoding import encode_prompts
-from restem.engines.texts import Reader, special_tokens
+from restem.engines.texts import Reader
 
 
 class Continuations:
@@ -20,23 +20,29 @@ class Continuations:
 
         Args:
             tokenizer: Of the policy.
-            ends: Tokens by which the policy ends a completion, beside those that are no part of a text.
+            ends: Tokens by which the policy ends a completion, beside the tokenizer's end of sequence.
             add_special_tokens: As for sampling: how a prompt is encoded.
         """
         self.tokenizer, self._add_special_tokens = tokenizer, add_special_tokens
         self._read = Reader(tokenizer, frozenset(), ()).text
-        self.ends = frozenset([*special_tokens(tokenizer).values(), tokenizer.eos_token_id, *ends])
+        self.ends = frozenset([tokenizer.eos_token_id, *ends])
+        self._vocabulary = frozenset(tokenizer.get_vocab().values())
+        # One prompt and its tokens: the rows of a question follow each other.
+        self._last_prompt: tuple[str | None, list[int]] = (None, [])
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """Return the prompt's tokens, as the policy was given them."""
-        (ids,) = encode_prompts(self.tokenizer, [prompt], add_special_tokens=self._add_special_tokens)
-        return ids
+        if prompt != self._last_prompt[0]:
+            self._last_prompt = (prompt, self._as_prompt(prompt))
+        return list(self._last_prompt[1])
 
     def ids(self, prompt: str, completion: str, *, finished: bool, sampled: Sequence[int] | None = None) -> list[int]:
         """Return the tokens to learn behind the prompt.
 
         A finished completion ends with the token by which the policy ended it, else with the end of sequence: behind
-        text of people, and in place of a stop string, of which the policy wrote as much as its last token holds.
+        text of people, behind a token that ended it but does not end this policy's completions (a stop string that is
+        a special token, the end of a teacher's turn), and in place of other stop strings, before which what their
+        first token holds is written out.
 
         Args:
             prompt: Exact text.
@@ -49,7 +55,9 @@ class Continuations:
         end = [self.tokenizer.eos_token_id] if finished else []
         if sampled is not None and len(sampled):
             drawn = [int(token) for token in sampled]
-            if self.reads(before, drawn, completion):
+            if drawn[-1] not in self._vocabulary:
+                drawn.pop()  # the end of a teacher's turn, in a token that it has beside ours
+            if drawn and self.reads(before, drawn, completion):
                 return drawn if not finished or drawn[-1] in self.ends else [*drawn, *end]
             if finished:
                 kept = self._before_stop(before, drawn, completion)
@@ -58,8 +66,8 @@ class Continuations:
         return [*self._encoded(before, prompt, completion), *end]
 
     def reads(self, before: Sequence[int], ids: Sequence[int], completion: str) -> bool:
-        """Return whether these tokens behind a prompt's are the completion."""
-        return self._read(before, ids) == completion
+        """Return whether these tokens behind a prompt's are the completion; decoding passes over unknown ones."""
+        return self._vocabulary.issuperset(ids) and self._read(before, ids) == completion
 
     def can_write(self, text: str) -> bool:
         """Return whether the tokenizer has tokens for this very text; one that changes letters or spaces has not."""
@@ -70,7 +78,7 @@ class Continuations:
 
         None if the completion is no beginning of what the tokens say.
         """
-        if not self._read(before, drawn).startswith(completion):
+        if not self._vocabulary.issuperset(drawn) or not self._read(before, drawn).startswith(completion):
             return None
         for n in range(len(drawn) - 1, -1, -1):
             said = self._read(before, drawn[:n])
@@ -89,7 +97,7 @@ class Continuations:
 
     def _candidates(self, before: list[int], prompt: str, completion: str) -> Iterator[list[int]]:
         if prompt:
-            whole = self.prompt_ids(prompt + completion)
+            whole = self._as_prompt(prompt + completion)
             if whole[: len(before)] == before:
                 yield whole[len(before) :]
         # Where a token would straddle the boundary: behind something that it cannot merge with.
@@ -98,6 +106,10 @@ class Continuations:
             if lead and together[: len(alone)] == alone:
                 yield together[len(alone) :]
         yield self._alone(completion)
+
+    def _as_prompt(self, text: str) -> list[int]:
+        (ids,) = encode_prompts(self.tokenizer, [text], add_special_tokens=self._add_special_tokens)
+        return ids
 
     def _alone(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
