@@ -223,6 +223,8 @@ SUM = [{"stdin": "2\n1 2\n", "stdout": "3"}, {"stdin": ["1", "5"], "stdout": ["5
         ("import sys\nsys.stdout.close()\nimport time\ntime.sleep(100)", "timeout"),
         ("print(sum(map(int, open(0).read().split()[1:])), flush=True)\nwhile True: pass", "timeout"),
         ("for fd in range(1, 9):\n    try: open(fd, 'w').write('correct')\n    except OSError: pass", "wrong"),
+        ("import os, time\nos.closerange(0, 9)\ntime.sleep(0.05)", "wrong"),
+        ("import os, time\nos.closerange(0, 9)\ntime.sleep(9)", "crashed"),
         ("import os\nif os.fork():\n    print(sum(map(int, open(0).read().split()[1:])))", "correct"),
     ],
 )

@@ -15,6 +15,7 @@ import json
 import os
 import struct
 import sys
+import time
 import types
 
 from restem.rewards.sandbox import linux, plain, program, tester
@@ -27,6 +28,8 @@ _MOST_DESCRIPTORS = 3
 _INT = struct.Struct("i")
 _CHANNEL = 3  # of a child
 _LAST_DESCRIPTOR = 1 << 20
+_LEAVING_S = 0.5  # for a script to end, once nothing more can come of it
+_LOOK_S = 0.0005
 _ROUNDS = 20  # after which the interpreter has specialised its own code, and children need not
 # What programs import most, where it is cheap to hold.
 _WARM = "bisect collections copy functools heapq itertools math operator re string typing"
@@ -119,7 +122,9 @@ class _Keeper:
             request, ancillary, _, _ = self._control.recvmsg(_LONGEST_REQUEST, room)
             if not request:
                 break
-            if request == b"end":
+            if request in (b"end", b"leave"):
+                if request == b"leave":
+                    _let_leave(self._program)
                 self._control.send(self._end())
                 continue
             descriptors = [number for (number,) in _INT.iter_unpack(ancillary[0][2] if ancillary else b"")]
@@ -171,6 +176,15 @@ class _Keeper:
             except OSError as error:
                 fault = fault or str(error)
         return f"error {fault}".encode() if fault else b"%d" % status
+
+
+def _let_leave(child: int) -> None:
+    """Give a program that has closed all that it could say something with the time to end by itself."""
+    until = time.monotonic() + _LEAVING_S
+    while child and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if time.monotonic() > until:
+            return
+        time.sleep(_LOOK_S)
 
 
 def _end_child(child: int) -> int:

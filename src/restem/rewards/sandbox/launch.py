@@ -154,13 +154,16 @@ class Keeper:
     def _request(self, what: bytes, *descriptors: int) -> None:
         socket.send_fds(self.control, [what], descriptors)
 
-    def end(self) -> int:
+    def end(self, *, is_leaving: bool = False) -> int:
         """End what runs, and return the program's exit code.
+
+        Args:
+            is_leaving: Whether the program has closed its ends and seems about to end: it is given a moment for that.
 
         Raises:
             SlowEndError: If it does not end; the keeper is of no use from here on.
         """
-        self.control.send(b"end")
+        self.control.send(b"leave" if is_leaving else b"end")
         try:
             return int(self._answer())
         except TimeoutError as error:

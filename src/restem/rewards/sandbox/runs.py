@@ -81,7 +81,8 @@ def run_script(keeper: Keeper, program: dict[str, Any], standard_input: str) -> 
         with of_program, os.fdopen(writing, "wb"), os.fdopen(given, "rb"):
             meter = keeper.start(of_program, given, writing)
         excess, _, printed = _follow(keeper, meter, channel, program, reading)
-    status = keeper.end()
+    # Its ends are closed: by its end, or by itself on the way there. Killed in between it would seem to have crashed.
+    status = keeper.end(is_leaving=excess is None)
     if excess is not None:
         return Outcome(excess.reason, excess.is_doubtful)
     if status != 0:
