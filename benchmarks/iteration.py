@@ -81,7 +81,8 @@ def run(command: list[str], folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{said}")
     return done.stdout
 
 
