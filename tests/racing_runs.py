@@ -119,7 +119,7 @@ if __name__ == "__main__":
     import transformers  # noqa: F401 - before the forks, which would each take seconds over it
     import trl  # noqa: F401
 
-    from tests import test_trainer  # noqa: F401
+    from tests.training import test_run  # noqa: F401
 
     for number in map(int, sys.argv[2:]):
         print(json.dumps(race(Path(sys.argv[1]) / str(number), number)), flush=True)  # noqa: T201
