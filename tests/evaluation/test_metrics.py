@@ -8,14 +8,13 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from restem.errors import EvaluationError
+from restem.evaluation.intervals import share_interval, wilson_interval
 from restem.evaluation.metrics import (
     evaluate_policy,
     majority_vote,
     pass_at_k,
     pass_at_k_curve,
-    share_interval,
     summarise_evaluation,
-    wilson_interval,
 )
 from restem.schemas import check
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from restem.engines import open_engine
-from restem.engines.encoding import encode_prompts, special_tokens
+from restem.engines.encoding import encode_prompts, surrounding_tokens
 from restem.errors import ParameterError, PromptError
 from restem.parameters import PromptParameters
 from restem.policies.policy import Policy
@@ -145,7 +145,7 @@ def test_every_prompt_begins_once_and_does_not_end(
     assert ids.count(1) == (1 if style == "chat" else len(before))
     assert 2 not in ids
     assert example.input_ids == [*ids, *tokenizer("2", add_special_tokens=False)["input_ids"], 2]
-    assert special_tokens(tokenizer) == (tuple([1] * len(before)), tuple([2] * len(behind)))
+    assert surrounding_tokens(tokenizer) == (tuple([1] * len(before)), tuple([2] * len(behind)))
 
 
 def test_tokenizer_that_ends_texts_draws_as_one_that_does_not(policy: Callable[..., Policy]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from kedro.io.core import get_protocol_and_path
 
 from restem.datasets.versions import DatasetFault
-from restem.store.digests import make_again, partial_of, remove, remove_partials, sealed, unsealed
-from restem.store.journal import link_or_copy
+from restem.store.digests import make_again, sealed, unsealed
+from restem.store.partials import link_or_copy, partial_of, remove, remove_partials
 
 _UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
 

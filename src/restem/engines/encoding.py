@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
-class SpecialTokens(NamedTuple):
+class SurroundingTokens(NamedTuple):
     """What a tokenizer puts around a text of its own accord."""
 
     before: tuple[int, ...]
@@ -23,15 +23,15 @@ def encode_prompts(tokenizer: Any, prompts: Sequence[str], *, add_special_tokens
         add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
     """
     encoded = tokenizer(list(prompts), add_special_tokens=add_special_tokens, verbose=False)["input_ids"]
-    n_behind = len(special_tokens(tokenizer).behind) if add_special_tokens else 0
+    n_behind = len(surrounding_tokens(tokenizer).behind) if add_special_tokens else 0
     return [list(ids)[: len(ids) - n_behind] for ids in encoded]
 
 
-def special_tokens(tokenizer: Any) -> SpecialTokens:
+def surrounding_tokens(tokenizer: Any) -> SurroundingTokens:
     """Return the special tokens that the tokenizer adds."""
     bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
     dressed = list(tokenizer("a")["input_ids"])
     starts = [i for i in range(len(dressed) - len(bare) + 1) if dressed[i : i + len(bare)] == bare]
     if not starts:  # it adds none, or writes texts differently beside them
-        return SpecialTokens((), ())
-    return SpecialTokens(tuple(dressed[: starts[0]]), tuple(dressed[starts[0] + len(bare) :]))
+        return SurroundingTokens((), ())
+    return SurroundingTokens(tuple(dressed[: starts[0]]), tuple(dressed[starts[0] + len(bare) :]))

@@ -1,7 +1,4 @@
-"""How good a policy is: from scored samples to one row per question, and from there to numbers with intervals.
-
-Intervals are in restem.evaluation.intervals and comparisons in restem.evaluation.comparisons; both can be had here.
-"""
+"""How good a policy is: from scored samples to one row per question, and from there to numbers with intervals."""
 
 import math
 from collections import Counter
@@ -9,41 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from restem.errors import EvaluationError
-from restem.evaluation.comparisons import compare, first_few
+from restem.evaluation.comparisons import first_few
 from restem.evaluation.intervals import (
     Interval,
-    bootstrap_interval,
     bootstrap_intervals,
     independent_difference,
-    mcnemar,
-    paired_bootstrap,
     share_interval,
     wilson_interval,
 )
-from restem.evaluation.tallies import CORRECT, QUESTION, tally
+from restem.evaluation.tallies import QUESTION, tally
 from restem.schemas import schema
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-__all__ = [
-    "CORRECT",
-    "Interval",
-    "Measured",
-    "bootstrap_interval",
-    "compare",
-    "evaluate_policy",
-    "majority_vote",
-    "mcnemar",
-    "paired_bootstrap",
-    "pass_at_k",
-    "pass_at_k_curve",
-    "share_interval",
-    "summarise_evaluation",
-    "wilson_interval",
-]
 
 _NO_SHARES = {"mean_tokens", "distinct_correct"}  # numbers that are not between 0 and 1
 GAP = "train_test_gap"  # pass@1 on train minus pass@1 on test

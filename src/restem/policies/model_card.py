@@ -9,8 +9,8 @@ from typing import Any
 from restem.errors import PolicyError
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
-from restem.store.digests import partial_of, remove, remove_partials
 from restem.store.fingerprints import NOT_THE_MODEL, folder_fingerprint
+from restem.store.partials import partial_of, remove, remove_partials
 
 MANIFEST = "restem.json"
 _CARD = "README.md"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from restem.engines.context import context_window_of
-from restem.engines.encoding import encode_prompts, special_tokens
+from restem.engines.encoding import encode_prompts, surrounding_tokens
 from restem.engines.model_code import from_folder
 from restem.errors import PromptError
 from restem.parameters import PromptParameters
@@ -180,7 +180,7 @@ def _check_special_tokens(
     Raises:
         PromptError: With the question, the tokens, and what to do.
     """
-    added = special_tokens(tokenizer).before if add_special_tokens else ()
+    added = surrounding_tokens(tokenizer).before if add_special_tokens else ()
     n = len(added)
     for ids, question_id in zip(encoded, prompts["question_id"], strict=True):
         if n and tuple(ids[n : 2 * n]) == added:

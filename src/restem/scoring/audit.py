@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from restem.evaluation.metrics import wilson_interval
+from restem.evaluation.intervals import wilson_interval
 from restem.parameters import ScoringParameters
 from restem.rewards import audit_golds
 from restem.rewards.composition import checked_parts

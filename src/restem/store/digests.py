@@ -4,20 +4,15 @@ The digests of `NAME` are in `.NAME.digests` beside it, which is written before 
 them, or with others, is not what was written. Each file is read once in a process for this, at about 1 GB/s.
 """
 
-import glob
 import json
-import os
 import re
-import secrets
-import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from restem.store.fingerprints import file_fingerprint, fingerprint
+from restem.store.partials import partial_of
 
-_PARTIAL = ".partial"
 _SEAL = "digest"  # in a manifest: of all else in it
 _ITERATION = re.compile(r"/iteration_([1-9]\d*)/")
 
@@ -91,46 +86,6 @@ def make_again(version: Path) -> str:
         f"Remove {version} and have it made again, which costs little where the journal has it: {command} "
         "(with the run's own --env and experiment)"
     )
-
-
-def partial_of(path: Path) -> Path:
-    """Return a name beside a path that nobody else uses, to write it under until it is whole."""
-    unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
-    return path.with_name(f".{path.name}.{unique}{_PARTIAL}")
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def remove_partials(path: Path, *, dead_only: bool = False) -> None:
-    """Remove what was left unfinished of a path.
-
-    Args:
-        path: That it would have become.
-        dead_only: Whether to leave what a process may still be at, here or on another machine.
-    """
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
-        if not dead_only or _is_dead(partial):
-            remove(partial)
-
-
-def _is_dead(partial: Path) -> bool:
-    """Return whether the process of this machine that a partial file names is gone."""
-    before, pid, _token, _ = partial.name.rsplit(".", 3)
-    if not before.endswith(f".{socket.gethostname()}") or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _fault(file: Path, found: str | None, expected: str | None) -> str:

@@ -13,7 +13,6 @@ again.
 import contextlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,18 +20,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from restem.errors import DamageError, ExperimentError
-from restem.store.digests import (
-    digests,
-    digests_file,
-    faults,
-    partial_of,
-    record_digests,
-    recorded_digests,
-    remove,
-    remove_partials,
-)
+from restem.store.digests import digests, digests_file, faults, record_digests, recorded_digests
 from restem.store.fingerprints import fingerprint
 from restem.store.locks import acquire, holder, locked
+from restem.store.partials import flush, partial_of, remove, remove_partials
 from restem.store.tables import Table, write_shard
 
 _log = logging.getLogger(__name__)
@@ -208,13 +199,16 @@ class JournalEntry:
         partial = partial_of(self.path(name))
         try:
             make(partial)
-            _flush(partial)
-            record_digests(self.path(name), digests(partial))
-            self._replace(partial, name)
+            flush(partial)
+            found = digests(partial)
+            if self.path(name).is_dir():  # no folder takes the name of one that holds something
+                self.remove(name)
+            record_digests(self.path(name), found)
+            partial.replace(self.path(name))
         except BaseException:
             remove(partial)
             raise
-        _flush(self.folder, deep=False)
+        flush(self.folder, deep=False)
         return self.path(name)
 
     def write_text(self, name: str, text: str) -> Path:
@@ -247,12 +241,12 @@ class JournalEntry:
         partial = partial_of(self.path(name))
         partial.mkdir()
         (partial / "text").write_text(text, encoding="utf-8")
-        _flush(partial)
+        flush(partial)
         found = digests(partial)
         try:
             partial.rename(self.path(name))
             record_digests(self.path(name), found)
-            _flush(self.folder, deep=False)
+            flush(self.folder, deep=False)
         except OSError:
             remove(partial)
             if not self.has(name):
@@ -272,12 +266,6 @@ class JournalEntry:
         digests_file(self.path(name)).unlink(missing_ok=True)
         remove(doomed)
 
-    def _replace(self, partial: Path, name: str) -> None:
-        if self.path(name).is_dir():  # no folder takes the name of one that holds something
-            self.remove(name)
-            record_digests(self.path(name), digests(partial))
-        partial.replace(self.path(name))
-
     def _missing(self, names: Collection[str]) -> list[str]:
         finished = self.names()
         return [name for name in names if name not in finished or self.faults(name)]
@@ -289,22 +277,3 @@ class JournalEntry:
                 _log.warning("the journal is damaged, so this is made again: %s", "; ".join(self.faults(name)))
                 self.remove(name)
             remove_partials(self.path(name))
-
-
-def _flush(path: Path, *, deep: bool = True) -> None:
-    """Force a file, or a folder and what it holds, to disk: a rename may otherwise outlive the content."""
-    inside = [file for file in path.rglob("*") if file.is_file()] if deep and path.is_dir() else []
-    for target in [*inside, path]:
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a finished file a second name, so that a journal and what is made from it share their bytes."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)

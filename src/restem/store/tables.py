@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from restem.errors import DamageError
-from restem.store.digests import digests, faults, make_again, partial_of, record_digests
+from restem.store.digests import digests, faults, make_again, record_digests
 from restem.store.fingerprints import file_fingerprints
+from restem.store.partials import partial_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,12 @@ than it gave, with a space more in every iteration.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from restem.engines.encoding import encode_prompts
-from restem.engines.texts import Reader
+from restem.engines.model_code import from_folder
+from restem.engines.texts import Reader, end_tokens
 
 
 class Continuations:
@@ -113,3 +115,19 @@ class Continuations:
 
     def _alone(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def writer_of(folder: Path, *, add_special_tokens: bool) -> Continuations:
+    """Return what writes completions for the policy in a folder.
+
+    Args:
+        folder: Of the policy.
+        add_special_tokens: As for sampling.
+    """
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, **from_folder())
+    configs = [AutoConfig.from_pretrained(folder, **from_folder()).get_text_config()]
+    if (folder / "generation_config.json").is_file():
+        configs.append(GenerationConfig.from_pretrained(folder, local_files_only=True))
+    return Continuations(tokenizer, ends=end_tokens(tokenizer, *configs), add_special_tokens=add_special_tokens)

@@ -9,20 +9,17 @@ from statistics import median
 from typing import NamedTuple
 
 from restem.engines.context import context_window_of
-from restem.engines.model_code import from_folder
-from restem.engines.texts import end_tokens
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
 from restem.store.tables import Table
 from restem.training.batches import Batching, batching, learnt_by_row
-from restem.training.continuations import Continuations
+from restem.training.continuations import Continuations, writer_of
 from restem.training.launch_plan import launch_plan
 from restem.training.rows import Example, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
 _N_SHOWN = 3  # rows whose text is shown; and how many a failed check names
-_BATCH = 16
 
 
 class Finding(NamedTuple):
@@ -54,7 +51,7 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
     """
     import pandas as pd
 
-    write = _writer(policy, add_special_tokens)
+    write = writer_of(policy.folder, add_special_tokens=add_special_tokens)
     limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
     whole = encode_rows(rows, write)
     examples = [_cut(example, limit) for example in whole] if parameters.allow_truncation else whole
@@ -68,16 +65,6 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
         *_texts(rows, examples, labels, write),
     ]
     return pd.DataFrame(findings)
-
-
-def _writer(policy: Policy, add_special_tokens: bool) -> Continuations:
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
-
-    tokenizer = AutoTokenizer.from_pretrained(policy.folder, **from_folder())
-    configs = [AutoConfig.from_pretrained(policy.folder, **from_folder()).get_text_config()]
-    if (policy.folder / "generation_config.json").is_file():
-        configs.append(GenerationConfig.from_pretrained(policy.folder, local_files_only=True))
-    return Continuations(tokenizer, ends=end_tokens(tokenizer, *configs), add_special_tokens=add_special_tokens)
 
 
 def refuse_unless_passed(gate: Table) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.engines.loading import without_progress_bars
-from restem.store.journal import link_or_copy
+from restem.store.partials import link_or_copy
 from restem.training.launch_plan import is_first_process, training_arithmetic
 from restem.training.progress import Workplace
 from restem.training.request import TrainingRequest, TrainingResult

@@ -12,8 +12,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from restem.store.digests import remove
 from restem.store.journal import JournalEntry
+from restem.store.partials import remove
 
 _log = logging.getLogger(__name__)
 

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.engines.context import context_window
-from restem.engines.model_code import from_folder
-from restem.engines.texts import end_tokens
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
 from restem.store.tables import Table
 from restem.training.adapters import add_adapters
 from restem.training.batches import Batching, batching
-from restem.training.continuations import Continuations
+from restem.training.continuations import writer_of
 from restem.training.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
 from restem.training.progress import Workplace, validation_steps
@@ -59,15 +57,13 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         TrainingError: If rows are too long or hold nothing to learn, or the policy cannot be trained as asked.
     """
     from datasets import Dataset
-    from transformers import AutoTokenizer, PrinterCallback
+    from transformers import PrinterCallback
 
     from restem.training.watch import TrainingWatch
     from restem.training.weighted_sft import EpochSampler, WeightedSFTTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base_policy.folder, **from_folder())
     model = _model(base_policy)
-    ends = end_tokens(tokenizer, model.generation_config, model.config.get_text_config())
-    write = Continuations(tokenizer, ends=ends, add_special_tokens=add_special_tokens)
+    write = writer_of(base_policy.folder, add_special_tokens=add_special_tokens)
     examples = encode_training_set(
         rows,
         write,
@@ -76,7 +72,6 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         allow_truncation=parameters.allow_truncation,
     )
     plan = launch_plan(parameters)
-    size = micro_batch_size(parameters, plan)
     config = _trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch)
     if not plan.is_sharded:
         model.to(config.device)
@@ -90,12 +85,12 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
         train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
         data_collator=lambda picked: batches.batch(examples, [row["input_ids"][0] for row in picked]),
-        processing_class=tokenizer,
+        processing_class=write.tokenizer,
         sampler=EpochSampler(
             [len(example.input_ids) for example in examples],
             batch_size=parameters.batch_size,
             seed=parameters.seed,
-            multiple_of=size * plan.n_processes if plan.n_processes > 1 else 1,
+            multiple_of=batches.size * plan.n_processes if plan.n_processes > 1 else 1,
         ),
         schedule=parameters.schedule,
         row_names=row_names(rows),

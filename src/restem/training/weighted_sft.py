@@ -20,6 +20,7 @@ from transformers import DynamicCache, PreTrainedModel, TrainerControl
 from transformers.cache_utils import DynamicLayer
 from trl import SFTTrainer
 
+from restem.engines.memory import is_out_of_memory
 from restem.errors import TrainingError
 from restem.policies.folder import saving
 from restem.training.rows import IGNORED, epoch_order
@@ -221,12 +222,6 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
                 "n_tokens_total": self._n_total,
             }
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory has run out."""
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def learning_rate_share(step: int, *, n_steps: int, n_warmup: int, schedule: str) -> float:
