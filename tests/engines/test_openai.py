@@ -152,7 +152,7 @@ def test_pauses_grow_and_differ() -> None:
 
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses[-1] > 2 * pauses[0]
-    assert pauses[-1] < 0.05 * 2**4 + 0.2
+    assert pauses[-1] < 5  # and end
 
 
 @pytest.mark.parametrize(

@@ -324,4 +324,4 @@ def test_5000_questions_of_64_samples_are_evaluated_in_seconds_of_processor_time
     seconds = time.process_time() - started
 
     assert summary["test/pass_at_1"]["value"] == pytest.approx(right[:, :n].mean())
-    assert seconds < 5
+    assert seconds < 15  # a row at a time takes minutes

@@ -89,7 +89,7 @@ def test_a_pattern_that_never_ends_costs_its_limit() -> None:
         (found,) = reward.score([{"gold": {}}], ["a" * 60])
 
     assert found == Verdict(0.0, "timeout", None)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 def test_a_form_that_no_gold_can_take_is_found_before_sampling() -> None:

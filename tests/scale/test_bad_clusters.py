@@ -92,6 +92,22 @@ def test_a_cluster_of_another_ray_is_refused(cluster: Any, tmp_path: Path, monke
 
 
 @pytest.mark.slow
+def test_a_cluster_of_its_own_is_not_one_that_another_program_started(cluster: Any) -> None:
+    script = """
+import ray
+from restem.parameters.scale import ScaleParameters
+from restem.scale.cluster import connect
+
+connect(ScaleParameters(backend="ray"))
+print(ray.get_runtime_context().gcs_address)
+"""
+    environment = {**os.environ, "RAY_ADDRESS": cluster.address}  # as on a node of a cluster, or beside one
+
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() != cluster.address
+
+
 def test_a_process_on_one_cluster_is_not_moved_to_another(cluster: Any, tmp_path: Path) -> None:
     import ray
 

@@ -34,8 +34,8 @@ def connect(scale: ScaleParameters) -> Any:
         _refuse_another(ray, scale.address)
         return ray
     options: dict[str, Any] = {"configure_logging": False, "log_to_driver": True}
-    if scale.address is None:
-        options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    if scale.address is None:  # without "local" Ray would join a cluster that another program started here
+        options |= {"address": "local", "include_dashboard": False, "object_store_memory": _STORE_BYTES}
     else:
         _refuse_silent(scale.address, patience_s=scale.patience_s)
         options |= {"address": scale.address}
