@@ -13,12 +13,24 @@ RestemError
 ├── ExperimentError       the order of things: prepare first, one run at a time, complete
 ├── LineageError          an id that the experiment does not have, or has more than once
 ├── DamageError           a file that is not what was written
-└── StudyError            the file of a study, or experiments that do not belong in one
+├── StudyError            the file of a study, or experiments that do not belong in one
+└── ScaleError            a cluster, or shards that failed too often
 """
+
+from collections.abc import Iterable
 
 import click
 
 from restem.masking import mask
+
+_NAMED = 5  # in a message
+
+
+def first_few(names: Iterable[object], *, separator: str = ", ") -> str:
+    """Return the first few names for a message, and how many more there are."""
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return separator.join(listed[:_NAMED]) + more
 
 
 class RestemError(click.ClickException):

@@ -6,6 +6,7 @@ still the same; otherwise it is missing or stale.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -90,9 +91,19 @@ def current_plan() -> Plan:
     return plan_from(_configured(), name="", catalog=None)
 
 
+def is_recorded(catalog: Catalog, iteration: int) -> bool:
+    """Return whether an iteration has a record, 0 being the base policy."""
+    return catalog.exists(f"record_{iteration}")
+
+
 def recorded_iterations(catalog: Catalog) -> Iterator[int]:
-    """Return the iterations that have a record, 0 being the base policy, up to the first that has none."""
-    return takewhile(lambda i: catalog.exists(f"record_{i}"), count())
+    """Return the iterations that have a record, from the base policy up to the first that has none."""
+    return takewhile(partial(is_recorded, catalog), count())
+
+
+def records_of(catalog: Catalog) -> dict[int, Any]:
+    """Return the records of these iterations."""
+    return {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog)}
 
 
 def plan_from(em: EmParameters, *, name: str, catalog: Catalog | None) -> Plan:
@@ -125,7 +136,7 @@ def _complete_and_stale(catalog: Catalog, iterations: int) -> tuple[tuple[int, .
     parent = catalog.load("policy_0").fingerprint
     base = parent
     for i in range(1, iterations + 1):
-        if not catalog.exists(f"record_{i}"):
+        if not is_recorded(catalog, i):
             break
         if len(complete) == i - 1 and _is_complete(catalog, i, parent=parent, base=base):
             complete.append(i)
@@ -136,7 +147,7 @@ def _complete_and_stale(catalog: Catalog, iterations: int) -> tuple[tuple[int, .
 
 
 def _is_complete(catalog: Catalog, i: int, *, parent: str | None, base: str | None = None) -> bool:
-    if not all(map(catalog.exists, (f"record_{i}", f"policy_{i}", "questions_summary"))):
+    if not (is_recorded(catalog, i) and all(map(catalog.exists, (f"policy_{i}", "questions_summary")))):
         return False
     record: Mapping[str, Any] = catalog.load(f"record_{i}")
     refuse_later_format(record)

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from contextlib import ExitStack
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from restem.configuration.consistency import refuse_changes
 from restem.configuration.hub import stay_offline
 from restem.configuration.preflight import refuse_unusable
 from restem.engines.model_code import allow_model_code
+from restem.experiment import is_recorded, recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
@@ -160,7 +160,7 @@ def _built_on(pipeline: Pipeline, catalog: DataCatalog) -> dict[int, Any]:
     """Return the records of the iterations that those of the pipeline build on, and that it does not make anew."""
     spaces = {str(node.namespace) for node in pipeline.nodes if node.namespace}
     made = {int(space.removeprefix("iteration_")) for space in spaces if space.startswith("iteration_")}
-    before = [i for i in range(max(made, default=0)) if i not in made and catalog.exists(f"record_{i}")]
+    before = [i for i in range(max(made, default=0)) if i not in made and is_recorded(catalog, i)]
     return {i: catalog.load(f"record_{i}") for i in before}
 
 
@@ -178,8 +178,7 @@ def _bare_catalog(context: KedroContext) -> DataCatalog:
 
 def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention) -> None:
     """Delete the weights that no later step needs, now that an iteration is recorded; the log says which."""
-    recorded = takewhile(lambda i: catalog.exists(f"record_{i}"), range(iteration + 1))
-    records = {i: catalog.load(f"record_{i}") for i in recorded}
+    records = {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog) if i <= iteration}
     for i in unneeded(records, retention.keep) if iteration in records else []:
         policies: Any = catalog.get(f"policy_{i}")
         journal = catalog.load("journal")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from restem.errors import LineageError
+from restem.errors import LineageError, first_few
 from restem.experiment import Catalog
 from restem.filtering.solutions import HUMAN
 from restem.policies.policy import Policy
@@ -19,7 +19,7 @@ from restem.store.tables import ShardedTable, Table
 
 _SAMPLE = re.compile(r"(?P<question>.+):(?P<index>\d+)(?:@(?P<policy>.+))?")
 _POLICY_NAME = re.compile(r"policy_(\d+)")
-_MAX_NAMED = 5  # ids in an error
+_MOST_NEAR = 5  # ids like a misspelt one
 
 
 class Wanted(NamedTuple):
@@ -188,12 +188,7 @@ def _the_one(asked: str, known: Sequence[str], kind: str) -> str:
     if len(begun) == 1:
         return begun[0]
     if begun:
-        raise LineageError(f"{asked!r} begins the names of {len(begun)} of the experiment's ids: {_named(begun)}")
-    near = difflib.get_close_matches(asked, known, n=_MAX_NAMED, cutoff=0.5)
-    hint = f"near it: {_named(near)}" if near else f"there are {len(known)}, such as {_named(known[:_MAX_NAMED])}"
+        raise LineageError(f"{asked!r} begins the names of {len(begun)} of the experiment's ids: {first_few(begun)}")
+    near = difflib.get_close_matches(asked, known, n=_MOST_NEAR, cutoff=0.5)
+    hint = f"near it: {first_few(near)}" if near else f"there are {len(known)}: {first_few(known)}"
     raise LineageError(f"the experiment has no {kind} {asked!r}; {hint}")
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(names[:_MAX_NAMED]) + more

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from restem.errors import first_few
 from restem.store.tables import ShardedTable, Table
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ REASONS = (
     "forbidden",  # the completion tried what the sandbox forbids
     "infrastructure",  # not the completion's fault; never counted as wrong
 )
+CORRECT = 1.0  # the reward of a correct completion; less is partly right, and counts as wrong
 DECODINGS = ("greedy", "sampled")
 FINISH_REASONS = ("stop", "length")
-
-_MAX_ROWS_NAMED = 5
 
 
 def _text(*, empty: bool = True) -> "Column":
@@ -209,10 +209,6 @@ def _explain(table: str, failures: Table) -> str:
         if rule == "column_in_dataframe":
             lines.append(f"column {cases['failure_case'].iloc[0]!r} is missing")
             continue
-        shown = cases.head(_MAX_ROWS_NAMED)
-        rows = ", ".join(
-            f"row {index}: {value!r}" for index, value in zip(shown["index"], shown["failure_case"], strict=True)
-        )
-        more = f" and {len(cases) - len(shown)} more" if len(cases) > len(shown) else ""
-        lines.append(f"column {column!r} fails {rule} at {rows}{more}")
+        rows = (f"row {index}: {value!r}" for index, value in zip(cases["index"], cases["failure_case"], strict=True))
+        lines.append(f"column {column!r} fails {rule} at {first_few(rows)}")
     return f"table {table!r}: " + "; ".join(lines)

@@ -4,7 +4,8 @@ import pytest
 
 from restem.errors import EvaluationError
 from restem.evaluation import intervals, pooled_seeds
-from restem.evaluation.pooled_seeds import combine_groups, combine_pairs, combine_rates, differing, judge_together
+from restem.evaluation.comparisons import judge_together
+from restem.evaluation.pooled_seeds import combine_groups, combine_pairs, combine_rates, differing
 
 N = 8
 
@@ -66,7 +67,7 @@ def test_a_seed_that_goes_its_own_way_widens_the_interval() -> None:
 
     assert alike.verdict == "better"
     assert unlike.high - unlike.low > 3 * (alike.high - alike.low)
-    assert alike.p_value < 0.001 < unlike.p_value
+    assert alike.sampled_p_value < 0.001 < unlike.sampled_p_value
 
 
 def test_one_seed_gives_about_the_interval_over_questions() -> None:
@@ -102,7 +103,7 @@ def test_policies_that_are_the_same_differ_by_nothing() -> None:
 
     combined = combine_pairs(same, same, suite="test", seed=0)
 
-    assert (combined.low, combined.high, combined.p_value) == (0.0, 0.0, 1.0)
+    assert (combined.low, combined.high, combined.sampled_p_value) == (0.0, 0.0, 1.0)
     assert combined.verdict.startswith("no difference shown (n = 20")
 
 
@@ -117,12 +118,12 @@ def test_experiments_with_other_questions_are_refused_and_the_questions_named() 
 def test_what_is_shown_alone_must_hold_among_many() -> None:
     random = np.random.default_rng(37)
     pair = made(random, n_seeds=2, n_questions=60, gain=0.07, seeds_vary=0.0)
-    alone = combine_pairs(*pair, suite="test", seed=0)._replace(p_value=0.03, verdict="better")
+    alone = combine_pairs(*pair, suite="test", seed=0)._replace(sampled_p_value=0.03, verdict="better")
 
-    judged = judge_together({str(number): alone for number in range(3)})
+    judged = judge_together([alone] * 3)
 
-    assert [each.p_value for each in judged.values()] == pytest.approx([0.09] * 3)
-    assert all(each.verdict.startswith("no difference shown among 3 comparisons (n = 60") for each in judged.values())
+    assert [each.holm_p_value for each in judged] == pytest.approx([0.09] * 3)
+    assert all(each.verdict.startswith("no difference shown among 3 comparisons (n = 60") for each in judged)
 
 
 def test_experiments_differ_in_their_parameters_but_for_seeds() -> None:

@@ -115,7 +115,7 @@ def test_own_file_is_read_by_its_path(tmp_path: Path) -> None:
         ({"experiment": {}}, "experiment is not a part of a study"),
         ({"title": None}, "title: .* got None"),
         ({"against": "b"}, "against must be base or one of a, got 'b'"),
-        ({"sections": ["magic"]}, r"sections\.0: .* got 'magic'"),
+        ({"sections": ["magic"]}, r"sections\.0 must be one of .* got 'magic'"),
         ({"experiments": {"a b": {}}}, "a b"),
         ({"experiments": {"a": {"experiment": "x"}}}, r"a\.experiment is the study's to set"),
     ],

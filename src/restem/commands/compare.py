@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from restem.commands.project import environment
-from restem.errors import EvaluationError, ExperimentError
+from restem.errors import EvaluationError, ExperimentError, first_few
+from restem.experiment import recorded_iterations
 from restem.project import known_experiments, opened
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def _load(name: str, env: str | None) -> _Measured:
         known = known_experiments(catalog, parameters)
         if name not in known:
             raise ExperimentError(f"there is no experiment {name!r}; there are: {', '.join(known) or 'none'}")
-        evaluations: list[Table] = []
-        while catalog.exists(f"evaluation_{len(evaluations)}") and catalog.exists(f"record_{len(evaluations)}"):
-            evaluations.append(catalog.load(f"evaluation_{len(evaluations)}"))
+        evaluations: list[Table] = [catalog.load(f"evaluation_{i}") for i in recorded_iterations(catalog)]
         if not evaluations:
             raise EvaluationError(
                 f"experiment {name!r} has no evaluation: kedro run --pipeline=baseline --params=experiment={name}"
@@ -129,13 +128,11 @@ def _title(group: list[_Measured], iteration: int | None) -> str:
 
 
 def _short(group: list[_Measured]) -> str:
-    from restem.evaluation.comparisons import first_few
-
     return first_few(each.name for each in group)
 
 
 def _lines(compared: "dict[str, Combined]") -> list[str]:
-    from restem.evaluation.pooled_seeds import judge_together
+    from restem.evaluation.comparisons import judge_together
     from restem.reporting.report import aligned
     from restem.reporting.sections import interval
 
@@ -147,10 +144,10 @@ def _lines(compared: "dict[str, Combined]") -> list[str]:
             f"{each.before:.3f}",
             f"{each.after:.3f}",
             interval(each.difference, each.low, each.high, signed=True),
-            f"{each.p_value:.2g}",
+            f"{each.holm_p_value:.2g}",
             each.verdict,
         ]
-        for title, each in judge_together(compared).items()
+        for title, each in zip(compared, judge_together([*compared.values()]), strict=True)
     ]
     lines = aligned(_HEADER, rows)
     several = max(each.n_seeds for each in compared.values()) > 1

@@ -8,7 +8,7 @@ import click
 from restem.commands.project import environment, experiment_option
 from restem.errors import ExperimentError, RewardError
 from restem.project import opened
-from restem.schemas import REASONS
+from restem.schemas import CORRECT, REASONS
 
 if TYPE_CHECKING:
     from restem.experiment import Catalog
@@ -46,7 +46,7 @@ def inspect(  # noqa: PLR0913 - one argument per option
         )
     click.echo(f"experiment {parameters.experiment}, iteration {i}: {len(rows)} of {len(scored)} samples")
     for row in rows:
-        click.echo(f"\n{'ACCEPTED' if row['reward'] >= 1.0 else 'REJECTED'} {format_sample(row)}")
+        click.echo(f"\n{'ACCEPTED' if row['reward'] >= CORRECT else 'REJECTED'} {format_sample(row)}")
 
 
 @click.command()

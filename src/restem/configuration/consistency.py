@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 from restem.engines import determining_options
-from restem.errors import ExperimentError
+from restem.errors import ExperimentError, first_few
 from restem.parameters import Parameters
 from restem.parameters.decides import OF_BASELINE, Stage, deciding
 from restem.rewards import deciding_reward_options
 from restem.store.plain import flat, plain
 from restem.training.launch_plan import decides_weights
-
-_MOST_NAMED = 5
 
 
 class Change(NamedTuple):
@@ -117,9 +115,7 @@ def describe(found: list[Change], when: str) -> str:
         found: The changes.
         when: "before" or "now".
     """
-    shown = [f"{change.name}={_value(getattr(change, when))}" for change in found[:_MOST_NAMED]]
-    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
-    return ", ".join(shown) + more
+    return first_few(f"{change.name}={_value(getattr(change, when))}" for change in found)
 
 
 def _value(value: Any) -> str:

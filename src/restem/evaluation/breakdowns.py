@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from restem.errors import EvaluationError
-from restem.evaluation.comparisons import first_few
+from restem.errors import EvaluationError, first_few
 from restem.evaluation.metrics import pass_at_k_curve, summarise_evaluation
 from restem.store.tables import Table
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from restem.evaluation.tallies import CORRECT
+from restem.schemas import CORRECT
 from restem.store.tables import ShardedTable, Table
 
 ANSWER_COLUMNS = ["policy_id", "suite", "question_id", "completion", "answer", "reward", "reason"]

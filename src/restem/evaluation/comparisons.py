@@ -1,11 +1,11 @@
 """Whether one policy is better than another on the same questions."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
-from restem.errors import EvaluationError
-from restem.evaluation.intervals import Z_95, PairedDifference, holm, mcnemar, paired_bootstrap, sign_flip_test
+from restem.errors import EvaluationError, first_few
+from restem.evaluation.intervals import ALPHA, Z_95, PairedDifference, holm, mcnemar, paired_bootstrap, sign_flip_test
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 _Z_POWER_80 = 0.8416212335729143  # one-sided 20 %
 DETECTABLE = Z_95 + _Z_POWER_80  # standard errors that a two-sided 5 % test finds with 80 % power
-SHOWN = ("better", "worse")  # verdicts; all others begin with "no difference shown"
-_ALPHA = 0.05
+SHOWN = ("better", "worse")  # verdicts; all others begin with NOT_SHOWN
+NOT_SHOWN = "no difference shown"
 _FEWEST_DIFFERENT = 6  # 2 * 0.5**6 < 0.05 < 2 * 0.5**5: with fewer, no two-sided test can reject
-_MAX_NAMED = 5
 
 
 class Comparison(NamedTuple):
@@ -76,18 +75,6 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
     )
 
 
-def judge_together(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Return comparisons that are looked at together, adjusted for their number by Holm's method.
-
-    What one comparison alone would call better may be chance among many: it must hold after the adjustment too.
-    """
-    adjusted = holm([each.sampled_p_value for each in comparisons])
-    return [
-        each._replace(holm_p_value=p, verdict=still_said(each, p, n_together=len(comparisons)))
-        for each, p in zip(comparisons, adjusted, strict=True)
-    ]
-
-
 class _Judged(Protocol):
     """A comparison on its own."""
 
@@ -96,18 +83,30 @@ class _Judged(Protocol):
     @property
     def smallest_detectable(self) -> float: ...
     @property
+    def sampled_p_value(self) -> float: ...
+    @property
     def verdict(self) -> str: ...
+    def _replace(self, *, holm_p_value: float = ..., verdict: str = ...) -> Self: ...
 
 
-def still_said(comparison: _Judged, p_value: float, *, n_together: int) -> str:
-    """Return the verdict that is left of a comparison's own when it is one of several.
+_Compared = TypeVar("_Compared", bound=_Judged)
 
-    Args:
-        comparison: With its own verdict.
-        p_value: Adjusted for the others.
-        n_together: How many there are.
+
+def judge_together(comparisons: Sequence[_Compared]) -> list[_Compared]:
+    """Return comparisons that are looked at together, adjusted for their number by Holm's method.
+
+    What one comparison alone would call better may be chance among many: it must hold after the adjustment too.
     """
-    if comparison.verdict in SHOWN and p_value > _ALPHA:
+    adjusted = holm([each.sampled_p_value for each in comparisons])
+    return [
+        each._replace(holm_p_value=p, verdict=_still_said(each, p, n_together=len(comparisons)))
+        for each, p in zip(comparisons, adjusted, strict=True)
+    ]
+
+
+def _still_said(comparison: _Judged, p_value: float, *, n_together: int) -> str:
+    """Return the verdict that is left of a comparison's own when it is one of several."""
+    if comparison.verdict in SHOWN and p_value > ALPHA:
         return _not_shown(comparison.n, comparison.smallest_detectable, f" among {n_together} comparisons")
     return comparison.verdict
 
@@ -160,7 +159,7 @@ def say(sampled: PairedDifference, *, n: int, n_different: int, detectable: floa
 
 
 def _not_shown(n: int, detectable: float, among: str = "") -> str:
-    return f"no difference shown{among} (n = {n}, smallest detectable {detectable:.3f})"
+    return f"{NOT_SHOWN}{among} (n = {n}, smallest detectable {detectable:.3f})"
 
 
 def _smallest_detectable(change: "NDArray[np.float64]") -> float:
@@ -209,9 +208,3 @@ def _of_suite(evaluation: Table, suite: str, which: str) -> Table:
             f"({first_few(repeated)}); pass the rows of one policy"
         )
     return rows.set_index("question_id").sort_index()
-
-
-def first_few(names: Iterable[object]) -> str:
-    """Return the first few names, for a message."""
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:_MAX_NAMED]) + (", ..." if len(listed) > _MAX_NAMED else "")

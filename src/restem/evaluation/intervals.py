@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000  # ours: the ends of an interval then move by about 1 % of its width from seed to seed
 _VALUES_IN_MEMORY = 2**22  # of one chunk of resamples, 32 MiB
 _COUNTS_IN_CACHE = 2**17  # of one chunk of counted resamples, 1 MiB
+ALPHA = 0.05  # what the intervals leave out and tests risk, both sides together
 Z_95 = 1.959963984540054  # two-sided 5 % of a normal distribution
 
 

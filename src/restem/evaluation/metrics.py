@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from restem.errors import EvaluationError
-from restem.evaluation.comparisons import first_few
+from restem.errors import EvaluationError, first_few
 from restem.evaluation.intervals import (
     Interval,
     bootstrap_intervals,

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import EvaluationError
-from restem.evaluation.comparisons import DETECTABLE, same_questions, say, still_said
-from restem.evaluation.intervals import RESAMPLES, Z_95, PairedDifference, holm
+from restem.evaluation.comparisons import DETECTABLE, same_questions, say
+from restem.evaluation.intervals import ALPHA, RESAMPLES, Z_95, PairedDifference
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class Combined(NamedTuple):
     difference: float
     low: float
     high: float
-    p_value: float  # two-sided, of the difference; from the same distribution as the interval
     smallest_detectable: float
     verdict: str
+    sampled_p_value: float  # two-sided, of the difference; from the same distribution as the interval
+    holm_p_value: float  # the same, adjusted for all comparisons that are looked at together
 
 
 def combine_pairs(before: Sequence[Table], after: Sequence[Table], *, suite: str, seed: int) -> Combined:
@@ -76,15 +77,6 @@ def combine_groups(before: Sequence[Table], after: Sequence[Table], *, suite: st
     return combine_rates(first, second, [second, -first], suite=suite, seed=seed)
 
 
-def judge_together(comparisons: Mapping[str, Combined]) -> dict[str, Combined]:
-    """Return comparisons that are looked at together, their p-values and verdicts adjusted by Holm's method."""
-    adjusted = holm([each.p_value for each in comparisons.values()])
-    return {
-        name: each._replace(p_value=p, verdict=still_said(each, p, n_together=len(comparisons)))
-        for (name, each), p in zip(comparisons.items(), adjusted, strict=True)
-    }
-
-
 def _rates(evaluations: Sequence[Table], suite: str, *, n_first: int) -> "tuple[Rates, Rates]":
     import numpy as np
 
@@ -109,10 +101,10 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
     change = sum(part.mean(axis=0) for part in parts)
     difference = float(np.mean(change))
     error, freedom = _standard_error(parts)
-    widening = float(stdtrit(freedom, 0.975)) / Z_95
+    widening = float(stdtrit(freedom, 1 - ALPHA / 2)) / Z_95
     drawn = _resampled(parts, np.random.default_rng(seed))
     scale = widening * error / float(drawn.std()) if error else 0.0
-    low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (0.025, 0.975))
+    low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (ALPHA / 2, 1 - ALPHA / 2))
     p_value = 2 * float(stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
     n = after.shape[1]
     detectable = min(1.0, error * widening * DETECTABLE)
@@ -127,9 +119,10 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
         difference=difference,
         low=low,
         high=high,
-        p_value=p_value,
         smallest_detectable=detectable,
         verdict=say(PairedDifference(difference, low, high), n=n, n_different=n_different, detectable=detectable),
+        sampled_p_value=p_value,
+        holm_p_value=p_value,
     )
 
 

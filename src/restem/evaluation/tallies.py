@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from restem.errors import EvaluationError
-from restem.evaluation.comparisons import first_few
+from restem.errors import EvaluationError, first_few
+from restem.schemas import CORRECT
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     _Codes = NDArray[np.int64]
 
-CORRECT = 1.0  # the reward of a correct completion; less is partly right, and counts as wrong
 QUESTION = ["policy_id", "suite", "question_id"]  # what names a row
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from restem.errors import EmptyTrainingSetError
 from restem.filtering.solutions import HUMAN
 from restem.parameters import FilteringParameters
-from restem.schemas import TRAINING_COLUMNS, check
+from restem.schemas import CORRECT, TRAINING_COLUMNS, check
 from restem.store.fingerprints import question_seed
 from restem.store.journal import Journal
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
@@ -112,7 +112,7 @@ def _solved(scored: ShardedTable, follow_up: ShardedTable) -> set[str]:
     return {
         name
         for shard in itertools.chain(scored, follow_up)
-        for name in shard.loc[shard["reward"] >= 1.0, "question_id"]
+        for name in shard.loc[shard["reward"] >= CORRECT, "question_id"]
     }
 
 

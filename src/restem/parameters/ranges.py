@@ -86,20 +86,22 @@ _RULES = {
 }
 
 
-def explained(error: ValidationError, *, prefix: str = "") -> list[str]:
+def explained(error: ValidationError, *, prefix: str = "", whole: str = "") -> list[str]:
     """Return what is wrong with values, each by its dotted path.
 
     Args:
         error: Of pydantic.
         prefix: Of the paths.
+        whole: What the values are parts of, if they are no parameters.
     """
-    return [_explain(detail, prefix) for detail in error.errors()]
+    unknown = f"is not a part of {whole}" if whole else "is not a parameter"
+    return [_explain(detail, prefix, unknown) for detail in error.errors()]
 
 
-def _explain(detail: Any, prefix: str) -> str:
+def _explain(detail: Any, prefix: str, unknown: str) -> str:
     path = ".".join([*filter(None, [prefix]), *(str(part) for part in detail["loc"])])
     if detail["type"] == "unexpected_keyword_argument":
-        return f"{path} is not a parameter"
+        return f"{path} {unknown}"
     if detail["type"] == "missing":
         return f"{path} is missing"
     if detail["type"] == "value_error":

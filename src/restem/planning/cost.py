@@ -13,6 +13,7 @@ from restem.engines.encoding import encode_prompts
 from restem.engines.model_code import from_folder
 from restem.evaluation.comparisons import compare
 from restem.policies.policy import Policy
+from restem.schemas import CORRECT
 from restem.store.tables import ShardedTable, Table
 
 FLOPS_FORWARD, FLOPS_TRAINED = 2, 6  # per parameter and token
@@ -83,7 +84,7 @@ class Drawn(NamedTuple):
             for shard in table:
                 n_prompts += len(shard[["suite", "question_id", "decoding"]].drop_duplicates())
                 n_tokens += int(shard["n_tokens"].sum())
-                n_correct += int((shard["reward"] >= 1.0).sum())
+                n_correct += int((shard["reward"] >= CORRECT).sum())
         return cls(n_prompts, n_tokens, n_correct)
 
 

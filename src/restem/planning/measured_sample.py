@@ -13,6 +13,7 @@ from restem.planning.planner import Speed
 from restem.policies.policy import Policy
 from restem.sampling.draws import engine_choice, training_decoding, training_questions
 from restem.sampling.prompts import adds_special_tokens
+from restem.schemas import CORRECT
 from restem.scoring.verdicts import open_reward
 from restem.store.tables import Table
 
@@ -40,7 +41,7 @@ def measure(questions: Table, prompts: Table, policy: Policy, parameters: Parame
     return Speed(
         tokens_per_sample=sum(completion.n_tokens for _, completion in drawn) / len(drawn),
         sampled_per_second=rate,
-        acceptance=sum(verdict.reward >= 1.0 for verdict in verdicts) / len(verdicts),
+        acceptance=sum(verdict.reward >= CORRECT for verdict in verdicts) / len(verdicts),
         verdicts_per_second=judged_per_second,
         tokens_per_row=tokens_per_row,
         trained_per_second=trained_rate,

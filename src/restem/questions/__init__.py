@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from restem.errors import QuestionsError
+from restem.errors import QuestionsError, first_few
 from restem.parameters import QuestionsParameters
 from restem.questions.exemplars import read_exemplars
 from restem.questions.likeness import same_text
@@ -36,7 +36,6 @@ _SOURCES = {
         "bbh",
     )
 }
-_MAX_NAMED = 5
 _MEASURED = {"validation", "test", "transfer"}
 
 
@@ -210,8 +209,8 @@ def _check_ids(rows: list[dict[str, str]]) -> None:
     repeated = [of_id for of_id in places.values() if len(of_id) > 1]
     if not repeated:
         return
-    shown = "; ".join(" and ".join(row[PLACE] for row in of_id) for of_id in repeated[:_MAX_NAMED])
+    shown = first_few((" and ".join(row[PLACE] for row in of_id) for of_id in repeated), separator="; ")
     if all(row["text"] == of_id[0]["text"] for of_id in repeated for row in of_id):
         raise QuestionsError(f"{len(repeated)} questions are there more than once: {shown}; keep one of each")
-    named = ", ".join(of_id[0]["question_id"] for of_id in repeated[:_MAX_NAMED])
+    named = first_few(of_id[0]["question_id"] for of_id in repeated)
     raise QuestionsError(f"{len(repeated)} question_id values are not unique: {named} ({shown})")

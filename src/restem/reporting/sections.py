@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem.errors import first_few
 from restem.evaluation.metrics import GAP, Measured
 from restem.reporting import figures
 from restem.store.plain import flat
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ABSENT = "-"
-_IDS_SHOWN = 5
 _ANSWER_SHOWN = 80  # characters
 
 
@@ -110,10 +110,7 @@ def measured(number: Measured | None, *, signed: bool = False) -> str:
 
 def first_ids(questions: Sequence[str]) -> str:
     """Return how many questions, and the first of them."""
-    if not questions:
-        return "0"
-    more = ", ..." if len(questions) > _IDS_SHOWN else ""
-    return f"{len(questions)}: {', '.join(questions[:_IDS_SHOWN])}{more}"
+    return f"{len(questions)}: {first_few(questions)}" if questions else "0"
 
 
 def drawing(name: str, caption: str, figure: "Figure") -> Drawing:

@@ -6,6 +6,7 @@ from typing import Any
 from restem.rewards.loading import load_reward
 from restem.rewards.scoring import Reward
 from restem.rewards.verdicts import Question, Verdict, gold_of
+from restem.schemas import CORRECT
 from restem.store.tables import Table
 
 COLUMNS = ["question_id", "reward", "reason"]
@@ -48,7 +49,7 @@ def _audit(reward: Reward, questions: Sequence[Question]) -> Iterable[tuple[str,
         fault: str | None = None
         if reward.needs_gold and gold_of(question) is None:
             fault = "its gold is not a JSON object"
-        elif (verdict := of_gold.get(index)) is not None and verdict.reward != 1.0:
+        elif (verdict := of_gold.get(index)) is not None and verdict.reward < CORRECT:
             fault = f"its own gold earns {verdict.reward:g}: {verdict.reason}"
         elif (verdict := of_wrong.get(index)) is not None and verdict.reward != 0.0:
             fault = f"the wrong answer {wrong[index]!r} earns {verdict.reward:g}"

@@ -19,6 +19,7 @@ from restem.errors import RewardError
 from restem.rewards.format import FormatJudge
 from restem.rewards.scoring import Reward, SingleReward, code_digest
 from restem.rewards.verdicts import Question, Verdict, gold_of, refused
+from restem.schemas import CORRECT
 from restem.store.fingerprints import fingerprint
 
 _WEIGHTS_ADD_UP = 1e-9  # to one, but for this
@@ -61,12 +62,12 @@ class ComposedReward:
             reward = min(1.0, round(total, _SHOWN_DIGITS))
         else:
             reward = min(verdict.reward for verdict in verdicts.values())
-        lacking = [verdict for verdict in verdicts.values() if verdict.reward < 1.0]
+        lacking = [verdict for verdict in verdicts.values() if verdict.reward < CORRECT]
         answering = [one for label, one in verdicts.items() if not _is_format(self.parts[label])]
         shown = next((verdict for verdict in answering if verdict.answer is not None), refused("", None))
         return Verdict(
             # A sum that falls short of one by rounding is one; one that a part falls short of is none.
-            reward if lacking else 1.0,
+            reward if lacking else CORRECT,
             lacking[0].reason if lacking else "correct",
             shown.answer,
             math.fsum(verdict.seconds for verdict in verdicts.values()),

@@ -25,7 +25,7 @@ from typing import Any
 
 from restem.errors import RewardError
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
-from restem.schemas import REASONS
+from restem.schemas import CORRECT, REASONS
 from restem.store.importing import import_function
 
 
@@ -94,4 +94,4 @@ class OwnJudge:
 
 
 def _verdict(reward: float) -> Verdict:
-    return Verdict(reward, "correct" if reward == 1.0 else "wrong", None)
+    return Verdict(reward, "correct" if reward >= CORRECT else "wrong", None)

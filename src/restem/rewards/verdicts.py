@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from restem.schemas import CORRECT
+
 Question = Mapping[str, Any]  # one row of the table `questions`; its gold a dict or a JSON string
 Gold = Mapping[str, Any]  # what the gold says, as a dict
 
@@ -70,7 +72,7 @@ class Judge(Protocol):
 
 def correct(answer: str) -> Verdict:
     """Return the verdict on a right answer."""
-    return Verdict(1.0, "correct", answer)
+    return Verdict(CORRECT, "correct", answer)
 
 
 def refused(reason: str, answer: str | None) -> Verdict:

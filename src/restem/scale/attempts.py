@@ -4,11 +4,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from restem.errors import ScaleError
+from restem.errors import ScaleError, first_few
 from restem.scale import Shard
 
 _GIVEN_UP_AT_MOST = 5  # shards; when so many fail for good, the fault is not theirs and the rest would fail as well
-_NAMED = 8  # questions of a shard
 
 
 class Attempt(NamedTuple):
@@ -23,9 +22,7 @@ class _GivenUp(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        names = self.shard.question_ids
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"questions {', '.join(names[:_NAMED])}{more} ({self.shard.target.name}): {self.reason}"
+        return f"questions {first_few(self.shard.question_ids)} ({self.shard.target.name}): {self.reason}"
 
 
 class Attempts:

@@ -16,6 +16,7 @@ from restem.rewards.composition import checked_parts
 from restem.rewards.golden import golden_cases
 from restem.rewards.loading import COMPOSED, load_reward
 from restem.rewards.verdicts import Verdict
+from restem.schemas import CORRECT
 from restem.scoring.verdicts import kept_open, open_reward
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table
@@ -162,7 +163,7 @@ def _accepted(scored: ShardedTable, n: int, seed: int) -> Table:
     columns = ["question_id", "sample_index", "completion"]
     kept = pd.DataFrame(columns=columns)
     for shard in scored:
-        found = pd.concat([kept, shard.loc[shard["reward"] >= 1.0, columns]], ignore_index=True)
+        found = pd.concat([kept, shard.loc[shard["reward"] >= CORRECT, columns]], ignore_index=True)
         keys = zip(found["question_id"], found["sample_index"], strict=True)
         order = [question_seed(seed, "audit", *key) for key in keys]
         kept = found.assign(order=order).nsmallest(n, "order")[columns]

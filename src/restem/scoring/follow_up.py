@@ -18,11 +18,10 @@ from restem.sampling.draws import TRAIN_SUITE, training_decoding
 from restem.sampling.prompts import render_prompts
 from restem.sampling.sampler import Draw, EngineChoice, draw_samples
 from restem.scale import LOCAL
+from restem.schemas import CORRECT
 from restem.scoring.verdicts import score_samples
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
-
-_CORRECT = 1.0
 
 
 class Judging(NamedTuple):
@@ -91,7 +90,7 @@ def _count_correct(scored: ShardedTable) -> Counter[str]:
     counts: Counter[str] = Counter()
     for shard in scored:
         counts.update(
-            {str(name): int(n) for name, n in (shard["reward"] >= _CORRECT).groupby(shard["question_id"]).sum().items()}
+            {str(name): int(n) for name, n in (shard["reward"] >= CORRECT).groupby(shard["question_id"]).sum().items()}
         )
     return counts
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from restem.rewards.verdicts import gold_of
+from restem.schemas import CORRECT
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table
 
@@ -43,7 +44,7 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
 
 def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Iterator[Any]:
     for shard in scored:
-        wanted = (shard["reward"] >= 1.0) == is_accepted
+        wanted = (shard["reward"] >= CORRECT) == is_accepted
         if reason is not None:
             wanted &= shard["reason"] == reason
         yield from shard[wanted].to_dict("records")

@@ -14,7 +14,7 @@ from restem.parameters.scale import ScaleParameters
 from restem.rewards import Reward, load_reward
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, Advance, Do, Shard, open_workers
-from restem.schemas import check
+from restem.schemas import CORRECT, check
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table, write_shard
@@ -94,7 +94,7 @@ class Scoring(NamedTuple):
             file, questions = shard.given
             scored = check("scored_samples", _score(ShardedTable([file]).to_pandas(), questions, rewards))
             write_shard(scored, shard.target)
-            n_accepted = int((scored["reward"] >= 1.0).sum())
+            n_accepted = int((scored["reward"] >= CORRECT).sum())
             advance(n_questions=len(questions), n_samples=len(scored), n_accepted=n_accepted)
 
         yield do
@@ -141,7 +141,7 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     rates: list[float] = []
     for shard in scored:
         by_reason.update(shard["reason"])
-        correct = shard["reward"] >= 1.0
+        correct = shard["reward"] >= CORRECT
         rates += correct.groupby(shard["question_id"]).mean().tolist()
         by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
         n_correct += int(correct.sum())

@@ -4,16 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from restem.errors import EvaluationError, StudyError
-from restem.evaluation.comparisons import SHOWN, compare, judge_together
+from restem.evaluation.comparisons import NOT_SHOWN, SHOWN, compare, judge_together
 from restem.reporting import figures
-from restem.reporting.sections import Grid, Page, Section, drawing, first_ids, interval, measured, render, words
+from restem.reporting.sections import Grid, Page, Section, drawing, interval, measured, render, words
 from restem.schemas import OWN_SUITES
 from restem.studies.arms import Arm, Made, Pair, Shared
 from restem.studies.sections import SECTIONS
 from restem.studies.study import BASE, Study
 
 _ABSENT = "-"
-_NOT_SHOWN = "no difference shown"
 
 
 class StudyReport(NamedTuple):
@@ -107,10 +106,10 @@ def _verdict(study: Study, pairs: Sequence[Pair], suite: str) -> str:
     if not pairs:
         return "There is nothing to compare: no policy here is another than the one that it would be compared with."
     against = "the base policy" if study.against == BASE else study.against
-    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*SHOWN, _NOT_SHOWN)}
+    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*SHOWN, NOT_SHOWN)}
     for pair in pairs:
         change = pair.comparison
-        verdict = change.verdict if change.verdict in SHOWN else _NOT_SHOWN
+        verdict = change.verdict if change.verdict in SHOWN else NOT_SHOWN
         by_verdict[verdict].append(
             f"{pair.arm.label} ({interval(change.difference, change.low, change.high, signed=True)})"
         )
@@ -165,8 +164,8 @@ def _differences(pairs: Mapping[str, Sequence[Pair]]) -> Section:
                 f"{change.holm_p_value:.2g}",
                 f"{change.greedy_difference:+.3f}",
                 f"{change.p_value:.2g}",
-                first_ids(change.newly_solved).partition(":")[0],
-                first_ids(change.newly_lost).partition(":")[0],
+                str(len(change.newly_solved)),
+                str(len(change.newly_lost)),
                 change.verdict,
             ]
             for arm, reference, change in of_suite

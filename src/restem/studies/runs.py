@@ -14,7 +14,7 @@ from restem.configuration import consistency
 from restem.configuration.check import check_parameters
 from restem.configuration.resolve import merged
 from restem.errors import ParameterError, StudyError
-from restem.experiment import Catalog, current_plan
+from restem.experiment import Catalog, current_plan, is_recorded
 from restem.parameters import Parameters
 from restem.project import opened
 from restem.store.journal_usage import FileKey, file_keys
@@ -134,7 +134,7 @@ def state_of(task: Task) -> State:
 def _state(catalog: Catalog, parameters: Parameters) -> State:
     """Return how far the experiment of the open session is."""
     plan = current_plan()
-    records = {i: catalog.load(f"record_{i}") for i in (0, *plan.complete) if catalog.exists(f"record_{i}")}
+    records = {i: catalog.load(f"record_{i}") for i in (0, *plan.complete) if is_recorded(catalog, i)}
     changed = [change for record in records.values() for change in consistency.changes(record, parameters)]
     if changed:
         found = f"made with {consistency.describe(list(dict.fromkeys(changed)), 'before')}"

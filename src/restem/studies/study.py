@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from restem.configuration.consistency import determining
 from restem.errors import StudyError
 from restem.parameters import Parameters
+from restem.parameters.ranges import explained
 from restem.store.plain import flat
 
 BASE = "base"  # the base policy, where a study names what it compares with
@@ -81,7 +82,7 @@ def read_study(asked: str, folder: Path) -> Study:
     try:
         study = TypeAdapter(Study).validate_python({**content, "name": path.stem})
     except ValidationError as error:
-        raise StudyError(f"{path}: {'; '.join(map(_explain, error.errors()))}") from error
+        raise StudyError(f"{path}: {'; '.join(explained(error, whole='a study'))}") from error
     _check(study, path)
     return study
 
@@ -179,12 +180,3 @@ def _references(given: Mapping[str, Any], kind: str, prefix: str = "") -> Iterat
                 yield f"{prefix}{key}", value[kind]
             else:
                 yield from _references(value, kind, f"{prefix}{key}.")
-
-
-def _explain(detail: Any) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "missing":
-        return f"{path} is missing"
-    if detail["type"] == "unexpected_keyword_argument":
-        return f"{path} is not a part of a study"
-    return f"{path}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"

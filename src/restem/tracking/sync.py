@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import RestemError
-from restem.experiment import Catalog, recorded_iterations
+from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
 from restem.reporting.assemble import FIGURES
 from restem.store.records import stale_iterations
@@ -102,7 +102,7 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
 
     client = MlflowClient(tracking_uri=where.uri)
     mlflow_experiment = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
-    records = {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog)}
+    records = records_of(catalog)
     spans = [span_of(catalog, i) for i in records]
     started = min((span.start_ms for span in spans), default=None)
     session = TrackingSession(client, mlflow_experiment, parameters, started)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from restem.engines.context import context_window_of
-from restem.errors import TrainingError
+from restem.errors import TrainingError, first_few
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
 from restem.store.tables import Table
@@ -19,7 +19,7 @@ from restem.training.launch_plan import launch_plan
 from restem.training.rows import Example, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
-_N_SHOWN = 3  # rows whose text is shown; and how many a failed check names
+_N_SHOWN = 3  # rows whose text is shown
 
 
 class Finding(NamedTuple):
@@ -195,4 +195,4 @@ def _finding(check: str, rows: Table, is_bad: Sequence[bool]) -> Finding:
     if not n_bad:
         return Finding(check, PASSED, f"all of {len(rows)} rows")
     bad = [name for name, wrong in zip(row_names(rows), is_bad, strict=True) if wrong]
-    return Finding(check, FAILED, f"not so for {n_bad} of {len(rows)} rows: {', '.join(bad[:_N_SHOWN])}")
+    return Finding(check, FAILED, f"not so for {n_bad} of {len(rows)} rows: {first_few(bad)}")

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from restem.errors import TrainingError
+from restem.errors import TrainingError, first_few
 from restem.store.fingerprints import question_seed
 from restem.store.tables import Table
 from restem.training.continuations import Continuations
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100  # a target that is not learnt, as torch.nn.functional.cross_entropy has it
-
-_MAX_ROWS_NAMED = 5
 
 
 class Example(NamedTuple):
@@ -122,7 +120,7 @@ def _check_lengths(examples: list[Example], names: list[str], *, max_length: int
         raise TrainingError(
             f"{len(idle)} of {len(names)} rows hold no token to learn (an empty completion that ran out of tokens, or "
             f"a prompt that fills the row): "
-            f"{', '.join(idle[:_MAX_ROWS_NAMED])}; filter them out"
+            f"{first_few(idle)}; filter them out"
         )
 
 
