@@ -27,7 +27,7 @@ from restem.experiment import is_recorded, recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class ExperimentHooks:
@@ -142,7 +142,7 @@ class TrackingHooks:
         try:
             sync(catalog, self._parameters, project=self._project)
         except TrackingError as error:
-            logger.warning("%s", error)
+            _logger.warning("%s", error)
 
 
 def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
@@ -152,7 +152,7 @@ def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
     try:
         return dict(catalog.load("node_seconds"))
     except DatasetError:
-        logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
+        _logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
         return {}
 
 
@@ -184,7 +184,7 @@ def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention)
         journal = catalog.load("journal")
         freed = delete_weights(policies.versions(), journal, retention, fetched=policies.fetched)
         if freed:
-            logger.info(
+            _logger.info(
                 "deleted the weights of policy_%d (em.keep_policies=%s): %.1f MB", i, retention.keep, freed / 1e6
             )
 

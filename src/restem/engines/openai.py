@@ -34,7 +34,7 @@ from restem.errors import EngineError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Budgeted, NonNegative, Pause, Positive, Seconds
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _WRONG_ANSWERS = 3  # in a row, to one request; then the server is not what it seems
 
@@ -114,7 +114,7 @@ class OpenAIEngine:
         """From now on draw one completion per request."""
         with self._lock:
             if self._n_per_request != 1:
-                _log.info("the server does not draw several completions per request (%s): asking for one each", why)
+                _logger.info("the server does not draw several completions per request (%s): asking for one each", why)
             self._n_per_request = 1
 
     def _draw_once(self, request: Request, ask: Ask) -> list[Completion]:
@@ -146,7 +146,7 @@ class OpenAIEngine:
             raise EngineError(self._explain(refusal, needed)) from refusal
         with self._lock:
             for name in set(named) - self._left_out:
-                _log.warning("the server does not take %s: leaving it out, which draws from the same policy", name)
+                _logger.warning("the server does not take %s: leaving it out, which draws from the same policy", name)
             self._left_out.update(named)
 
     def _explain(self, refusal: Refusal, needed: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 LINEAR, ATTENTION, MODEL, SAMPLING, PYTHON = "linear layers", "attention", "rest of the model", "sampling", "python"
 PARTS = (LINEAR, ATTENTION, MODEL, SAMPLING, PYTHON)
@@ -116,7 +116,7 @@ def profiling(model: "PreTrainedModel") -> Iterator[Profile]:
         yield profile
     finally:
         _current.reset(token)
-        _log.info("where the time went: %s", profile)
+        _logger.info("where the time went: %s", profile)
 
 
 @contextmanager

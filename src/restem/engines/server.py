@@ -17,7 +17,7 @@ from restem.masking import keep_secret, mask, masked
 if TYPE_CHECKING:
     import httpx2
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _BUSY = {408, 409, 425, 429}  # and all from 500: worth another try
 _LONGEST_PAUSE_S = 60.0  # of our own backoff
@@ -162,7 +162,7 @@ class Server:
                 break
             own_s = min(_LONGEST_PAUSE_S, self._patience.backoff_s * 2 ** (attempt - 1)) * (0.5 + 0.5 * float(share))
             pause_s = own_s if asked_s is None else asked_s
-            _log.info("%s: %s; trying again in %.1f s (%d of %d)", path, fault, pause_s, attempt, len(shares) - 1)
+            _logger.info("%s: %s; trying again in %.1f s (%d of %d)", path, fault, pause_s, attempt, len(shares) - 1)
             if self._closed.wait(pause_s):
                 break
         raise EngineError(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restem.engines.loading import LoadedPolicy
     from restem.engines.texts import Draft, Reader
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class TransformersEngine:
@@ -143,7 +143,7 @@ class TransformersEngine:
                 if not is_out_of_memory(error) or rows == 1:
                     raise
                 self._most_that_fit = rows // 2
-                _log.warning("out of memory with %d rows at once: going on with %d", rows, self._most_that_fit)
+                _logger.warning("out of memory with %d rows at once: going on with %d", rows, self._most_that_fit)
 
     def _draw(self, work: Work, reader: "Reader", width: int) -> "Iterator[list[Draft]]":
         from restem.engines.continuous import ContinuousSampler
@@ -163,7 +163,7 @@ class TransformersEngine:
             obstacle = f"its layers look back {window} tokens and texts may have {work.longest}"
         if obstacle and not self._noticed:
             self._noticed = True
-            _log.warning("this policy is sampled by transformers' generate, which is slower: %s", obstacle)
+            _logger.warning("this policy is sampled by transformers' generate, which is slower: %s", obstacle)
         return obstacle
 
     def _fitting(self, work: Work) -> int:

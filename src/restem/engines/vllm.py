@@ -27,7 +27,7 @@ from restem.errors import EngineError, PolicyError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Seconds
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _WORKER = Path(__file__).with_name("vllm_worker.py")
 _QUIET = {
@@ -159,7 +159,7 @@ class _Worker:
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            _log.info("vLLM does not end by itself: killing it")
+            _logger.info("vLLM does not end by itself: killing it")
         self.kill()
         self._process.wait()
         if self._process.stdout:
@@ -170,7 +170,7 @@ class _Worker:
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            _log.debug("vLLM has ended")
+            _logger.debug("vLLM has ended")
 
     def _kill_late(self) -> None:
         self._late = True

@@ -13,7 +13,7 @@ from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.reading import PLACE, Record, as_text, read_json_text, read_records
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _NEEDED = ("text", "gold", "split")
 _READ = (*_NEEDED, "question_id", "reward", "level", "source", "licence", PLACE)
@@ -48,7 +48,7 @@ def _check_columns(file: Path, records: list[Record]) -> None:
         raise QuestionsError(f"{file} lacks column {', '.join(missing)}; it has {', '.join(found)}")
     unread = [name for name in found if name not in _READ]
     if unread:
-        logger.warning("%s: nothing reads column %s", file.name, ", ".join(unread))
+        _logger.warning("%s: nothing reads column %s", file.name, ", ".join(unread))
 
 
 def _gold(place: str, value: Any) -> Any:

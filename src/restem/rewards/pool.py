@@ -27,7 +27,7 @@ _TASKS_AT_ONCE = 32  # per judge: few enough that all judges end together, enoug
 _BUSY = 0.5  # of its limit: a task that computed for less was kept waiting
 _ASLEEP_S = 0.5  # beyond what was asked for: this process did not run, and so may its judges
 _SHOWN = 200  # characters of a message that a completion may have written
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Task(NamedTuple):
@@ -110,7 +110,7 @@ class WorkerPool:
                 raise RewardError(
                     f"the reward {self._judge_path} judges in a sandbox, which cannot be had: {error}. {SANDBOX_NEEDS}"
                 ) from error
-            _log.warning("no sandbox for the reward %s: %s. %s", self._judge_path, error, SANDBOX_NEEDS)
+            _logger.warning("no sandbox for the reward %s: %s. %s", self._judge_path, error, SANDBOX_NEEDS)
             return Nursery(self._judge_path, self._options, why_open=str(error))
 
     def replace(self, seat: Seat) -> Seat:
@@ -196,7 +196,7 @@ class _Batch:
         """Return the verdict where a judge has raised twice. A confined one stops no run: a completion may speak."""
         if not seat.nursery.is_confined:
             return _raise_broken(task, message)
-        _log.warning("the reward failed twice on question %r with %r: crashed", task.name, message[:_SHOWN])
+        _logger.warning("the reward failed twice on question %r with %r: crashed", task.name, message[:_SHOWN])
         return refused("crashed", task.answer)
 
     def _retry_or(self, index: int, give_up: Any) -> None:

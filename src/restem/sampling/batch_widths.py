@@ -14,7 +14,7 @@ from typing import Any
 from restem.engines import Batched, Engine
 from restem.store.journal import JournalEntry
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _OF_ENTRY = "batch_width"
 _OF_SHARD = ".batch_width.json"  # follows the shard's name
@@ -54,7 +54,7 @@ class BatchWidth:
             return
         self._narrower.append(narrower)
         self._entry.write_text(f"{self._name}{_OF_SHARD}", json.dumps(self._narrower))
-        logger.warning(
+        _logger.warning(
             "%s: fewer rows fit at once than its journal entry was begun with (%s): going on with %d, which in "
             "bfloat16 may change samples",
             self._entry.path(self._name),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 30.0
 _MINUTE_S = 60
@@ -53,7 +53,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         if self._n_done:
-            logger.info("%s: %s in %.0f s", self._title, self.state(), time.monotonic() - self._started)
+            _logger.info("%s: %s in %.0f s", self._title, self.state(), time.monotonic() - self._started)
 
     def advance(
         self, *, n_samples: int, n_questions: int = 1, n_tokens: int = 0, n_accepted: int | None = None
@@ -78,7 +78,7 @@ class Progress:
             self._bar.update(n_questions)
         elif now - self._last_line >= _LINE_EVERY_S:
             self._last_line = now
-            logger.info("%s: %s, %s left", self._title, self.state(), _duration(self._seconds_left()))
+            _logger.info("%s: %s, %s left", self._title, self.state(), _duration(self._seconds_left()))
 
     def state(self) -> str:
         """Return how far it is, in words."""

@@ -19,7 +19,7 @@ from restem.store.fingerprints import fingerprint
 from restem.store.importing import import_function
 from restem.store.tables import Table
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 Renderer = Callable[[Sequence[str]], list[str]]  # the texts of questions -> their prompts
@@ -168,7 +168,7 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
     )
     if len(too_long) == len(prompts):
         raise PromptError(f"{found}; shorten the questions, lower questions.n_exemplars, or use prompt.style=zero_shot")
-    logger.warning("%s; these questions are not asked", found)
+    _logger.warning("%s; these questions are not asked", found)
     return prompts[~prompts["question_id"].isin(too_long.index)].reset_index(drop=True)
 
 

@@ -23,7 +23,7 @@ from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_SAMPLING, unlike, versions
 from restem.store.tables import ShardedTable, Table, write_shard
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Decoding(NamedTuple):
@@ -187,7 +187,7 @@ def _shard(draw: Draw, target: Path) -> Shard:
 def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
     if files:
         n_samples = len(ShardedTable(files))
-        logger.info(
+        _logger.info(
             "%s: %d samples in %d of %d shards are in the journal and are not drawn again",
             draw,
             n_samples,

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from restem.errors import ScaleError
 from restem.parameters.scale import ScaleParameters, ShareParameters
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _STORE_BYTES = 200_000_000  # of a cluster started here: a few shards of prompts; results never pass through Ray
 _LOOK_EVERY_S = 0.5
@@ -93,7 +93,7 @@ def say_what_is_free(ray: Any, awaited: str, *, since: float) -> float:
     if time.monotonic() - since < _LINE_EVERY_S:
         return since
     free, whole = ray.available_resources(), ray.cluster_resources()
-    logger.info(
+    _logger.info(
         "waiting for %s: of the cluster's %g CPUs %g are free, of its %g GPUs %g",
         awaited,
         *(resources.get(name, 0) for name in ("CPU", "GPU") for resources in (whole, free)),

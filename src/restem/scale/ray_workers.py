@@ -20,7 +20,7 @@ from restem.scale.attempts import Attempt, Attempts
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.probe import Fault, Probe, first_line, named
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 
@@ -44,7 +44,7 @@ class _Worker:
         except RestemError as error:
             return Fault(str(error), is_final=True)
         except Exception as error:  # whatever it is, it must not end the run before others have tried
-            logger.exception("a worker for %s could not start", self._work.kind)
+            _logger.exception("a worker for %s could not start", self._work.kind)
             return Fault(named(error))
         return None
 
@@ -56,7 +56,7 @@ class _Worker:
         try:
             self._do(shard, counts.update)
         except Exception as error:  # whatever it is, the driver decides what becomes of the shard
-            logger.exception("shard %s failed", shard.target.name)
+            _logger.exception("shard %s failed", shard.target.name)
             return Fault(named(error))
         return dict(counts)
 
@@ -145,7 +145,7 @@ class RayWorkers:
             return
         self._ray.kill(worker)
         self._n_failed_starts += 1
-        logger.warning("a worker for %s could not start: %s", self._work.kind, outcome.reason)
+        _logger.warning("a worker for %s could not start: %s", self._work.kind, outcome.reason)
         if outcome.is_final or self._n_failed_starts > self._scale.retries:
             raise ScaleError(
                 f"no worker for {self._work.kind} can start (tried {self._n_failed_starts} times): {outcome.reason}"
@@ -157,7 +157,7 @@ class RayWorkers:
         if isinstance(outcome, Fault):
             # Nobody knows what state it is in: an engine may be broken for good.
             self._ray.kill(worker)
-            logger.warning("shard %s failed: %s", attempt.shard.target.name, outcome.reason)
+            _logger.warning("shard %s failed: %s", attempt.shard.target.name, outcome.reason)
             attempts.put_back(attempt, outcome.reason)
         else:
             self._idle.append(worker)

@@ -21,7 +21,7 @@ from restem.scoring.verdicts import kept_open, open_reward
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 GOLDEN, CANARY, SECOND, NO_SECOND = "golden", "canary", "second verifier", "no second verifier"
 COLUMNS = ["check", "reward", "question_id", "sample_index", "agrees", "found"]
@@ -85,9 +85,9 @@ def summarise_audit(audit: Table) -> dict[str, Any]:
         "not_audited": dict(zip(without["reward"], without["found"], strict=True)),
     }
     for row in audit[(audit["agrees"] == "no") & (audit["check"] != SECOND)].itertuples():
-        _log.warning("the audit of the reward %s: a %s failed: %s", row.reward, row.check, row.found)
+        _logger.warning("the audit of the reward %s: a %s failed: %s", row.reward, row.check, row.found)
     if n_disagreed:
-        _log.warning("a second verifier refuses %d of %d accepted samples that it looked at", n_disagreed, n_checked)
+        _logger.warning("a second verifier refuses %d of %d accepted samples that it looked at", n_disagreed, n_checked)
     return summary
 
 

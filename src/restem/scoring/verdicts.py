@@ -19,7 +19,7 @@ from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table, write_shard
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _open_rewards: dict[tuple[str, str, int], Reward] = {}  # by name, version, and number of worker processes
 
 
@@ -172,7 +172,7 @@ def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> l
         if share > limits[reason]
     ]
     for warning in found:
-        _log.warning("%s", warning)
+        _logger.warning("%s", warning)
     return found
 
 

@@ -26,7 +26,7 @@ from restem.store.locks import acquire, holder, locked
 from restem.store.partials import flush, partial_of, remove, remove_partials
 from restem.store.tables import Table, write_shard
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _LOCKS = ".locks"  # a folder, beside the entries: what an entry's folder holds is deleted with it
 
 
@@ -274,6 +274,6 @@ class JournalEntry:
         """Remove what is in the way of making parts; whoever left it unfinished is gone, since the lock was free."""
         for name in missing:
             if self.has(name):
-                _log.warning("the journal is damaged, so this is made again: %s", "; ".join(self.faults(name)))
+                _logger.warning("the journal is damaged, so this is made again: %s", "; ".join(self.faults(name)))
                 self.remove(name)
             remove_partials(self.path(name))

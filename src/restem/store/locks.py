@@ -16,7 +16,7 @@ from typing import IO, NoReturn
 
 from restem.errors import ExperimentError
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 # What kernels and network file systems answer where there are no locks: NFS without its lock service, Lustre and FUSE
 # without the option, object stores that are mounted.
@@ -52,7 +52,7 @@ def acquire(file: Path, *, shared: bool = False, wait_for: str | None = None) ->
                 if wait_for is None:
                     stream.close()
                     return None
-                _log.info("waiting for %s, who %s", holder(file), wait_for)
+                _logger.info("waiting for %s, who %s", holder(file), wait_for)
                 _flock(stream, kind)
         except BaseException:
             stream.close()

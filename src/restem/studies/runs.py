@@ -23,7 +23,7 @@ from restem.store.tables import ShardedTable
 from restem.studies.arms import Made, Shared
 from restem.studies.study import Difference, Study, differences, refuse_equals
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _LONGEST_REASON = 400  # characters
 _SAMPLES = ("samples", "follow_up_samples", "evaluation_samples")
@@ -117,7 +117,7 @@ def run_tasks(tasks: Sequence[Task], *, project: Path, say: Callable[[str], None
             _run(task, state.pipelines, project)
             ran.append(task)
         except Exception as error:  # whatever a user's own reward, source or engine raises must not stop the others
-            logger.debug("%s failed", task.name, exc_info=error)
+            _logger.debug("%s failed", task.name, exc_info=error)
             failed[task.name] = _reason(error)
             say(f"{heading}: failed: {failed[task.name]}")
     sizes = [size for task in ran for size in _sample_files(task)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from restem.store.journal import JournalEntry
 from restem.store.partials import remove
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _PROGRESS = "progress.json"
 _CHECKPOINT = "checkpoint-"
@@ -67,7 +67,7 @@ class Workplace:
         saved = sorted(name for name in self._entry.names() if name.startswith((_CHECKPOINT, _WEIGHTS)))
         found = [fault for name in saved for fault in self._entry.faults(name)]
         if found:  # a checkpoint without the best weights before it is of no use, nor the other way round
-            _log.warning("what was saved of this training is damaged, so it begins again: %s", "; ".join(found))
+            _logger.warning("what was saved of this training is damaged, so it begins again: %s", "; ".join(found))
             for name in saved:
                 self._entry.remove(name)
 
