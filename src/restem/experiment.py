@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from restem.errors import ExperimentError
-from restem.evaluation.sentinels import why_stopped
+from restem.evaluation.sentinels import refuse_to_begin, why_stopped
 from restem.parameters import EmParameters
 from restem.store.records import refuse_later_format
 
@@ -62,11 +62,7 @@ class Plan(NamedTuple):
                 f"em.iteration={self.next_iteration} needs policy_{self.next_iteration - 1}, but the complete "
                 f"iterations of experiment {self.name!r} are: {', '.join(map(str, self.complete)) or 'none'}"
             )
-        if not self.forced and self.stopped:
-            raise ExperimentError(
-                f"experiment {self.name!r} has stopped: {self.stopped}. See the report: kedro run --pipeline=compare. "
-                f"Go on all the same with --params=em.iteration={len(self.complete) + 1}"
-            )
+        refuse_to_begin(len(self.complete) + 1, self.stopped)
         if not self.forced and len(self.complete) == self.iterations:
             raise ExperimentError(
                 f"experiment {self.name!r} is complete: {self.iterations} of {self.iterations} iterations. "
@@ -112,8 +108,8 @@ def plan_from(em: EmParameters, *, name: str, catalog: Catalog | None) -> Plan:
     if catalog is None:
         return Plan(name, em.iterations, forced or 1)
     complete, stale = _complete_and_stale(catalog, em.iterations)
-    goes_on = forced is not None or not 0 < len(complete) < em.iterations
-    stopped = "" if goes_on else why_stopped(catalog.load(f"record_{len(complete)}"), em)
+    is_midway = 0 < len(complete) < em.iterations
+    stopped = why_stopped(catalog.load(f"record_{len(complete)}"), em) if is_midway else ""
     iterations = len(complete) if stopped else em.iterations
     return Plan(
         name=name,

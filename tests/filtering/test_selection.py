@@ -88,9 +88,9 @@ def test_summary_accounts_for_every_sample(tmp_path: Path) -> None:
 
     assert summary["n_kept"] + sum(summary["dropped"].values()) == summary["n_samples"] == 15
     assert summary["dropped"] == {
-        "reward below filtering.min_reward": 2,
-        "repeated completion": 1,
-        "more than filtering.max_per_question": 2,
+        "below_min_reward": 2,
+        "repeated": 1,
+        "over_cap": 2,
     }
     assert (summary["n_questions"], summary["n_questions_kept"]) == (2, 1)
 

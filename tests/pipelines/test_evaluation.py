@@ -113,7 +113,7 @@ def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written
     asked = {"em__stop_when": ["overfitting"], "em__iterations": 2}
     shutil.rmtree(copied.folder / "data/08_reporting/tiny/iteration_2/record.json")
 
-    with pytest.raises(ExperimentError, match="has stopped: iteration 1 shows overfitting"):
+    with pytest.raises(ExperimentError, match="iteration 2 is not begun: iteration 1 shows overfitting"):
         copied.run("em_iteration", **asked)
 
     assert (current_plan().iterations, current_plan().complete) == (1, (1,))

@@ -30,9 +30,9 @@ FILTERING = {
         "n_correct": 100,
         "n_kept": 50,
         "dropped": {
-            "reward below filtering.min_reward": 100,
-            "repeated completion": 30,
-            "more than filtering.max_per_question": 20,
+            "below_min_reward": 100,
+            "repeated": 30,
+            "over_cap": 20,
         },
     }
     for i in (1, 2)
@@ -86,6 +86,7 @@ def test_parts_of_a_bar_add_up_to_all_samples() -> None:
     assert [patch.get_height() for patch in axes.patches] == pytest.approx(
         [0.25] * 2 + [0.1] * 2 + [0.15] * 2 + [0.5] * 2
     )
+    assert axes.figure.legends[0].get_texts()[1].get_text() == "over the cap"
     assert axes.patches[-1].get_y() + axes.patches[-1].get_height() == pytest.approx(1.0)
 
 

@@ -66,9 +66,9 @@ def record(i: int, **changed: object) -> dict[str, object]:
 def inputs(last: int = 2, **changed: object) -> dict[str, Any]:
     made = range(1, last + 1)
     dropped = {
-        "reward below filtering.min_reward": 600,
-        "repeated completion": 77,
-        "more than filtering.max_per_question": 33,
+        "below_min_reward": 600,
+        "repeated": 77,
+        "over_cap": 33,
     }
     filtering = {"n_samples": 1000, "n_correct": 400, "n_kept": 290, "n_questions": 100, "n_questions_kept": 61}
     scoring = {"n": 1000, "by_reason": {"correct": 400, "no_answer": 123, "wrong": 477}, "acceptance": 0.4}
@@ -135,8 +135,9 @@ def test_report_holds_the_numbers_and_why_samples_were_dropped(report: Report) -
         assert f"{test['value']:.3f} [{test['low']:.3f}, {test['high']:.3f}]" in text
         assert "290 (29.0%)" in text
         assert "123 (12.3%)" in text
-        for number in ("600", "77", "33"):
-            assert number in text
+        for label, number in (("over the cap", 33), ("repeated", 77), ("reward too low", 600)):
+            assert f"dropped: {label}" in text
+            assert str(number) in text
         assert "16 (iteration 0, 1); 32 (iteration 2)" in text
         assert "0123abc" in text
         assert "2.13.0" in text

@@ -9,6 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from restem.filtering.selection import DROPPED
 from tests.conftest import Project
 
 
@@ -46,10 +47,13 @@ def test_mlflow_has_a_parent_and_a_child_per_iteration_with_the_same_metrics(fin
 
     assert [run.data.tags["restem.experiment"] for run in parents] == ["tiny"]
     assert set(children(finished)) == {0, 1, 2}
-    for child in children(finished).values():
+    for i, child in children(finished).items():
         assert child.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
         assert {"test/pass_at_1", "validation/pass_at_1", "test/maj_at_4"} <= set(child.data.metrics)
         assert child.data.params["sampling.n"] == "64"
+        assert child.data.tags["restem.policy"] == finished.catalog().load(f"policy_{i}").fingerprint
+        dropped = {name for name in child.data.metrics if name.startswith("filtering/dropped.")}
+        assert dropped == ({f"filtering/dropped.{reason}" for reason in DROPPED} if i else set())
 
 
 def test_mlflow_values_are_those_of_the_catalog(finished: Project) -> None:

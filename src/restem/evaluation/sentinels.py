@@ -56,23 +56,30 @@ def watch(watched: Watched, *, iteration: int) -> Table:
 
 
 def refuse_if_stopped(record_before: Mapping[str, Any], em: EmParameters) -> None:
-    """Raise if the last iteration showed what `em.stop_when` names, unless the next one is forced.
+    """Raise if the experiment ends with the last iteration, which may just have been made.
 
     Raises:
         ExperimentError: With the evidence, and how to go on.
     """
-    reason = why_stopped(record_before, em)
-    if reason and em.iteration is None:
-        i = record_before["iteration"]
+    refuse_to_begin(record_before["iteration"] + 1, why_stopped(record_before, em))
+
+
+def refuse_to_begin(iteration: int, reason: str) -> None:
+    """Raise if there is a reason to end the experiment before this iteration.
+
+    Raises:
+        ExperimentError: With it, and how to go on.
+    """
+    if reason:
         raise ExperimentError(
-            f"iteration {i + 1} is not begun: {reason}. See the report: kedro run --pipeline=compare. Go on all the "
-            f"same: kedro run --pipeline=em_iteration --params=em.iteration={i + 1}"
+            f"iteration {iteration} is not begun: {reason}. See the report: kedro run --pipeline=compare. Go on all "
+            f"the same: kedro run --pipeline=em_iteration --params=em.iteration={iteration}"
         )
 
 
 def why_stopped(record: Mapping[str, Any], em: EmParameters) -> str:
-    """Return why an experiment ends with this iteration; nothing if it goes on."""
-    for row in record.get("sentinels", ()):
+    """Return which sentinel of `em.stop_when` ends the experiment here; nothing if it goes on, asked or forced to."""
+    for row in record.get("sentinels", ()) if em.iteration is None else ():
         if row["verdict"] == SHOWN and row["sentinel"] in em.stop_when:
             shown = f"iteration {record['iteration']} shows {row['sentinel']}, which em.stop_when names"
             return f"{shown} ({row['evidence']})"

@@ -19,9 +19,11 @@ from restem.store.fingerprints import question_seed
 from restem.store.journal import Journal
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
 
-_BELOW = "reward below filtering.min_reward"
-_REPEATED = "repeated completion"
-_OVER_CAP = "more than filtering.max_per_question"
+DROPPED = {  # why samples are not learned from: keys of filtering_summary["dropped"], and what pages call them
+    "over_cap": "over the cap",  # filtering.max_per_question
+    "repeated": "repeated",  # filtering.distinct
+    "below_min_reward": "reward too low",  # filtering.min_reward
+}
 _ARITHMETIC = frozenset("0123456789.,$% +-*/^x()\u00d7\u00f7")  # and the signs for times and divided by
 _EQUALS_NUMBER = re.compile(r"=\s*\$?(-?\d[\d.,]*)")
 
@@ -209,7 +211,11 @@ def summarise_filtering(
         "n_from_before": len(kept) - n_kept,
         "n_questions": sum(int(shard["question_id"].nunique()) for shard in scored),
         "n_questions_kept": len({name for shard in kept for name in shard["question_id"].unique()}),
-        "dropped": {_BELOW: n_samples - n_correct, _REPEATED: n_correct - n_distinct, _OVER_CAP: n_distinct - n_kept},
+        "dropped": {
+            "over_cap": n_distinct - n_kept,
+            "repeated": n_correct - n_distinct,
+            "below_min_reward": n_samples - n_correct,
+        },
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from restem.evaluation.metrics import Measured
+from restem.filtering.selection import DROPPED
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -34,13 +35,7 @@ _INK = "#1A1B1C"  # used for nothing else, so that a page can give it its own co
 _INCHES = (4.8, 3.0)  # a phone's width at 10 points
 _LABELLED = 0.08  # a smaller part of a bar has no room for its number
 _PASS_AT_1 = {"sampled": "pass_at_1", "greedy": "greedy_pass_at_1"}
-_KEPT = "kept"
-_FATES = {  # labels and colours of what became of the samples; keys of filtering_summary["dropped"]
-    _KEPT: ("kept", _GREEN),
-    "more than filtering.max_per_question": ("correct, over the cap", _SKY),
-    "repeated completion": ("correct, repeated", _YELLOW),
-    "reward below filtering.min_reward": ("not correct", _ORANGE),
-}
+_FATES = {"kept": _GREEN, "over_cap": _SKY, "repeated": _YELLOW, "below_min_reward": _ORANGE}  # of the samples
 
 
 def pass_at_1_by_iteration(metrics: Metrics, *, suites: Sequence[str] = ("test", "validation")) -> "Figure":
@@ -76,8 +71,10 @@ def kept_and_dropped(filtering: Mapping[int, Mapping[str, Any]]) -> "Figure":
     figure, axes = _figure("What became of the samples", "iteration", "share of the samples")
     iterations = sorted(filtering)
     below = [0.0] * len(iterations)
-    for fate, (label, colour) in _FATES.items():
-        shares = [_fate(filtering[i], fate) / max(1, filtering[i]["n_samples"]) for i in iterations]
+    for fate, colour in _FATES.items():
+        label = DROPPED.get(fate, "kept")
+        counts = [filtering[i]["dropped"][fate] if fate in DROPPED else filtering[i]["n_kept"] for i in iterations]
+        shares = [n / max(1, filtering[i]["n_samples"]) for i, n in zip(iterations, counts, strict=True)]
         bars = axes.bar(range(len(iterations)), shares, bottom=below, width=0.6, label=label, color=colour)
         numbers = [f"{share:.0%}" if share >= _LABELLED else "" for share in shares]
         axes.bar_label(bars, numbers, label_type="center", color="black", fontsize=9)
@@ -273,7 +270,3 @@ def _style(index: int) -> dict[str, Any]:
 def policy_label(iteration: int) -> str:
     """Return what the policy of an iteration is called in figures and tables."""
     return "base policy" if iteration == 0 else f"iteration {iteration}"
-
-
-def _fate(summary: Mapping[str, Any], fate: str) -> int:
-    return int(summary["n_kept"] if fate == _KEPT else summary["dropped"].get(fate, 0))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.errors import first_few
 from restem.evaluation.metrics import GAP, Measured
+from restem.filtering.selection import DROPPED
 from restem.reporting import figures
 from restem.store.plain import flat
 from restem.store.tables import Table
@@ -136,7 +137,6 @@ def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[in
     """Return what was sampled, what it earned, what was kept and why the rest was not."""
     if not filtering:
         return Section("What was kept")
-    fates = list(dict.fromkeys(fate for summary in filtering.values() for fate in summary["dropped"]))
     rows = [
         [
             str(i),
@@ -144,18 +144,19 @@ def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[in
             _part(summary["n_correct"], summary["n_samples"]),
             _part(summary["n_kept"], summary["n_samples"]),
             _part(summary["n_questions_kept"], summary["n_questions"]),
-            *(f"{summary['dropped'].get(fate, 0):,}" for fate in fates),
+            *(f"{summary['dropped'][why]:,}" for why in DROPPED),
         ]
         for i, summary in sorted(filtering.items())
     ]
-    dropped = [f"dropped: {fate}" for fate in fates]
+    dropped = [f"dropped: {label}" for label in DROPPED.values()]
     header = ["iteration", "samples", "correct", "kept", "questions with a kept one", *dropped]
     reasons = sorted({reason for summary in scoring.values() for reason in summary["by_reason"]})
     verdicts = [
         [str(i), *(_part(summary["by_reason"].get(reason, 0), summary["n"]) for reason in reasons)]
         for i, summary in sorted(scoring.items())
     ]
-    tables = [Grid("What the filter kept, and why it dropped the rest.", header, rows)]
+    settings = "filtering.max_per_question, filtering.distinct and filtering.min_reward"
+    tables = [Grid(f"What the filter kept, and why it dropped the rest: see {settings}.", header, rows)]
     text = [f"Iteration {i}: {line}." for i, one in sorted(scoring.items()) for line in one.get("warnings", [])]
     if verdicts:
         tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))

@@ -73,7 +73,7 @@ def _tags(record: Mapping[str, Any], experiment: str) -> dict[str, str]:
         "restem.experiment": experiment,
         "restem.method": record["parameters"]["method"],
         "restem.iteration": str(record["iteration"]),
-        "restem.policies.policy": record["policy"],
+        "restem.policy": record["policy"],
         "restem.parent": str(record["parent"]),
         "restem.base": record["model"],
     }
