@@ -166,7 +166,7 @@ def _why_left_out(catalog: Catalog, wanted: Wanted) -> str | None:
 
 def _entries_by_file(root: Path) -> dict[Any, str]:
     """Return the journal's entry of every file in it, by what the file and its link in the catalog have in common."""
-    files = (file for file in root.glob("[!.]*-*/**/*") if file.is_file() and file.name != "determined_by.json")
+    files = (file for file in root.glob("[!.]*-*/**/*") if file.is_file() and file.name != "decided_by.json")
     return {key: file.relative_to(root).parts[0] for file in files for key in file_keys([file])}
 
 

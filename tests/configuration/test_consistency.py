@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from restem.configuration.check import check_parameters
-from restem.configuration.consistency import changes, determining_here, refuse_changes
+from restem.configuration.consistency import changes, deciding_here, refuse_changes
 from restem.configuration.resolve import merged
 from restem.errors import ExperimentError
 from restem.parameters import Parameters
@@ -19,8 +19,8 @@ def asked(**changed: Any) -> Parameters:
 
 
 def record(iteration: int, **changed: Any) -> dict[str, Any]:
-    determined_by = determining_here(asked(**changed))
-    return {"iteration": iteration, "parameters": merged(BEGUN, changed), "determined_by": determined_by}
+    decided_by = deciding_here(asked(**changed))
+    return {"iteration": iteration, "parameters": merged(BEGUN, changed), "decided_by": decided_by}
 
 
 def test_another_method_is_refused_with_both_names_and_the_ways_out() -> None:
@@ -81,7 +81,7 @@ def test_first_iteration_may_be_redone_in_another_way() -> None:
 
 def test_a_parameter_that_another_version_had_is_a_change() -> None:
     older = record(1)
-    older["determined_by"]["samples"]["sampling.gone"] = 1
+    older["decided_by"]["samples"]["sampling.gone"] = 1
 
     assert [(change.name, change.before, change.now) for change in changes(older, asked())] == [
         ("sampling.gone", 1, None)

@@ -136,8 +136,8 @@ def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project
 
 
 def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bucket: Any, tmp_path: Path) -> None:
-    determined = {"start": "a", "training": {"learning_rate": 1e-4}}
-    trained = Journal(tmp_path / "journal").open("policy", **determined)
+    decided_by = {"start": "a", "training": {"learning_rate": 1e-4}}
+    trained = Journal(tmp_path / "journal").open("policy", **decided_by)
 
     def make(folder: Path) -> None:
         folder.mkdir()
@@ -145,7 +145,7 @@ def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bu
         (folder / "config.json").write_text("{}")
 
     folder = trained.write("policy", make)
-    made = made_with(determined, n_rows=3, notes=[])
+    made = made_with(decided_by, n_rows=3, notes=[])
     policy = Policy(str(folder), folder_fingerprint(folder), iteration=1, name="m", base="b", made_with=made)
     where = {"filepath": f"s3://{BUCKET}/lean", "cache": str(tmp_path / "cache"), "version": V1}
     stored = PolicyDataset(**where)
@@ -159,7 +159,7 @@ def test_weights_that_are_not_kept_leave_the_bucket_the_journal_and_the_cache(bu
     assert freed == 3 * 4
     assert not bucket.glob(f"{BUCKET}/lean/*/*/*.safetensors")
     assert not fetched.exists()
-    trained = Journal(tmp_path / "journal").open("policy", **determined)
+    trained = Journal(tmp_path / "journal").open("policy", **decided_by)
     assert not trained.has("policy")
     assert retention.deleted(trained) == policy.fingerprint
     again = PolicyDataset(**where).load()

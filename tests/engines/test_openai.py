@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from restem.engines import Completion, determining_options, open_engine
+from restem.engines import Completion, deciding_engine_options, open_engine
 from restem.errors import EngineError
 from restem.policies.tiny_model import write_tiny_model
 from tests.engines.faulty_server import FaultyServer, another_shape, cut_off, garbage, serving, status
@@ -291,7 +291,7 @@ def test_price_and_patience_do_not_name_what_is_drawn() -> None:
     url = "http://127.0.0.1:1/v1"
     dear = {"model": "m", "base_url": url, "max_tokens_budget": 9, "concurrency": 2, "api_key_env": "K", "timeout_s": 1}
 
-    assert determining_options("openai", dear) == {"model": "m", "base_url": url}
+    assert deciding_engine_options("openai", dear) == {"model": "m", "base_url": url}
 
 
 @pytest.mark.parametrize(

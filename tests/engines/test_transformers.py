@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from restem.engines import Batched, Completion, determining_options, open_engine, resolve_arithmetic
+from restem.engines import Batched, Completion, deciding_engine_options, open_engine, resolve_arithmetic
 from restem.errors import EngineError, PolicyError
 
 PolicyMaker = Callable[..., Path]
@@ -485,4 +485,4 @@ def test_a_profile_changes_no_sample(tiny_policy: PolicyMaker) -> None:
 
     assert drawn[0] == drawn[1]
     on_a_cpu = {"profile": True, "dtype": "float32", "device": "cpu"}
-    assert determining_options("transformers", on_a_cpu) == {"dtype": "float32", "device": "cpu"}
+    assert deciding_engine_options("transformers", on_a_cpu) == {"dtype": "float32", "device": "cpu"}

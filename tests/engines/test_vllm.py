@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from restem.engines import Completion, determining_options, engine_versions, open_engine
+from restem.engines import Completion, deciding_engine_options, engine_versions, open_engine
 from restem.errors import EngineError, PolicyError
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,7 @@ def test_the_versions_of_its_environment_name_what_is_drawn() -> None:
     options = {**OPTIONS, "startup_timeout_s": 5}
 
     assert {"torch", "transformers"} < set(engine_versions("vllm", options))
-    assert set(determining_options("vllm", options)) == {"dtype", "device", "args"}
+    assert set(deciding_engine_options("vllm", options)) == {"dtype", "device", "args"}
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from restem import questions
 from restem.configuration.check import check_parameters
-from restem.configuration.consistency import changes, determining_here
+from restem.configuration.consistency import changes, deciding_here
 from restem.configuration.resolve import merged
-from restem.engines import determining_options, known_engines
+from restem.engines import deciding_engine_options, known_engines
 from restem.engines.arithmetic import Arithmetic, native_dtype
 from restem.errors import QuestionsError
 from restem.filtering import selection
@@ -32,9 +32,9 @@ from restem.scoring.verdicts import open_reward
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, write_shard
-from restem.training.m_step import policy_determined_by, starting_policy
+from restem.training.m_step import policy_decided_by, starting_policy
 from restem.training.request import TrainingRequest
-from restem.training.validation import determined_by, plan_validation
+from restem.training.validation import plan_validation, validation_decided_by
 from tests.conftest import ROOT, nested
 from tests.engines.faulty_server import serving
 
@@ -249,7 +249,7 @@ class Made:
             rows=self.rows, base_policy=start, parameters=parameters.training, output=Path(), add_special_tokens=add,
             validation=validation, unfinished=None,
         )  # fmt: skip
-        return policy_determined_by(request, parameters.scale)
+        return policy_decided_by(request, parameters.scale)
 
     def _evaluation(self, parameters: Parameters) -> Any:
         base = prepare_base_model(parameters.policy.model, store=self.store)
@@ -330,7 +330,7 @@ def test_a_changed_parameter_makes_again_what_it_decides_and_nothing_else(made: 
 
     expected = {"prompts"} if name == "prompt.of_suite.mine.style" else said.decides.stages
     assert made_again == expected
-    record = {"iteration": 1, "parameters": {}, "determined_by": determining_here(made.parameters)}
+    record = {"iteration": 1, "parameters": {}, "decided_by": deciding_here(made.parameters)}
     noticed = [change.name for change in changes(record, parameters) if change.name != "method"]
     assert bool(noticed) == bool(said.decides.stages)
 
@@ -383,7 +383,7 @@ def test_every_option_of_the_model_judge_says_what_it_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "harmless", "decisive"),
+    ("name", "harmless", "deciding"),
     [
         ("transformers", {"profile": True}, {"max_batch": 3, "threads": 2, "dtype": "bfloat16"}),
         (
@@ -400,14 +400,14 @@ def test_every_option_of_the_model_judge_says_what_it_decides() -> None:
     ],
 )  # fmt: skip
 def test_only_the_options_that_decide_name_what_is_drawn(
-    name: str, harmless: dict[str, Any], decisive: dict[str, Any]
+    name: str, harmless: dict[str, Any], deciding: dict[str, Any]
 ) -> None:
     pinned = {"dtype": "float32"} if name in {"transformers", "vllm"} else {}
-    plain = determining_options(name, pinned)
+    plain = deciding_engine_options(name, pinned)
 
-    assert determining_options(name, pinned | harmless) == plain
-    for option, value in decisive.items():
-        assert determining_options(name, pinned | {option: value}) != plain, option
+    assert deciding_engine_options(name, pinned | harmless) == plain
+    for option, value in deciding.items():
+        assert deciding_engine_options(name, pinned | {option: value}) != plain, option
 
 
 def test_only_the_options_that_decide_name_what_a_judge_says() -> None:
@@ -421,9 +421,9 @@ def test_only_the_options_that_decide_name_what_a_judge_says() -> None:
 
 
 def test_what_repeats_a_default_is_what_is_left_out() -> None:
-    assert determining_options("scripted", {"answers": None}) == determining_options("scripted", {})
+    assert deciding_engine_options("scripted", {"answers": None}) == deciding_engine_options("scripted", {})
     on_cpu = {"device": "cpu", "dtype": "auto"}
-    assert determining_options("transformers", on_cpu) == determining_options(
+    assert deciding_engine_options("transformers", on_cpu) == deciding_engine_options(
         "transformers", {"device": "cpu", "dtype": native_dtype("cpu")}
     )
 
@@ -431,7 +431,7 @@ def test_what_repeats_a_default_is_what_is_left_out() -> None:
 def test_an_experiment_does_not_go_on_in_another_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     training = CONFIGURATION["training"] | {"dtype": "auto"}
     parameters = check_parameters(CONFIGURATION | {"sampling": {"engine": "transformers"}, "training": training})
-    record = {"iteration": 1, "parameters": {"method": "rest_em"}, "determined_by": determining_here(parameters)}
+    record = {"iteration": 1, "parameters": {"method": "rest_em"}, "decided_by": deciding_here(parameters)}
     assert changes(record, parameters) == []
 
     other = Arithmetic("bfloat16" if native_dtype("cpu") == "float32" else "float32", "cuda")
@@ -453,9 +453,9 @@ def test_validation_is_named_by_the_same_engine_as_sampling(made: Made) -> None:
     drawn = draws.training_draw(made.questions, made.prompts, made.parameters.sampling, iteration=1)
     journal = Journal(made.folder / "same")
     samples = draw_samples([drawn], made.base, choice=choice, journal=journal, experiment_seed=0)
-    entry = json.loads((samples.files[0].parent / "determined_by.json").read_text())
+    entry = json.loads((samples.files[0].parent / "decided_by.json").read_text())
 
-    named = json.loads(json.dumps(determined_by(validation)))
+    named = json.loads(json.dumps(validation_decided_by(validation)))
     assert (named["engine"], named["versions"]) == (entry["engine"], entry["versions"])
 
 

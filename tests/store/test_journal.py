@@ -9,7 +9,7 @@ from restem.errors import ExperimentError
 from restem.store.journal import Journal
 
 
-def test_same_determining_values_find_the_same_entry(tmp_path: Path) -> None:
+def test_same_deciding_values_find_the_same_entry(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.open("samples", policy="p", seed=1).write_text("a", "done")
 

@@ -158,7 +158,7 @@ def test_two_that_open_an_entry_at_once_both_have_it(tmp_path: Path) -> None:
     processes = [python("-c", opening, str(tmp_path)) for _ in range(3)]
 
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(list(tmp_path.glob("a-*/determined_by.json"))) == 200
+    assert len(list(tmp_path.glob("a-*/decided_by.json"))) == 200
 
 
 def trained(journal: Journal, version: Path) -> Policy:

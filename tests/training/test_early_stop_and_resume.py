@@ -196,7 +196,7 @@ def test_a_finished_training_leaves_nothing_but_the_policy_and_its_log(
     policy, log = fine_tuned(base, tmp_path, checkpoint_every_s=0)
 
     left = {path.name for path in policy.folder.parent.iterdir() if not path.name.endswith(".digests")}
-    assert left == {"determined_by.json", "log.json", "notes.json", "policy"}
+    assert left == {"decided_by.json", "log.json", "notes.json", "policy"}
     assert list(log["validation_reward"].dropna()) == [0.25, 0.5]
     assert log["validation_loss"].notna().sum() == 2
 

@@ -192,13 +192,13 @@ def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> No
 
 
 def test_the_number_of_processes_decides_the_weights_and_the_launcher_does_not() -> None:
-    def decisive(**changed: Any) -> dict[str, Any]:
-        return launch_plan(TrainingParameters(**changed)).decisive()
+    def deciding(**changed: Any) -> dict[str, Any]:
+        return launch_plan(TrainingParameters(**changed)).deciding()
 
     ddp = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml")}
-    assert decisive() == decisive(**ddp)
-    assert decisive(**ddp, processes=2) == decisive() | {"processes": 2}
-    sharded = decisive(**ddp | {"launcher_config": str(PRESETS / "fsdp.yaml")}, processes=2)
+    assert deciding() == deciding(**ddp)
+    assert deciding(**ddp, processes=2) == deciding() | {"processes": 2}
+    sharded = deciding(**ddp | {"launcher_config": str(PRESETS / "fsdp.yaml")}, processes=2)
     assert (sharded["sharding"], sharded["launcher_config"]["fsdp_config"]["fsdp_version"]) == ("FSDP", 2)
 
 

@@ -73,7 +73,7 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
 
 def _load(name: str, env: str | None) -> _Measured:
     from restem.configuration.check import check_parameters
-    from restem.configuration.consistency import determining
+    from restem.configuration.consistency import deciding_as_asked
 
     with opened(env, name) as (catalog, parameters, _):
         known = known_experiments(catalog, parameters)
@@ -85,7 +85,7 @@ def _load(name: str, env: str | None) -> _Measured:
                 f"experiment {name!r} has no evaluation: kedro run --pipeline=baseline --params=experiment={name}"
             )
         recorded = check_parameters(catalog.load(f"record_{len(evaluations) - 1}")["parameters"])
-    return _Measured(name, evaluations, determining(recorded))
+    return _Measured(name, evaluations, deciding_as_asked(recorded))
 
 
 def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[str, Combined]":

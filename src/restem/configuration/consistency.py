@@ -7,7 +7,7 @@ is refused, unless `em.allow_changes` says otherwise. What only decides how fast
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
-from restem.engines import determining_options
+from restem.engines import deciding_engine_options
 from restem.errors import ExperimentError, first_few
 from restem.parameters import Parameters
 from restem.parameters.decides import OF_BASELINE, Stage, deciding
@@ -24,12 +24,12 @@ class Change(NamedTuple):
     now: Any
 
 
-def determining(parameters: Parameters) -> dict[str, Any]:
+def deciding_as_asked(parameters: Parameters) -> dict[str, Any]:
     """Return, by dotted name, the parameters that decide what iterations are, as they were asked for."""
     return flat(plain(deciding(parameters)))
 
 
-def determining_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
+def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     """Return what decides what iterations are, as it becomes on this machine: by stage, by dotted name.
 
     `auto` is the arithmetic that it is here, a number of processes what the launcher's file says; options of engines
@@ -42,7 +42,7 @@ def determining_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     """
     sampling, scoring = parameters.sampling, parameters.scoring
     became = {
-        "sampling.engine_options": determining_options(sampling.engine, sampling.engine_options),
+        "sampling.engine_options": deciding_engine_options(sampling.engine, sampling.engine_options),
         "scoring.options": {name: deciding_reward_options(name, of or {}) for name, of in scoring.options.items()},
     }
     training = {
@@ -67,13 +67,13 @@ def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
     Raises:
         ExperimentError: If the record is of another version of restem.
     """
-    if "determined_by" not in record:
+    if "decided_by" not in record:
         raise ExperimentError(
             f"the record of iteration {record['iteration']} does not say what decided it: it is of another version of "
             "restem. Use another name: --params=experiment=NAME"
         )
-    here, stages = determining_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
-    before, now = (_together(of_stages, stages) for of_stages in (record["determined_by"], here))
+    here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
+    before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
     names = sorted(before.keys() | now.keys())
     found = [Change(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
     method = Change("method", record["parameters"].get("method"), parameters.method)

@@ -125,7 +125,7 @@ def tells_tokens(engine: Engine) -> bool:
     return "token_ids" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
-def determining_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def deciding_engine_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides, of an engine's options, what is drawn: the part that names journal entries.
 
     What the engine declares as `Harmless` (restem.parameters.decides) is left out, and what repeats a default. What it

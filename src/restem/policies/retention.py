@@ -19,7 +19,7 @@ from restem.store.journal import Journal, JournalEntry
 
 WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
 _RECORD = "policy.json"  # of a policy's version
-_NOT_DETERMINING = {"n_rows", "notes"}  # of what a policy was made with
+_NOT_DECIDING = {"n_rows", "notes"}  # of what a policy was made with
 
 
 class Retention(NamedTuple):
@@ -113,20 +113,20 @@ def _delete_trained(journal: Journal, record: Mapping[str, Any], retention: Rete
     return freed
 
 
-def made_with(determined: Mapping[str, Any], *, n_rows: int, notes: Sequence[str]) -> dict[str, Any]:
+def made_with(decided_by: Mapping[str, Any], *, n_rows: int, notes: Sequence[str]) -> dict[str, Any]:
     """Return what a policy's record says of its training.
 
     Args:
-        determined: All that determined it.
+        decided_by: All that decided it.
         n_rows: Of the training set.
         notes: What was done otherwise than usual, and why.
     """
-    return {**determined, "n_rows": n_rows, "notes": list(notes)}
+    return {**decided_by, "n_rows": n_rows, "notes": list(notes)}
 
 
 def trained_in(journal: Journal, made: Mapping[str, Any]) -> JournalEntry | None:
     """Return the entry in which a policy was trained, from what its record says of its training, if it is there."""
-    return journal.find("policy", **{name: value for name, value in made.items() if name not in _NOT_DETERMINING})
+    return journal.find("policy", **{name: value for name, value in made.items() if name not in _NOT_DECIDING})
 
 
 def _weights(folder: Any) -> list[Any]:

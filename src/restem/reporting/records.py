@@ -21,7 +21,7 @@ def make_record(
     metrics: Mapping[str, Any],
     parameters: Mapping[str, Any],
     *,
-    determined_by: Mapping[str, Mapping[str, Any]],
+    decided_by: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the record of an evaluated policy.
 
@@ -30,7 +30,7 @@ def make_record(
         questions_summary: Of the experiment.
         metrics: By suite.
         parameters: All of them, as they were asked for.
-        determined_by: What decides over iterations, as it became on this machine; see restem.configuration.consistency.
+        decided_by: What decides over iterations, as it became on this machine; see restem.configuration.consistency.
     """
     return {
         "format": FORMAT,
@@ -49,7 +49,7 @@ def make_record(
         "sentinels": [],
         "cost": {},
         "parameters": plain(parameters),
-        "determined_by": plain(determined_by),
+        "decided_by": plain(decided_by),
         "versions": versions(),
         "git_commit": git_commit(),
         "questions_digest": questions_summary["questions_digest"],

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from restem.engines import Engine, determining_options, engine_versions, open_engine, resolve_arithmetic, tells_tokens
+from restem.engines import (
+    Engine,
+    deciding_engine_options,
+    engine_versions,
+    open_engine,
+    resolve_arithmetic,
+    tells_tokens,
+)
 from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError, ScaleError
 from restem.parameters.scale import ScaleParameters
@@ -71,13 +78,13 @@ class EngineChoice(NamedTuple):
     add_special_tokens: bool
     questions_per_shard: int
 
-    def decisive(self) -> dict[str, Any]:
+    def deciding(self) -> dict[str, Any]:
         """Return all of it that decides what is drawn, as it becomes on this machine, as JSON-like values.
 
         Raises:
             EngineError: If the engine cannot be had.
         """
-        options = determining_options(self.name, self.options)
+        options = deciding_engine_options(self.name, self.options)
         return self._asdict() | {"options": options, "versions": engine_versions(self.name, self.options)}
 
 
@@ -204,7 +211,7 @@ def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry
         asked=fingerprint(asked),
         decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         random_stream=list(draw.random_stream),
-        engine=work.choice.decisive(),
+        engine=work.choice.deciding(),
         seed=work.experiment_seed,
         versions=work.versions,
     )

@@ -1,4 +1,4 @@
-"""Verdicts for samples, shard by shard, journaled under what determines them."""
+"""Verdicts for samples, shard by shard, journaled under what decides them."""
 
 import logging
 from collections import Counter

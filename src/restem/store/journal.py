@@ -1,4 +1,4 @@
-"""The journal: what an expensive operation has done so far, named by all that determines its result.
+"""The journal: what an expensive operation has done so far, named by all that decides its result.
 
 A folder `<operation>-<fingerprint>` holds finished parts. A part is whole or absent: it is written beside
 its place, flushed to disk and renamed. A run that was killed and started again finds the parts and goes
@@ -42,24 +42,24 @@ class Journal:
         """Return what a copy in memory or in another process is made from: it holds its own entries."""
         return type(self), (self.root,)
 
-    def open(self, operation: str, **determined_by: Any) -> "JournalEntry":
-        """Return the entry of an operation whose result these values determine, new or resumed.
+    def open(self, operation: str, **decided_by: Any) -> "JournalEntry":
+        """Return the entry of an operation whose result these values decide, new or resumed.
 
         Args:
             operation: A short word, for people who look at the folder.
-            determined_by: JSON-like values; all of them, or a stale result will be reused.
+            decided_by: JSON-like values; all of them, or a stale result will be reused.
         """
-        folder = self._folder(operation, determined_by)
+        folder = self._folder(operation, decided_by)
         self._use(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         entry = JournalEntry(folder, self)
-        if not entry.has("determined_by.json"):
-            entry.write_text("determined_by.json", json.dumps(determined_by, indent=1, sort_keys=True))
+        if not entry.has("decided_by.json"):
+            entry.write_text("decided_by.json", json.dumps(decided_by, indent=1, sort_keys=True))
         return entry
 
-    def find(self, operation: str, **determined_by: Any) -> "JournalEntry | None":
+    def find(self, operation: str, **decided_by: Any) -> "JournalEntry | None":
         """Return the entry that `open` would, unless it would be new."""
-        folder = self._folder(operation, determined_by)
+        folder = self._folder(operation, decided_by)
         if not folder.exists():
             return None
         self._use(folder.name)
@@ -108,8 +108,8 @@ class Journal:
     def _lock_file(self, name: str) -> Path:
         return self.root / _LOCKS / name
 
-    def _folder(self, operation: str, determined_by: Mapping[str, Any]) -> Path:
-        return self.root / f"{operation}-{fingerprint(determined_by)}"
+    def _folder(self, operation: str, decided_by: Mapping[str, Any]) -> Path:
+        return self.root / f"{operation}-{fingerprint(decided_by)}"
 
     @contextmanager
     def lock(self, experiment: str) -> Iterator[None]:

@@ -85,7 +85,7 @@ def _is_chosen(use: JournalUse, choice: Choice) -> bool:
 def _use(folder: Path, experiments: Mapping[str, CatalogFiles]) -> JournalUse:
     files = {file: file.stat() for file in folder.rglob("*") if file.is_file()}
     stats = files.values()
-    keys = file_keys(file for file in files if file.name != "determined_by.json" and not file.name.startswith("."))
+    keys = file_keys(file for file in files if file.name != "decided_by.json" and not file.name.startswith("."))
     return JournalUse(
         folder=folder,
         kind=_kind(folder.name),

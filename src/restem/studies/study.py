@@ -16,7 +16,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from restem.configuration.consistency import determining
+from restem.configuration.consistency import deciding_as_asked
 from restem.errors import StudyError
 from restem.parameters import Parameters
 from restem.parameters.ranges import explained
@@ -121,7 +121,7 @@ def refuse_equals(configured: Mapping[str, Parameters], *, study: str) -> None:
     """
     seen: dict[str, str] = {}
     for name, parameters in configured.items():
-        what = determining(parameters) | {"method": "", "em.iterations": parameters.em.iterations}
+        what = deciding_as_asked(parameters) | {"method": "", "em.iterations": parameters.em.iterations}
         other = seen.setdefault(repr(sorted(what.items())), name)
         if other != name:
             raise StudyError(

@@ -58,7 +58,7 @@ class LaunchPlan(NamedTuple):
         """Return whether no process holds all weights."""
         return bool(self.sharding)
 
-    def decisive(self) -> dict[str, Any]:
+    def deciding(self) -> dict[str, Any]:
         """Return what decides the weights besides parameters and data.
 
         Sums over processes are rounded in another order than sums in one.
@@ -109,7 +109,7 @@ def decides_weights(training: TrainingParameters, scale: ScaleParameters) -> dic
     plan = launch_plan(training)
     asked = {name: value for name, value in deciding(training, "policy").items() if name not in _LAUNCHING}
     became = {"micro_batch_size": micro_batch_size(training, plan), **training_arithmetic(training, scale)._asdict()}
-    return asked | became | plan.decisive()
+    return asked | became | plan.deciding()
 
 
 def training_arithmetic(training: TrainingParameters, scale: ScaleParameters | None = None) -> Arithmetic:

@@ -18,7 +18,7 @@ from restem.store.tables import ShardedTable, Table
 from restem.training.gate import refuse_unless_passed
 from restem.training.launch_plan import decides_weights
 from restem.training.request import TrainingRequest
-from restem.training.validation import Validation, determined_by
+from restem.training.validation import Validation, validation_decided_by
 
 _LOG = "log.json"
 _NOTES = "notes.json"
@@ -90,13 +90,13 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         validation=validation,
         unfinished=None,
     )
-    determined = policy_determined_by(request, scale)
-    entry = journal.open("policy", **determined)
+    decided_by = policy_decided_by(request, scale)
+    entry = journal.open("policy", **decided_by)
     deleted = None if entry.has("policy") else retention.deleted(entry)
     folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
     if deleted is None:
         # In the arithmetic that was resolved here, so that no machine that takes part resolves it otherwise.
-        training = replace(training, dtype=determined["training"]["dtype"])
+        training = replace(training, dtype=decided_by["training"]["dtype"])
         asked = replace(request, parameters=training, output=folder, unfinished=entry.path(_UNFINISHED))
         _train(asked, entry, scale)
     policy = Policy(
@@ -108,7 +108,7 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
         parent=parent.fingerprint,
         trained_from=start.fingerprint,
         revision=base_policy.revision,
-        made_with=made_with(determined, n_rows=len(rows), notes=_read(entry, _NOTES)),
+        made_with=made_with(decided_by, n_rows=len(rows), notes=_read(entry, _NOTES)),
         deleted=deleted is not None,
     )
     return policy, pd.DataFrame(_read(entry, _LOG), columns=_COLUMNS)
@@ -119,8 +119,8 @@ def _read(entry: JournalEntry, name: str) -> list[Any]:
     return found
 
 
-def policy_determined_by(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> dict[str, Any]:
-    """Return all that determines the weights that come of a request, as JSON-like values; not where they are put.
+def policy_decided_by(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> dict[str, Any]:
+    """Return all that decides the weights that come of a request, as JSON-like values; not where they are put.
 
     Raises:
         EngineError: If the engine of the validation cannot be had.
@@ -130,7 +130,7 @@ def policy_determined_by(request: TrainingRequest, scale: ScaleParameters = LOCA
         "start": request.base_policy.fingerprint,
         "training_set": fingerprint(request.rows.astype(object).to_numpy().tolist()),
         "training": decides_weights(request.parameters, scale),
-        "validation": None if request.validation is None else determined_by(request.validation),
+        "validation": None if request.validation is None else validation_decided_by(request.validation),
         "add_special_tokens": request.add_special_tokens,
         "versions": versions(*OF_TRAINING),
     }

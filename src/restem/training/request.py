@@ -1,4 +1,4 @@
-"""All that determines a training, in memory or as a folder that other processes read.
+"""All that decides a training, in memory or as a folder that other processes read.
 
 The folder holds `request.json` and the tables as Parquet files.
 """

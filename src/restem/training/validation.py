@@ -98,7 +98,7 @@ def greedy_reward(folder: Path, validation: Validation, *, width_in: Path | None
         return float(scored["reward"].mean())
 
 
-def determined_by(validation: Validation) -> dict[str, Any]:
+def validation_decided_by(validation: Validation) -> dict[str, Any]:
     """Return all that the measurements depend on besides the weights, as JSON-like values."""
     questions, draw = validation.questions, validation.draw
     names = sorted(set(questions["reward"]))
@@ -106,7 +106,7 @@ def determined_by(validation: Validation) -> dict[str, Any]:
         "questions": fingerprint(questions[["question_id", "gold", "reward"]].to_numpy().tolist()),
         "asked": fingerprint(draw.asked[["question_id", "prompt_id"]].to_numpy().tolist()),
         "decoding": draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
-        "engine": validation.choice.decisive(),
+        "engine": validation.choice.deciding(),
         "versions": versions(*OF_SAMPLING),
         "rewards": {name: open_reward(name, validation.scoring).version for name in names},
         "timeout_s": validation.scoring.timeout_s,

@@ -21,8 +21,8 @@ def record_baseline(
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the record of the base policy, which no iteration made."""
-    determined_by = consistency.determining_here(check_parameters(parameters))
-    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
+    decided_by = consistency.deciding_here(check_parameters(parameters))
+    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
     return record | {"cost": cost_summary}
 
 
@@ -109,6 +109,6 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "sentinels": sentinels[["sentinel", "verdict", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }
-    determined_by = consistency.determining_here(check_parameters(parameters))
-    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, determined_by=determined_by)
+    decided_by = consistency.deciding_here(check_parameters(parameters))
+    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
     return record | made
