@@ -18,7 +18,7 @@ from kedro.framework.cli.utils import _split_params
 
 from restem.policies.base_models import prepare_base_model
 from restem.store.journal import Journal
-from restem.studies.runs import Task, plan_study, run_tasks
+from restem.studies.runs import Task, experiments_of, run_tasks
 from restem.studies.study import read_study
 
 _ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def timed(
         here = project(keep or Path(folder), base_models)
         study = read_study(asked.study, here / "conf" / "studies")
         given = {**_split_params(None, None, asked.params), "tracking": {"enabled": False}}
-        tasks = plan_study(study, project=here, env=asked.env, params=given)
+        tasks = experiments_of(study, project=here, env=asked.env, params=given)
         chosen = [each for task in tasks if task.name in experiments for each in needed(task)]
         prepare_base_model(tasks[0].parameters.policy.model, store=Journal(base_models))
         start = time.perf_counter()

@@ -102,7 +102,7 @@ def test_own_reward_tells_right_from_wrong(own: Project) -> None:
 
 @pytest.mark.slow
 def test_own_studies_can_be_planned(own: Project) -> None:
-    from restem.studies.runs import plan_study
+    from restem.studies.runs import experiments_of
 
     (block,) = [block for block in blocks("studies.md") if block.file == "caps.yml"]
     (own.folder / "caps.yml").write_text(block.text)
@@ -111,7 +111,7 @@ def test_own_studies_can_be_planned(own: Project) -> None:
         ("caps.yml", ["ten", "one", "as_many_as_there_are"]),
     ):
         study = read_study(name, own.folder / "conf" / "studies")
-        tasks = plan_study(study, project=own.folder, env="local", params={})
+        tasks = experiments_of(study, project=own.folder, env="local", params={})
         assert [task.name for task in tasks] == experiments
     assert tasks[2].parameters.filtering.max_per_question == 16
 

@@ -33,7 +33,7 @@ class Catalog(Protocol):
         """Return the dataset itself."""
 
 
-class Plan(NamedTuple):
+class Standing(NamedTuple):
     """What the pipelines of this experiment are, and how far it is."""
 
     name: str
@@ -71,20 +71,20 @@ class Plan(NamedTuple):
             )
 
 
-_find_plan: Callable[[], Plan] | None = None
+_find_standing: Callable[[], Standing] | None = None
 
 
-def use(find_plan: Callable[[], Plan]) -> None:
-    """Set how the plan of the running session is found."""
-    global _find_plan  # noqa: PLW0603 - Kedro calls register_pipelines() without arguments
-    _find_plan = find_plan
+def use(find_standing: Callable[[], Standing]) -> None:
+    """Set how the standing of the running session is found."""
+    global _find_standing  # noqa: PLW0603 - Kedro calls register_pipelines() without arguments
+    _find_standing = find_standing
 
 
-def current_plan() -> Plan:
-    """Return the plan of the running session; outside of one (`kedro registry list`), what conf/ says."""
-    if _find_plan is not None:
-        return _find_plan()
-    return plan_from(_configured(), name="", catalog=None)
+def current_standing() -> Standing:
+    """Return the standing of the running session; outside of one (`kedro registry list`), what conf/ says."""
+    if _find_standing is not None:
+        return _find_standing()
+    return standing_of(_configured(), name="", catalog=None)
 
 
 def is_recorded(catalog: Catalog, iteration: int) -> bool:
@@ -102,16 +102,16 @@ def records_of(catalog: Catalog) -> dict[int, Any]:
     return {i: catalog.load(f"record_{i}") for i in recorded_iterations(catalog)}
 
 
-def plan_from(em: EmParameters, *, name: str, catalog: Catalog | None) -> Plan:
-    """Return the plan that parameters and catalog give."""
+def standing_of(em: EmParameters, *, name: str, catalog: Catalog | None) -> Standing:
+    """Return the standing that parameters and catalog give."""
     forced = em.iteration
     if catalog is None:
-        return Plan(name, em.iterations, forced or 1)
+        return Standing(name, em.iterations, forced or 1)
     complete, stale = _complete_and_stale(catalog, em.iterations)
     is_midway = 0 < len(complete) < em.iterations
     stopped = why_stopped(catalog.load(f"record_{len(complete)}"), em) if is_midway else ""
     iterations = len(complete) if stopped else em.iterations
-    return Plan(
+    return Standing(
         name=name,
         iterations=iterations,
         next_iteration=forced or min(len(complete) + 1, iterations),

@@ -47,21 +47,21 @@ class ExperimentHooks:
         stay_offline(parameters)
         allow_model_code(parameters.policy.run_code_from_model_folder)
         catalog = _bare_catalog(context)
-        plan = experiment.plan_from(parameters.em, name=parameters.experiment, catalog=catalog)
-        experiment.use(lambda: plan)
+        standing = experiment.standing_of(parameters.em, name=parameters.experiment, catalog=catalog)
+        experiment.use(lambda: standing)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Refuse an iteration that has nothing to build on, or nothing that fits, and take the experiment's lock."""
-        plan = experiment.current_plan()
+        standing = experiment.current_standing()
         if "em_iteration" in (run_params["pipeline_names"] or []):
-            plan.refuse_unless_ready()
+            standing.refuse_unless_ready()
         if self._parameters is not None:
             if "journal" in pipeline.inputs():  # it draws, judges or trains
                 refuse_unusable(self._parameters)
             refuse_changes(_built_on(pipeline, catalog), self._parameters)
         self._held = ExitStack()
-        self._held.enter_context(catalog.load("journal").lock(plan.name))
+        self._held.enter_context(catalog.load("journal").lock(standing.name))
         self._seconds = _seconds_so_far(catalog)
         catalog.save("node_seconds", self._seconds)
 

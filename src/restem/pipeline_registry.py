@@ -31,17 +31,17 @@ SHARED_PARAMETERS = {
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the stages of the experiment by name, and `em_iteration`: the next one to run."""
-    plan = experiment.current_plan()
+    standing = experiment.current_standing()
     prepare = preparation.create_pipeline()
-    iterations = {i: em_iteration(i) for i in range(1, plan.iterations + 1)}
+    iterations = {i: em_iteration(i) for i in range(1, standing.iterations + 1)}
     experiment_so_far = Pipeline([baseline(), *iterations.values()])  # at once: adding one by one is quadratic
     return {
         "prepare": prepare,
         "baseline": baseline(),
         **{f"iteration_{i}": pipeline for i, pipeline in iterations.items()},
-        "em_iteration": next_iteration(plan),
-        "compare": compare(plan.iterations),
-        "__default__": prepare + experiment_so_far + compare(plan.iterations),
+        "em_iteration": next_iteration(standing),
+        "compare": compare(standing.iterations),
+        "__default__": prepare + experiment_so_far + compare(standing.iterations),
     }
 
 
@@ -108,10 +108,10 @@ def compare(last: int) -> Pipeline:
     return comparison.create_pipeline(last) + reporting.create_pipeline(last)
 
 
-def next_iteration(plan: experiment.Plan) -> Pipeline:
+def next_iteration(standing: experiment.Standing) -> Pipeline:
     """Run the first iteration that is not complete (or the forced one), and bring the report up to date."""
-    i = plan.next_iteration
-    first_measure_the_base = Pipeline([]) if plan.has_baseline else baseline()
+    i = standing.next_iteration
+    first_measure_the_base = Pipeline([]) if standing.has_baseline else baseline()
     return first_measure_the_base + em_iteration(i) + compare(i)
 
 

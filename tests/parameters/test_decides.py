@@ -34,7 +34,7 @@ from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, write_shard
 from restem.training.m_step import policy_decided_by, starting_policy
 from restem.training.request import TrainingRequest
-from restem.training.validation import plan_validation, validation_decided_by
+from restem.training.validation import make_validation, validation_decided_by
 from tests.conftest import ROOT, nested
 from tests.engines.faulty_server import serving
 
@@ -238,7 +238,7 @@ class Made:
     def _policy(self, parameters: Parameters) -> Any:
         base = prepare_base_model(parameters.policy.model, store=self.store)
         previous = replace(base, fingerprint="f" * 16)
-        validation = plan_validation(
+        validation = make_validation(
             self.questions, self.prompts, self.rows, every=parameters.training.eval_every,
             choice=draws.engine_choice(parameters.sampling, parameters.prompt), sampling=parameters.sampling,
             scoring=parameters.scoring,
@@ -435,7 +435,7 @@ def test_an_experiment_does_not_go_on_in_another_arithmetic(monkeypatch: pytest.
     assert changes(record, parameters) == []
 
     other = Arithmetic("bfloat16" if native_dtype("cpu") == "float32" else "float32", "cuda")
-    for module in ("restem.engines.transformers", "restem.training.launch_plan"):
+    for module in ("restem.engines.transformers", "restem.training.launch"):
         monkeypatch.setattr(f"{module}.arithmetic_of", lambda dtype, device=None: other)
 
     names = {change.name for change in changes(record, parameters)}
@@ -446,7 +446,7 @@ def test_an_experiment_does_not_go_on_in_another_arithmetic(monkeypatch: pytest.
 
 def test_validation_is_named_by_the_same_engine_as_sampling(made: Made) -> None:
     choice = draws.engine_choice(made.parameters.sampling, made.parameters.prompt)
-    validation = plan_validation(
+    validation = make_validation(
         made.questions, made.prompts, made.rows, every=1.0, choice=choice, sampling=made.parameters.sampling,
         scoring=made.parameters.scoring,
     )  # fmt: skip

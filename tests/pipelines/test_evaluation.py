@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from restem.__main__ import restem
 from restem.errors import ExperimentError
 from restem.evaluation.best_policy import recommend
-from restem.experiment import current_plan
+from restem.experiment import current_standing
 from tests.conftest import Project
 
 
@@ -116,7 +116,7 @@ def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written
     with pytest.raises(ExperimentError, match="iteration 2 is not begun: iteration 1 shows overfitting"):
         copied.run("em_iteration", **asked)
 
-    assert (current_plan().iterations, current_plan().complete) == (1, (1,))
+    assert (current_standing().iterations, current_standing().complete) == (1, (1,))
     copied.run("compare", **asked)
     assert copied.catalog().load("results")["iteration"].tolist() == [0, 1]
     assert "Overfitting is shown in iteration 1" in copied.catalog().load("report_markdown")

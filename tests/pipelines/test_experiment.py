@@ -113,20 +113,20 @@ def test_what_decides_nothing_draws_and_trains_nothing_again(copied: Project) ->
 
 
 def test_redone_iteration_makes_later_ones_stale_unless_it_is_the_same(copied: Project) -> None:
-    from restem.experiment import current_plan
+    from restem.experiment import current_standing
 
     copied.run("em_iteration", em__iteration=1)
     copied.catalog()
-    assert current_plan().complete == (1, 2)
+    assert current_standing().complete == (1, 2)
 
     copied.run("em_iteration", em__iteration=1, sampling__n=48)
     copied.catalog()
-    assert current_plan().complete == (1,)
-    assert current_plan().stale == (2,)
+    assert current_standing().complete == (1,)
+    assert current_standing().stale == (2,)
 
     copied.run("em_iteration", sampling__n=48)
     copied.catalog()
-    assert current_plan().complete == (1, 2)
+    assert current_standing().complete == (1, 2)
 
 
 def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, project: Project) -> None:

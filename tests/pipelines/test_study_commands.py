@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
-from restem.studies.runs import State, Task, plan_study, state_of
+from restem.studies.runs import State, Task, experiments_of, state_of
 from restem.studies.study import read_study
 from tests.conftest import Project
 
@@ -142,7 +142,7 @@ def test_one_mlflow_experiment_holds_the_study(ran: Ran) -> None:
 
 def tasks(project: Project, **params: Any) -> list[Task]:
     asked = read_study("own.yml", project.folder / "conf" / "studies")
-    return plan_study(asked, project=project.folder, env="tiny", params=params)
+    return experiments_of(asked, project=project.folder, env="tiny", params=params)
 
 
 def state(project: Project, **params: Any) -> State:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from restem.__main__ import restem
 from restem.errors import ParameterError, PolicyError, TrainingError
-from restem.experiment import current_plan
+from restem.experiment import current_standing
 from restem.policies.retention import Retention, unneeded
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
@@ -93,7 +93,7 @@ def test_a_complete_experiment_is_run_again_without_training_again(in_lean: Proj
 
     assert sorted(path.name for path in journal.glob("policy-*/*")) == before
     assert in_lean.catalog().load("policy_1").deleted
-    assert current_plan().complete == (1, 2)
+    assert current_standing().complete == (1, 2)
     assert CliRunner().invoke(restem, ["status", "--env", "tiny"]).exit_code == 0
 
 

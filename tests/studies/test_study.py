@@ -9,7 +9,7 @@ import yaml
 from restem.configuration.check import check_parameters
 from restem.errors import StudyError
 from restem.evaluation.intervals import holm
-from restem.studies.runs import plan_study
+from restem.studies.runs import experiments_of
 from restem.studies.study import Study, differences, known_studies, read_study, refuse_equals
 from tests.configuration.test_resolve import read
 
@@ -49,7 +49,7 @@ def test_every_experiment_of_the_paper_is_a_study_that_can_be_read() -> None:
 @pytest.mark.parametrize("preset", ["small", "apps"])
 def test_every_study_runs_unchanged_on_every_preset(preset: str) -> None:
     for name in OF_THE_PAPER:
-        tasks = plan_study(read_study(name, STUDIES), project=STUDIES.parents[1], env=preset, params={})
+        tasks = experiments_of(read_study(name, STUDIES), project=STUDIES.parents[1], env=preset, params={})
 
         assert [task.parameters.experiment for task in tasks] == [f"{preset}.{name}.{task.name}" for task in tasks]
 

@@ -25,7 +25,7 @@ from restem.training.m_step import train_policy
 from restem.training.progress import Workplace, validation_steps
 from restem.training.request import TrainingResult
 from restem.training.run import train
-from restem.training.validation import Validation, greedy_reward, plan_validation
+from restem.training.validation import Validation, greedy_reward, make_validation
 from tests import declining_engine
 from tests.training.test_run import EXEMPLAR, row, sums
 
@@ -46,7 +46,7 @@ def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Va
     prompts = pd.DataFrame({"question_id": names, "prompt_id": names, "prompt": [f"{EXEMPLAR}q: {n}" for n in names]})
     solutions = pd.DataFrame([row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
     options: dict[str, Any] = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
-    planned = plan_validation(
+    made = make_validation(
         questions,
         prompts,
         solutions,
@@ -55,8 +55,8 @@ def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Va
         sampling=SamplingParameters(max_new_tokens=2),
         scoring=ScoringParameters(workers=1),
     )
-    assert planned is not None
-    return planned
+    assert made is not None
+    return made
 
 
 def trained(base: Policy, output: Path, n_right: list[int] | None, **changed: Any) -> TrainingResult:
@@ -304,16 +304,16 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path: Path) 
 
 
 def test_validation_without_questions_says_what_to_set() -> None:
-    planned = validation([])
-    none = planned.questions.assign(split="test")
+    made = validation([])
+    none = made.questions.assign(split="test")
 
     with pytest.raises(TrainingError, match=r"questions\.n_validation .* training\.eval_every=null"):
-        plan_validation(
+        make_validation(
             none,
-            planned.draw.asked,
-            planned.solutions,
+            made.draw.asked,
+            made.solutions,
             every=1.0,
-            choice=planned.choice,
+            choice=made.choice,
             sampling=SamplingParameters(),
-            scoring=planned.scoring,
+            scoring=made.scoring,
         )

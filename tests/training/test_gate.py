@@ -15,7 +15,7 @@ from restem.store.journal import Journal
 from restem.training import batches
 from restem.training.continuations import Continuations
 from restem.training.gate import check_training_set, refuse_unless_passed
-from restem.training.launch_plan import launch_plan
+from restem.training.launch import launch_of
 from restem.training.progress import Workplace
 from restem.training.rows import encode_rows
 from restem.training.setup import set_up
@@ -201,7 +201,7 @@ def test_what_is_looked_at_are_the_batches_that_training_takes(policy: Policy, t
     trainer = set_up(pd.DataFrame(rows), policy, parameters, place, validation=None, add_special_tokens=True)
     taken = [batch["rows"].tolist() for batch in trainer.get_train_dataloader()]
 
-    looked_at = batches.batching(parameters, launch_plan(parameters)).first_epoch(examples)
+    looked_at = batches.batching(parameters, launch_of(parameters)).first_epoch(examples)
 
     assert [batch["rows"].tolist() for batch in looked_at] == taken
 

@@ -17,7 +17,7 @@ from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
 from restem.store.fingerprints import folder_fingerprint
 from restem.training import launcher
-from restem.training.launch_plan import LaunchPlan, launch_plan, outside_of_the_group
+from restem.training.launch import Launch, launch_of, outside_of_the_group
 from restem.training.launcher import launch_command
 from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
 from restem.training.run import train
@@ -86,8 +86,8 @@ def test_what_a_process_refuses_is_raised_here_with_the_rows_of_all(base: Policy
 def test_divided_weights_train_as_whole_ones(
     base: Policy, by_two: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def command_on_cpus(plan: LaunchPlan, folder: Path, **options: Any) -> list[str]:
-        command = launch_command(plan, folder, **options)
+    def command_on_cpus(launch: Launch, folder: Path, **options: Any) -> list[str]:
+        command = launch_command(launch, folder, **options)
         return ["tests.sharded_on_cpus" if part == "restem.training.worker" else part for part in command]
 
     monkeypatch.setattr(launcher, "_check_hardware", lambda *_: None)
@@ -193,7 +193,7 @@ def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> No
 
 def test_the_number_of_processes_decides_the_weights_and_the_launcher_does_not() -> None:
     def deciding(**changed: Any) -> dict[str, Any]:
-        return launch_plan(TrainingParameters(**changed)).deciding()
+        return launch_of(TrainingParameters(**changed)).deciding()
 
     ddp = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml")}
     assert deciding() == deciding(**ddp)
@@ -245,7 +245,7 @@ def test_accelerate_reads_every_preset(preset: Path) -> None:
 )
 def test_processes_that_cannot_be_started_so_are_refused_by_name(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        launch_plan(TrainingParameters(**changed))
+        launch_of(TrainingParameters(**changed))
 
 
 @pytest.mark.parametrize(

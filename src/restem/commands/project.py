@@ -2,7 +2,7 @@
 
 import click
 
-from restem.experiment import current_plan, recorded_iterations
+from restem.experiment import current_standing, recorded_iterations
 from restem.project import opened
 
 environment = click.option("--env", default=None, help="Kedro environment, as in kedro run --env.")
@@ -30,16 +30,16 @@ def mlflow_sync(env: str | None, experiment: str | None) -> None:
 def status(env: str | None, experiment: str | None) -> None:
     """Show which iterations of an experiment are complete, which are stale, and what comes next."""
     with opened(env, experiment) as (catalog, parameters, _project):
-        plan = current_plan()
-        further = [i for i in recorded_iterations(catalog) if i > plan.iterations]
-    click.echo(f"experiment {parameters.experiment}: {'prepared' if plan.prepared else 'not prepared'}")
-    for i in range(1, plan.iterations + 1):
-        state = "complete" if i in plan.complete else "stale" if i in plan.stale else "to do"
+        standing = current_standing()
+        further = [i for i in recorded_iterations(catalog) if i > standing.iterations]
+    click.echo(f"experiment {parameters.experiment}: {'prepared' if standing.prepared else 'not prepared'}")
+    for i in range(1, standing.iterations + 1):
+        state = "complete" if i in standing.complete else "stale" if i in standing.stale else "to do"
         click.echo(f"  iteration {i}: {state}")
     for i in further:
         click.echo(f"  iteration {i}: made, and not asked for now: em.iterations is {parameters.em.iterations}")
-    if plan.stopped:
-        click.echo(f"stopped: {plan.stopped}")
-    if len(plan.complete) < plan.iterations:
-        following = "em_iteration" if plan.prepared else "prepare"
+    if standing.stopped:
+        click.echo(f"stopped: {standing.stopped}")
+    if len(standing.complete) < standing.iterations:
+        following = "em_iteration" if standing.prepared else "prepare"
         click.echo(f"next: kedro run --pipeline={following}")

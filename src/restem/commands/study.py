@@ -53,11 +53,11 @@ def list_studies() -> None:
 @_params
 def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     """Run what is missing of a study; what is done is not done again, and what experiments share is done once."""
-    from restem.studies.runs import plan_study, run_tasks
+    from restem.studies.runs import experiments_of, run_tasks
 
     project = project_folder()
     asked = read_study(name, project / _FOLDER)
-    tasks = plan_study(asked, project=project, env=env, params=params)
+    tasks = experiments_of(asked, project=project, env=env, params=params)
     outcome = run_tasks(tasks, project=project, say=click.echo)
     if outcome.n_needed:
         click.echo(
@@ -81,11 +81,11 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
 def report(name: str, env: str | None, params: dict[str, Any], output: Path | None) -> None:
     """Write one page about a study: its experiments side by side and compared, and which are missing."""
     from restem.studies.report import build_study_report
-    from restem.studies.runs import plan_study, read_results
+    from restem.studies.runs import experiments_of, read_results
 
     project = project_folder()
     asked = read_study(name, project / _FOLDER)
-    tasks = plan_study(asked, project=project, env=env, params=params)
+    tasks = experiments_of(asked, project=project, env=env, params=params)
     made, missing, shared = read_results(tasks)
     seed = tasks[0].parameters.em.seed
     page = build_study_report(asked, made, missing=missing, shared=shared, seed=seed)

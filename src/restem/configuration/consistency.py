@@ -13,7 +13,7 @@ from restem.parameters import Parameters
 from restem.parameters.decides import OF_BASELINE, Stage, deciding
 from restem.rewards import deciding_reward_options
 from restem.store.plain import flat, plain
-from restem.training.launch_plan import decides_weights
+from restem.training.launch import decides_weights
 
 
 class Change(NamedTuple):

@@ -11,7 +11,7 @@ from restem.masking import secrets_in
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
 from restem.parameters.decides import declared
 from restem.schemas import OWN_SUITES
-from restem.training.launch_plan import refuse_unlaunchable
+from restem.training.launch import refuse_unlaunchable
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")

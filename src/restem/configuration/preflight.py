@@ -13,7 +13,7 @@ from restem.parameters import Parameters, PromptParameters
 from restem.questions import check_source
 from restem.rewards import load_reward
 from restem.sampling.prompts import check_style
-from restem.training.launch_plan import decides_weights
+from restem.training.launch import decides_weights
 
 
 def refuse_unusable(parameters: Parameters) -> None:

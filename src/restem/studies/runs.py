@@ -14,7 +14,7 @@ from restem.configuration import consistency
 from restem.configuration.check import check_parameters
 from restem.configuration.resolve import merged
 from restem.errors import ParameterError, StudyError
-from restem.experiment import Catalog, current_plan, is_recorded
+from restem.experiment import Catalog, current_standing, is_recorded
 from restem.parameters import Parameters
 from restem.project import opened
 from restem.store.journal_usage import FileKey, file_keys
@@ -56,7 +56,7 @@ class Outcome(NamedTuple):
     n_drawn: int  # of these, not in the journal before
 
 
-def plan_study(study: Study, *, project: Path, env: str | None, params: Mapping[str, Any]) -> list[Task]:
+def experiments_of(study: Study, *, project: Path, env: str | None, params: Mapping[str, Any]) -> list[Task]:
     """Return the experiments of a study with their parameters, all of them checked.
 
     Args:
@@ -98,7 +98,7 @@ def run_tasks(tasks: Sequence[Task], *, project: Path, say: Callable[[str], None
     """Run what is missing of every experiment, one after the other; one that fails does not stop the others.
 
     Args:
-        tasks: From `plan_study`.
+        tasks: From `experiments_of`.
         project: The project's folder.
         say: Where a line per experiment goes.
     """
@@ -133,17 +133,17 @@ def state_of(task: Task) -> State:
 
 def _state(catalog: Catalog, parameters: Parameters) -> State:
     """Return how far the experiment of the open session is."""
-    plan = current_plan()
-    records = {i: catalog.load(f"record_{i}") for i in (0, *plan.complete) if is_recorded(catalog, i)}
+    standing = current_standing()
+    records = {i: catalog.load(f"record_{i}") for i in (0, *standing.complete) if is_recorded(catalog, i)}
     changed = [change for record in records.values() for change in consistency.changes(record, parameters)]
     if changed:
         found = f"made with {consistency.describe(list(dict.fromkeys(changed)), 'before')}"
         return State(is_complete=False, found=found, pipelines=("__default__",))
-    if not plan.has_baseline:
+    if not standing.has_baseline:
         return State(is_complete=False, found="not begun", pipelines=("__default__",))
-    left = tuple(f"iteration_{i}" for i in range(1, plan.iterations + 1) if i not in plan.complete)
-    reported = catalog.exists("results") and len(catalog.load("results")) == plan.iterations + 1
-    found = f"{len(plan.complete)} of {plan.iterations} iterations" if left or not reported else "complete"
+    left = tuple(f"iteration_{i}" for i in range(1, standing.iterations + 1) if i not in standing.complete)
+    reported = catalog.exists("results") and len(catalog.load("results")) == standing.iterations + 1
+    found = f"{len(standing.complete)} of {standing.iterations} iterations" if left or not reported else "complete"
     return State(not left and reported, found, (*left, "compare"))
 
 

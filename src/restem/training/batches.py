@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.parameters import TrainingParameters
-from restem.training.launch_plan import LaunchPlan, micro_batch_size
+from restem.training.launch import Launch, micro_batch_size
 from restem.training.rows import IGNORED, Example, collate, epoch_order, pack
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class Batching(NamedTuple):
         return [self.batch(examples, order[start : start + self.size]) for start in range(0, len(order), self.size)]
 
 
-def batching(parameters: TrainingParameters, plan: LaunchPlan) -> Batching:
+def batching(parameters: TrainingParameters, launch: Launch) -> Batching:
     """Return how rows are batched as far as the parameters say; a model that cannot share prefixes pads instead."""
-    size = micro_batch_size(parameters, plan)
+    size = micro_batch_size(parameters, launch)
     # A checkpointed forward pass keeps no keys and values, so it has nothing to share. Processes that hold parts of
     # the weights must all make the same forward passes, so none makes one more.
-    alone = parameters.packing or parameters.gradient_checkpointing or plan.is_sharded or size == 1
+    alone = parameters.packing or parameters.gradient_checkpointing or launch.is_sharded or size == 1
     return Batching(size, parameters.batch_size, parameters.seed, parameters.packing, share_prefix=not alone)
 
 

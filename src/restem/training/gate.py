@@ -15,7 +15,7 @@ from restem.policies.policy import Policy
 from restem.store.tables import Table
 from restem.training.batches import Batching, batching, learnt_by_row
 from restem.training.continuations import Continuations, writer_of
-from restem.training.launch_plan import launch_plan
+from restem.training.launch import launch_of
 from restem.training.rows import Example, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
@@ -55,7 +55,7 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
     limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
     whole = encode_rows(rows, write)
     examples = [_cut(example, limit) for example in whole] if parameters.allow_truncation else whole
-    labels = _labels(examples, batching(parameters, launch_plan(parameters)))
+    labels = _labels(examples, batching(parameters, launch_of(parameters)))
     is_cut = [seen != full for seen, full in zip(examples, whole, strict=True)]
     findings = [
         *_token_findings(rows, examples, labels, write, is_cut),

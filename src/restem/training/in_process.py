@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from restem.engines.loading import without_progress_bars
 from restem.store.partials import link_or_copy
-from restem.training.launch_plan import is_first_process, training_arithmetic
+from restem.training.launch import is_first_process, training_arithmetic
 from restem.training.progress import Workplace
 from restem.training.request import TrainingRequest, TrainingResult
 from restem.training.setup import set_up

@@ -25,7 +25,7 @@ from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import LOCAL
 from restem.store.processes import running
-from restem.training.launch_plan import LaunchPlan, launch_plan
+from restem.training.launch import Launch, launch_of
 from restem.training.request import FAILURE, LOG_MARK, RESULT, TrainingRequest, TrainingResult, write_request
 
 _logger = logging.getLogger(__name__)
@@ -77,26 +77,26 @@ def train_in_processes(request: TrainingRequest, scale: ScaleParameters = LOCAL)
         ScaleError: If the cluster cannot be had.
         TrainingError: If processes cannot be started, or one of them is killed or fails otherwise.
     """
-    plan = launch_plan(request.parameters)
+    launch = launch_of(request.parameters)
     on_ray = request.parameters.launcher == "ray"
-    _check_hardware(plan, scale if on_ray else None)
+    _check_hardware(launch, scale if on_ray else None)
     with ExitStack() as held:
         place = request.unfinished or Path(held.enter_context(tempfile.TemporaryDirectory()))
         folder = place.absolute() / _FOLDER
         shutil.rmtree(folder, ignore_errors=True)  # of a run before
         folder.mkdir(parents=True)
         write_request(request, folder)
-        shutil.copyfile(plan.config or "", folder / _CONFIG)  # where all machines see it
+        shutil.copyfile(launch.config or "", folder / _CONFIG)  # where all machines see it
         said = _Said()
-        ended = _run_on_ray(plan, request, scale, said, folder) if on_ray else _run_here(plan, folder, said)
+        ended = _run_on_ray(launch, request, scale, said, folder) if on_ray else _run_here(launch, folder, said)
         if any(ended.values()):
-            raise _failure(folder, plan, ended, said)
+            raise _failure(folder, launch, ended, said)
         content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return TrainingResult(request.output, **content)
 
 
 def launch_command(
-    plan: LaunchPlan,
+    launch: Launch,
     folder: Path,
     *,
     machine: int = 0,
@@ -106,23 +106,23 @@ def launch_command(
     """Return the command that starts a machine's processes, on the request in a folder.
 
     Args:
-        plan: Of all machines.
+        launch: Of all machines.
         folder: That all of them see.
         machine: Its number.
         address: IP address and port of the first; None is what the configuration file says, or any on one machine.
         threads: Of a process; None is its share of this machine's.
     """
-    share = max(1, len(os.sched_getaffinity(0)) * plan.n_machines // plan.n_processes)
+    share = max(1, len(os.sched_getaffinity(0)) * launch.n_machines // launch.n_processes)
     if address is not None:
         meeting = ["--main_process_ip", address[0], "--main_process_port", str(address[1])]
     else:
         # A free port where any will do, so that trainings do not meet; several machines have to agree on one.
-        meeting = ["--main_process_port", "0"] if plan.n_machines == 1 else []
+        meeting = ["--main_process_port", "0"] if launch.n_machines == 1 else []
     return [
         *(sys.executable, "-m", "accelerate.commands.launch"),
         *("--config_file", str(folder / _CONFIG)),
-        *("--num_processes", str(plan.n_processes)),
-        *("--num_machines", str(plan.n_machines)),
+        *("--num_processes", str(launch.n_processes)),
+        *("--num_machines", str(launch.n_machines)),
         *("--machine_rank", str(machine)),
         *meeting,
         *("--mixed_precision", "no"),  # training.dtype decides
@@ -132,29 +132,29 @@ def launch_command(
     ]
 
 
-def _run_here(plan: LaunchPlan, folder: Path, said: _Said) -> dict[int, int]:
+def _run_here(launch: Launch, folder: Path, said: _Said) -> dict[int, int]:
     """Return how this machine's command ended."""
-    _logger.info("training in %d processes by %s", plan.n_processes, plan.config)
-    for machine in range(1, plan.n_machines):
-        elsewhere = launch_command(plan, folder, machine=machine)
+    _logger.info("training in %d processes by %s", launch.n_processes, launch.config)
+    for machine in range(1, launch.n_machines):
+        elsewhere = launch_command(launch, folder, machine=machine)
         _logger.info("start on machine %d, in a folder like this one: %s", machine, shlex.join(elsewhere))
-    with running(launch_command(plan, folder)) as process:
+    with running(launch_command(launch, folder)) as process:
         for line in process.stdout or ():
             said.hear(0, line)
         return {0: process.wait()}
 
 
 def _run_on_ray(
-    plan: LaunchPlan, request: TrainingRequest, scale: ScaleParameters, said: _Said, folder: Path
+    launch: Launch, request: TrainingRequest, scale: ScaleParameters, said: _Said, folder: Path
 ) -> dict[int, int]:
     """Return how the commands of the cluster's nodes ended."""
     from restem.scale.ray_training import Nodes, run_on_nodes
 
     def command(machine: int, address: tuple[str, int]) -> list[str]:
         threads = max(1, int(scale.training.cpus))
-        return launch_command(plan, folder, machine=machine, address=address, threads=threads)
+        return launch_command(launch, folder, machine=machine, address=address, threads=threads)
 
-    _logger.info("training in %d processes on %d Ray nodes by %s", plan.n_processes, plan.n_machines, plan.config)
+    _logger.info("training in %d processes on %d Ray nodes by %s", launch.n_processes, launch.n_machines, launch.config)
     dtype = request.parameters.dtype
     arithmetic = arithmetic_of(dtype)
     if arithmetic.device == "cuda" and not scale.training.gpus:
@@ -163,36 +163,36 @@ def _run_on_ray(
             "train other weights on their CPUs: set scale.training.gpus=1, or hide the GPU from the run itself "
             "(CUDA_VISIBLE_DEVICES=)"
         )
-    nodes = Nodes(plan.n_machines, plan.n_processes // plan.n_machines, folder, dtype, arithmetic)
+    nodes = Nodes(launch.n_machines, launch.n_processes // launch.n_machines, folder, dtype, arithmetic)
     return run_on_nodes(command, nodes, scale, said.hear)
 
 
-def _check_hardware(plan: LaunchPlan, cluster: ScaleParameters | None) -> None:
+def _check_hardware(launch: Launch, cluster: ScaleParameters | None) -> None:
     """Raise if the weights are to be divided where they cannot be: here, or on a cluster."""
-    if not plan.is_sharded:
+    if not launch.is_sharded:
         return
     import torch
 
-    if plan.sharding == "DEEPSPEED" and find_spec("deepspeed") is None:
-        raise TrainingError(f"{plan.config} asks for DeepSpeed, which is not installed: pip install deepspeed")
+    if launch.sharding == "DEEPSPEED" and find_spec("deepspeed") is None:
+        raise TrainingError(f"{launch.config} asks for DeepSpeed, which is not installed: pip install deepspeed")
     if cluster is not None and not cluster.training.gpus:
         raise TrainingError(
-            f"{plan.config} divides the weights among GPUs, and scale.training.gpus is 0; ask for one for each "
+            f"{launch.config} divides the weights among GPUs, and scale.training.gpus is 0; ask for one for each "
             "process, or take training.launcher_config=conf/accelerate/ddp.yaml, which also trains on CPUs"
         )
     if cluster is None and not torch.accelerator.is_available():
         raise TrainingError(
-            f"{plan.config} divides the weights among GPUs, and there is none; "
+            f"{launch.config} divides the weights among GPUs, and there is none; "
             "training.launcher_config=conf/accelerate/ddp.yaml also trains on CPUs"
         )
 
 
-def _failure(folder: Path, plan: LaunchPlan, ended: Mapping[int, int], said: _Said) -> RestemError:
+def _failure(folder: Path, launch: Launch, ended: Mapping[int, int], said: _Said) -> RestemError:
     """Return the error that says what went wrong first.
 
     Args:
         folder: Of the request.
-        plan: Of the processes.
+        launch: Of the processes.
         ended: Exit codes of the machines' commands, in the order in which they ended.
         said: What they said.
     """
@@ -205,7 +205,7 @@ def _failure(folder: Path, plan: LaunchPlan, ended: Mapping[int, int], said: _Sa
     if not causes:
         machine, code = next((machine, code) for machine, code in ended.items() if code)
         last = "\n".join([*said.kept[machine]][-_N_LAST_LINES:])
-        return TrainingError(f"accelerate launch with {plan.config} ended with {code}:\n{last}")
+        return TrainingError(f"accelerate launch with {launch.config} ended with {code}:\n{last}")
     # One that was killed takes others with it, on other machines perhaps before its own noticed.
     cause, machine = min(causes, key=lambda each: each[0].exit_code >= 0)
     how = (
@@ -216,8 +216,8 @@ def _failure(folder: Path, plan: LaunchPlan, ended: Mapping[int, int], said: _Sa
     )
     last = "\n".join(_last_lines(folder / _LOGS / str(machine), cause))
     return TrainingError(
-        f"process {cause.rank} of {plan.n_processes} (rank {cause.rank}) {how}, so the others were stopped. Run again: "
-        f"training goes on from its last checkpoint. It said last:\n{last or '(nothing)'}"
+        f"process {cause.rank} of {launch.n_processes} (rank {cause.rank}) {how}, so the others were stopped. "
+        f"Run again: training goes on from its last checkpoint. It said last:\n{last or '(nothing)'}"
     )
 
 

@@ -16,7 +16,7 @@ from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_TRAINING, versions
 from restem.store.tables import ShardedTable, Table
 from restem.training.gate import refuse_unless_passed
-from restem.training.launch_plan import decides_weights
+from restem.training.launch import decides_weights
 from restem.training.request import TrainingRequest
 from restem.training.validation import Validation, validation_decided_by
 

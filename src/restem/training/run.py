@@ -16,7 +16,7 @@ from restem.scale import LOCAL
 from restem.schemas import check
 from restem.store.tables import Table
 from restem.training.in_process import train_here
-from restem.training.launch_plan import launch_plan
+from restem.training.launch import launch_of
 from restem.training.launcher import train_in_processes
 from restem.training.request import TrainingRequest, TrainingResult
 from restem.training.validation import Validation
@@ -75,7 +75,7 @@ def train_as_asked(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> 
         raise EmptyTrainingSetError(
             "the training set is empty: no sample was good enough; raise sampling.n, or ask easier questions"
         )
-    launch_plan(request.parameters)
+    launch_of(request.parameters)
     _check_folders(request)
     checked = replace(request, rows=check("training_set", request.rows))
     if request.parameters.launcher == "in_process":

@@ -17,7 +17,7 @@ from restem.store.tables import Table
 from restem.training.adapters import add_adapters
 from restem.training.batches import Batching, batching
 from restem.training.continuations import writer_of
-from restem.training.launch_plan import LaunchPlan, is_first_process, launch_plan, micro_batch_size, training_arithmetic
+from restem.training.launch import Launch, is_first_process, launch_of, micro_batch_size, training_arithmetic
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
 from restem.training.progress import Workplace, validation_steps
 from restem.training.rows import encode_rows, encode_training_set, row_names
@@ -71,11 +71,11 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         context=context_window(model.config),
         allow_truncation=parameters.allow_truncation,
     )
-    plan = launch_plan(parameters)
-    config = _trl_config(parameters, plan, n_rows=len(examples), scratch=workplace.scratch)
-    if not plan.is_sharded:
+    launch = launch_of(parameters)
+    config = _trl_config(parameters, launch, n_rows=len(examples), scratch=workplace.scratch)
+    if not launch.is_sharded:
         model.to(config.device)
-    batches, notes = _way_of_batching(model, parameters, plan)
+    batches, notes = _way_of_batching(model, parameters, launch)
     if parameters.lora:
         model = add_adapters(model, parameters.lora, seed=parameters.seed)
     solutions = [] if validation is None else encode_rows(validation.solutions, write)
@@ -90,7 +90,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
             [len(example.input_ids) for example in examples],
             batch_size=parameters.batch_size,
             seed=parameters.seed,
-            multiple_of=batches.size * plan.n_processes if plan.n_processes > 1 else 1,
+            multiple_of=batches.size * launch.n_processes if launch.n_processes > 1 else 1,
         ),
         schedule=parameters.schedule,
         row_names=row_names(rows),
@@ -105,7 +105,7 @@ def set_up(  # noqa: PLR0913 - what a training is made of
         ),
     )
     trainer.remove_callback(PrinterCallback)
-    _check_processes(trainer.accelerator, plan)
+    _check_processes(trainer.accelerator, launch)
     return trainer
 
 
@@ -125,15 +125,15 @@ def _model(policy: Policy) -> "PreTrainedModel":
 
 
 def _way_of_batching(
-    model: "PreTrainedModel", parameters: TrainingParameters, plan: LaunchPlan
+    model: "PreTrainedModel", parameters: TrainingParameters, launch: Launch
 ) -> tuple[Batching, list[str]]:
     """Return how rows are batched, and what is to be recorded about it.
 
     Raises:
         TrainingError: If the model could not learn from such batches what it is to learn.
     """
-    asked = batching(parameters, plan)
-    if is_first_process() or not plan.is_sharded:  # of those that will divide the weights, one is enough
+    asked = batching(parameters, launch)
+    if is_first_process() or not launch.is_sharded:  # of those that will divide the weights, one is enough
         refuse_unless_trainable(model, packing=asked.packing, micro_batch_size=asked.size)
     reason = why_no_prefixes_are_shared(model) if asked.share_prefix else None
     if reason is None:
@@ -147,13 +147,13 @@ def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -
     return greedy_reward(folder, validation, width_in=width_in) if validation else 0.0
 
 
-def _check_processes(accelerator: Any, plan: LaunchPlan) -> None:
+def _check_processes(accelerator: Any, launch: Launch) -> None:
     """Raise unless the processes work together as planned: accelerate itself would go on as well as it can."""
     found = accelerator.distributed_type.value
-    if accelerator.num_processes != plan.n_processes or (plan.is_sharded and found != plan.sharding):
+    if accelerator.num_processes != launch.n_processes or (launch.is_sharded and found != launch.sharding):
         raise TrainingError(
-            f"{plan.config} was to give {plan.n_processes} processes ({plan.sharding or 'whole weights in each'}), "
-            f"and there are {accelerator.num_processes} ({found})"
+            f"{launch.config} was to give {launch.n_processes} processes "
+            f"({launch.sharding or 'whole weights in each'}), and there are {accelerator.num_processes} ({found})"
         )
 
 
@@ -164,17 +164,17 @@ def _measured_after(parameters: TrainingParameters, n_rows: int) -> frozenset[in
     return validation_steps(parameters.epochs * n_steps, n_steps_per_epoch=n_steps, every=parameters.eval_every)
 
 
-def _trl_config(parameters: TrainingParameters, plan: LaunchPlan, *, n_rows: int, scratch: Path) -> Any:
+def _trl_config(parameters: TrainingParameters, launch: Launch, *, n_rows: int, scratch: Path) -> Any:
     import torch
     from trl import SFTConfig
 
-    size = micro_batch_size(parameters, plan)
+    size = micro_batch_size(parameters, launch)
     n_steps = parameters.epochs * math.ceil(n_rows / parameters.batch_size)
     config = SFTConfig(
         output_dir=str(scratch),
         num_train_epochs=parameters.epochs,
         per_device_train_batch_size=size,
-        gradient_accumulation_steps=parameters.batch_size // (size * plan.n_processes),
+        gradient_accumulation_steps=parameters.batch_size // (size * launch.n_processes),
         learning_rate=parameters.learning_rate,
         warmup_steps=math.ceil(parameters.warmup_share * n_steps),
         weight_decay=parameters.weight_decay,

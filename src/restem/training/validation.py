@@ -34,7 +34,7 @@ class Validation(NamedTuple):
     solutions: Table  # `validation_set`: correct solutions to them, for the loss
 
 
-def plan_validation(  # noqa: PLR0913 - everything that decides what is measured
+def make_validation(  # noqa: PLR0913 - everything that decides what is measured
     questions: Table,
     prompts: Table,
     solutions: Table,

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from restem.policies.folder import save_policy
 from restem.training.adapters import merged_weights, without_adapters
-from restem.training.launch_plan import outside_of_the_group
+from restem.training.launch import outside_of_the_group
 from restem.training.progress import Progress, Workplace
 
 if TYPE_CHECKING:

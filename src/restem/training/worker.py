@@ -20,7 +20,7 @@ def main(folder: Path) -> int:
     """Return 0 when the training is done, 1 when it failed and what to say is in the folder."""
     from restem.errors import RestemError
     from restem.training.in_process import train_here
-    from restem.training.launch_plan import is_first_process
+    from restem.training.launch import is_first_process
 
     _end_with_parents()
     _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)

@@ -55,7 +55,7 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
         parent=sampling_policy,
         journal=journal,
         training=training,
-        validation=validation.plan_validation(
+        validation=validation.make_validation(
             questions,
             prompts,
             validation_set,

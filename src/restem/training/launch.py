@@ -44,7 +44,7 @@ _LAUNCHING = {"launcher", "launcher_config", "processes"}
 _OF_THE_GROUP = r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|ROLE_NAME|MASTER_(ADDR|PORT)|TORCHELASTIC_.*"
 
 
-class LaunchPlan(NamedTuple):
+class Launch(NamedTuple):
     """The processes of a training."""
 
     config: Path | None  # of accelerate; None trains in this process
@@ -66,7 +66,7 @@ class LaunchPlan(NamedTuple):
         return {"processes": self.n_processes, "sharding": self.sharding, "launcher_config": self.settings}
 
 
-def launch_plan(training: TrainingParameters) -> LaunchPlan:
+def launch_of(training: TrainingParameters) -> Launch:
     """Return how the processes of a training are started.
 
     Raises:
@@ -74,10 +74,10 @@ def launch_plan(training: TrainingParameters) -> LaunchPlan:
     """
     refuse_unlaunchable(training)
     if training.launcher == "in_process":
-        return LaunchPlan(None, 1, 1, "", {})
-    plan = _by_accelerate(training)
-    _refuse_unequal_shares(training, plan.n_processes)
-    return plan
+        return Launch(None, 1, 1, "", {})
+    launch = _by_accelerate(training)
+    _refuse_unequal_shares(training, launch.n_processes)
+    return launch
 
 
 def refuse_unlaunchable(training: TrainingParameters) -> None:
@@ -104,12 +104,12 @@ def decides_weights(training: TrainingParameters, scale: ScaleParameters) -> dic
         scale: The cluster, if `training.launcher` is ray.
 
     Raises:
-        ParameterError: As `launch_plan`.
+        ParameterError: As `launch_of`.
     """
-    plan = launch_plan(training)
+    launch = launch_of(training)
     asked = {name: value for name, value in deciding(training, "policy").items() if name not in _LAUNCHING}
-    became = {"micro_batch_size": micro_batch_size(training, plan), **training_arithmetic(training, scale)._asdict()}
-    return asked | became | plan.deciding()
+    became = {"micro_batch_size": micro_batch_size(training, launch), **training_arithmetic(training, scale)._asdict()}
+    return asked | became | launch.deciding()
 
 
 def training_arithmetic(training: TrainingParameters, scale: ScaleParameters | None = None) -> Arithmetic:
@@ -149,9 +149,9 @@ def outside_of_the_group() -> Iterator[None]:
         os.environ.update(held)
 
 
-def micro_batch_size(training: TrainingParameters, plan: LaunchPlan) -> int:
+def micro_batch_size(training: TrainingParameters, launch: Launch) -> int:
     """Return how many rows a process takes at once: `training.micro_batch_size`, or its share of a batch if less."""
-    return _rows_at_once(training, plan.n_processes)
+    return _rows_at_once(training, launch.n_processes)
 
 
 def _rows_at_once(training: TrainingParameters, n_processes: int) -> int:
@@ -177,7 +177,7 @@ def _refuse_uneven_machines(n_processes: int, n_machines: int) -> None:
         )
 
 
-def _by_accelerate(training: TrainingParameters) -> LaunchPlan:
+def _by_accelerate(training: TrainingParameters) -> Launch:
     file = Path(training.launcher_config)
     found = _read(file)
     n_processes = _number(training.processes or found.get("num_processes") or 1, f"num_processes in {file}")
@@ -190,7 +190,7 @@ def _by_accelerate(training: TrainingParameters) -> LaunchPlan:
         )
     kind = str(found.get("distributed_type", "NO"))
     settings = {key: value for key, value in found.items() if key not in _WHERE and value not in ({}, None)}
-    return LaunchPlan(file, n_processes, n_machines, kind if kind in _SHARDED else "", settings)
+    return Launch(file, n_processes, n_machines, kind if kind in _SHARDED else "", settings)
 
 
 def _read(file: Path) -> Mapping[str, Any]:
