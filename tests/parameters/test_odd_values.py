@@ -22,7 +22,7 @@ from restem.parameters.decides import declared
 from restem.sampling import draws
 from restem.store.fingerprints import fingerprint
 from restem.store.plain import plain
-from restem.training.progress import validation_steps
+from restem.training.workplace import validation_steps
 from tests.conftest import nested
 
 HERE = __name__  # where sources and styles of one's own are, for the tests

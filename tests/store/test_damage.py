@@ -16,7 +16,7 @@ from restem.errors import DamageError, PolicyError, RestemError
 from restem.policies.base_models import prepare_base_model
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
-from restem.training.progress import Progress, Workplace
+from restem.training.workplace import Course, Workplace
 from tests.conftest import Project
 from tests.sampling.test_sampler import scripted
 
@@ -162,10 +162,10 @@ def test_training_does_not_go_on_from_a_damaged_checkpoint(tmp_path: Path) -> No
             folder.mkdir()
             (folder / name).write_bytes(bytes(100))
         place.keep(3)
-        place.publish_checkpoint(place.scratch, 3, Progress(best_step=3))
+        place.publish_checkpoint(place.scratch, 3, Course(best_step=3))
         return place
 
-    for part in ("weights-00000003/weights", "checkpoint-00000003/optimizer", "checkpoint-00000003/progress.json"):
+    for part in ("weights-00000003/weights", "checkpoint-00000003/optimizer", "checkpoint-00000003/course.json"):
         place = saved()
         place.clear_unfinished()
         assert place.checkpoint() is not None

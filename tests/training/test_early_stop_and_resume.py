@@ -22,10 +22,10 @@ from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
 from restem.training.m_step import train_policy
-from restem.training.progress import Workplace, validation_steps
 from restem.training.request import TrainingResult
 from restem.training.run import train
 from restem.training.validation import Validation, greedy_reward, make_validation
+from restem.training.workplace import Workplace, validation_steps
 from tests import declining_engine
 from tests.training.test_run import EXEMPLAR, row, sums
 
@@ -173,7 +173,7 @@ def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one
     unfinished = tmp_path / "unfinished"
 
     def go_on() -> TrainingResult:
-        n_measured = len(Workplace(unfinished, checkpoint_every_s=0).progress().log) // N_STEPS_PER_EPOCH
+        n_measured = len(Workplace(unfinished, checkpoint_every_s=0).course().log) // N_STEPS_PER_EPOCH
         return trained(
             base, tmp_path / "killed", rewards[n_measured:], unfinished=unfinished, checkpoint_every_s=0, **options
         )

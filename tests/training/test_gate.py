@@ -16,9 +16,9 @@ from restem.training import batches
 from restem.training.continuations import Continuations
 from restem.training.gate import check_training_set, refuse_unless_passed
 from restem.training.launch import launch_of
-from restem.training.progress import Workplace
 from restem.training.rows import encode_rows
 from restem.training.setup import set_up
+from restem.training.workplace import Workplace
 from tests.tiny_tokenizers import made
 
 ASKED = {f"q{n}": f"{n} + {n}" for n in range(4)}

@@ -160,9 +160,9 @@ def test_a_killed_process_is_named_and_training_goes_on_with_the_same_bytes(
 
 
 def last_checkpoint(unfinished: Path) -> list[dict[str, float]]:
-    from restem.training.progress import Workplace
+    from restem.training.workplace import Workplace
 
-    return Workplace(unfinished, checkpoint_every_s=0).progress().log
+    return Workplace(unfinished, checkpoint_every_s=0).course().log
 
 
 def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> None:

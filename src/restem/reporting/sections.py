@@ -47,7 +47,7 @@ class Drawing(NamedTuple):
     svg: str
 
 
-class Example(NamedTuple):
+class ShownSample(NamedTuple):
     """A completion to read."""
 
     heading: str
@@ -63,7 +63,7 @@ class Section(NamedTuple):
     text: Sequence[str] = ()
     tables: Sequence[Grid] = ()
     drawings: Sequence[Drawing] = ()
-    examples: Sequence[Example] = ()
+    examples: Sequence[ShownSample] = ()
 
 
 class Page(NamedTuple):
@@ -190,7 +190,7 @@ def training_section(logs: Mapping[int, Table], records: Mapping[int, Mapping[st
 def examples_section(examples: Sequence[Mapping[str, Any]]) -> Section:
     """Return completions to read, those that were kept first."""
     shown = [
-        Example(
+        ShownSample(
             heading=f"{'Kept' if example['kept'] else 'Not kept'}: iteration {example['iteration']}, "
             f"question {example['question_id']}, {words(example['reason'])}{_answered(example)}",
             question=str(example["question"]),

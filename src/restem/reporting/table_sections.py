@@ -9,7 +9,7 @@ from restem.evaluation.changes import LOST, SOLVED
 from restem.evaluation.metrics import Measured
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
-from restem.reporting.sections import Drawing, Example, Grid, Link, Section, drawing, interval, words
+from restem.reporting.sections import Drawing, Grid, Link, Section, ShownSample, drawing, interval, words
 from restem.store.tables import Table
 
 _SHOWN_EACH = 5  # changed questions whose answers the page shows
@@ -128,9 +128,9 @@ def _anchor(row: Mapping[str, Any]) -> str:
     return "sample-" + "".join(each if each.isalnum() else "-" for each in str(row["question_id"]))
 
 
-def _example(row: Mapping[str, Any], iteration: int) -> Example:
+def _example(row: Mapping[str, Any], iteration: int) -> ShownSample:
     after = f"Base policy:\n{_cut(row['before'])}\n\nIteration {iteration}:\n{_cut(row['after'])}"
-    return Example(
+    return ShownSample(
         heading=f"{row['change'].capitalize()}: question {row['question_id']}, gold {row['gold'] or 'is a test'}",
         question=_cut(row["question"]),
         completion=after,

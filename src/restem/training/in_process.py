@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from restem.engines.loading import without_progress_bars
 from restem.store.partials import link_or_copy
 from restem.training.launch import is_first_process, training_arithmetic
-from restem.training.progress import Workplace
 from restem.training.request import TrainingRequest, TrainingResult
 from restem.training.setup import set_up
+from restem.training.workplace import Workplace
 
 if TYPE_CHECKING:
     from restem.training.weighted_sft import WeightedSFTTrainer
@@ -56,14 +56,14 @@ def train_here(request: TrainingRequest) -> TrainingResult:
 def _finish(trainer: "WeightedSFTTrainer", output: Path, dtype: str) -> TrainingResult:
     """Put the best weights where they belong: without validation, the last."""
     watch = trainer.watch
-    best_step = watch.progress.best_step or trainer.state.global_step
-    if watch.progress.best_step:
+    best_step = watch.course.best_step or trainer.state.global_step
+    if watch.course.best_step:
         if is_first_process():
             # Links, because a kill may come before the caller has the policy: the workplace must still be whole then.
             shutil.copytree(watch.workplace.weights(best_step), output, copy_function=link_or_copy, dirs_exist_ok=True)
     else:
         watch.save(trainer, output)
-    return TrainingResult(output, watch.progress.log, best_step, dtype, trainer.args.device.type, trainer.notes)
+    return TrainingResult(output, watch.course.log, best_step, dtype, trainer.args.device.type, trainer.notes)
 
 
 def _free_memory() -> None:

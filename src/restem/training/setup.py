@@ -19,9 +19,9 @@ from restem.training.batches import Batching, batching
 from restem.training.continuations import writer_of
 from restem.training.launch import Launch, is_first_process, launch_of, micro_batch_size, training_arithmetic
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
-from restem.training.progress import Workplace, validation_steps
 from restem.training.rows import encode_rows, encode_training_set, row_names
 from restem.training.validation import Validation, greedy_reward
+from restem.training.workplace import Workplace, validation_steps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from restem.policies.folder import save_policy
 from restem.training.adapters import merged_weights, without_adapters
 from restem.training.launch import outside_of_the_group
-from restem.training.progress import Progress, Workplace
+from restem.training.workplace import Course, Workplace
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
             held_out: Batches of solutions to them, for the loss that is logged beside the reward.
         """
         self.workplace, self.base = workplace, base
-        self.progress: Progress = workplace.progress()
+        self.course: Course = workplace.course()
         self._measured_after, self._patience = measured_after, patience
         self._reward_of, self._held_out = reward_of, held_out
 
@@ -74,7 +74,7 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """End the training when its reward has stopped getting better."""
-        if self.progress.n_not_better >= self._patience:
+        if self.course.n_not_better >= self._patience:
             control.should_training_stop = True
             control.should_save = False  # there is nothing left to go on with
 
@@ -90,7 +90,7 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
                 with outside_of_the_group():
                     reward = self._reward_of(folder)
             reward = _as_first_process_says(reward)
-        is_best = self.progress.note_validation(reward=reward, loss=loss)
+        is_best = self.course.note_validation(reward=reward, loss=loss)
         if is_first:
             (self.workplace.keep if is_best else self.workplace.drop)(step)
         of_loss = "" if loss is None else f", loss {loss:.4f}"
@@ -100,8 +100,8 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
             trainer.state.max_steps,
             reward,
             of_loss,
-            self.progress.best_reward,
-            self.progress.best_step,
+            self.course.best_reward,
+            self.course.best_step,
         )
 
     def save(self, trainer: Trainer, folder: Path) -> None:
@@ -113,15 +113,15 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
 
     def publish_checkpoint(self, written: Path, trainer: Trainer) -> None:
         """Name the checkpoint that the trainer has written."""
-        self.workplace.publish_checkpoint(written, trainer.state.global_step, self.progress)
+        self.workplace.publish_checkpoint(written, trainer.state.global_step, self.course)
 
     def what_is_kept(self) -> str:
         """Return the end of an error's message: which weights survive it."""
-        step = self.progress.best_step
+        step = self.course.best_step
         if not step:
             return ""
         return (
-            f". The best weights so far, of step {step} with a validation reward of {self.progress.best_reward:.3f}, "
+            f". The best weights so far, of step {step} with a validation reward of {self.course.best_reward:.3f}, "
             f"are kept in {self.workplace.weights(step)}"
         )
 

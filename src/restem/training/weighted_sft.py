@@ -103,7 +103,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
             try:
                 return [self._in_parts(model, batch, num_items_in_batch) for batch in to_do][-1]
             except (RuntimeError, MemoryError) as error:
-                width = min(self.watch.progress.micro_batch_size or len(inputs["rows"]), len(inputs["rows"])) // 2
+                width = min(self.watch.course.micro_batch_size or len(inputs["rows"]), len(inputs["rows"])) // 2
                 if not is_out_of_memory(error) or width == 0:
                     raise
                 if self.accelerator.num_processes > 1:
@@ -113,14 +113,14 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
                         f"memory with {len(inputs['rows'])} rows at once; set training.micro_batch_size to {width}"
                     ) from error
             _logger.warning("out of memory: going on with micro batches of %d rows", width)
-            self.watch.progress.micro_batch_size = width
+            self.watch.course.micro_batch_size = width
             model.zero_grad()
             # What had been accumulated is lost, so the step's earlier micro batches are done again.
             to_do = self._batches[: 1 + next(n for n, batch in enumerate(self._batches) if batch is inputs)]
 
     def _in_parts(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
         rows = inputs["rows"].tolist()
-        width = self.watch.progress.micro_batch_size or len(rows)
+        width = self.watch.course.micro_batch_size or len(rows)
         if width >= len(rows):
             loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
             return loss
@@ -211,7 +211,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
             )
         if step % max(1, self.state.max_steps // _N_LINES) == 0 or step == self.state.max_steps:
             _logger.info("optimizer step %d of %d: loss %.4f", step, self.state.max_steps, logs["loss"])
-        self.watch.progress.log.append(
+        self.watch.course.log.append(
             {
                 "step": step,
                 "epoch": float(self.state.epoch or 0.0),

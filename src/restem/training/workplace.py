@@ -17,13 +17,13 @@ from restem.store.partials import remove
 
 _logger = logging.getLogger(__name__)
 
-_PROGRESS = "progress.json"
+_COURSE = "course.json"
 _CHECKPOINT = "checkpoint-"
 _WEIGHTS = "weights-"
 
 
 @dataclass
-class Progress:
+class Course:
     """What a training knows about itself; saved with every checkpoint."""
 
     log: list[dict[str, float]] = field(default_factory=list)  # per optimizer step; see TrainingResult
@@ -81,26 +81,26 @@ class Workplace:
         found = sorted(self.folder.glob(f"{_CHECKPOINT}*"))
         return found[-1] if found else None
 
-    def progress(self) -> Progress:
-        """Return the progress at the newest checkpoint, or that of a training that has not begun."""
+    def course(self) -> Course:
+        """Return the course at the newest checkpoint, or that of a training that has not begun."""
         newest = self.checkpoint()
         if newest is None:
-            return Progress()
-        return Progress(**json.loads((newest / _PROGRESS).read_text(encoding="utf-8")))
+            return Course()
+        return Course(**json.loads((newest / _COURSE).read_text(encoding="utf-8")))
 
     def checkpoint_is_due(self) -> bool:
         """Return whether the last checkpoint is old enough for another."""
         return time.monotonic() - self._saved >= self._every_s
 
-    def publish_checkpoint(self, written: Path, step: int, progress: Progress) -> None:
+    def publish_checkpoint(self, written: Path, step: int, course: Course) -> None:
         """Name a checkpoint that was written to the scratch folder, then remove what it replaces."""
-        (written / _PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        (written / _COURSE).write_text(json.dumps(asdict(course)), encoding="utf-8")
         replaced = self.checkpoint()
         self._name(written, f"{_CHECKPOINT}{step:08d}")
         if replaced is not None:
             self._entry.remove(replaced.name)
         for folder in self.folder.glob(f"{_WEIGHTS}*"):
-            if folder != self.weights(progress.best_step):
+            if folder != self.weights(course.best_step):
                 self._entry.remove(folder.name)
         self._saved = time.monotonic()
 
