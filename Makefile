@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
+# Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo tiny test test-fast test-vllm check format lock bench viz mlflow pictures clean
+.PHONY: install demo tiny test test-long test-fast test-vllm check format lock bench viz mlflow pictures clean
 
 install: $(READY)
 
@@ -33,14 +35,16 @@ demo: install
 tiny: install
 	$(KEDRO) run --env tiny
 
-# Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
 # First what `dtype: auto` decides, as on a machine where auto is the other one of float32 and bfloat16.
 test: install
 	RESTEM_TEST_DTYPE=other OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m auto_dtype
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+	$(PYTEST) --durations=15 -m "not long"
+
+test-long: install
+	$(PYTEST) --durations=15 -m long
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow and not long"
 
 # vLLM pins other versions of torch and transformers, so it has an environment of its own, of about 4 GB.
 # What it installs for images and sound does not load beside its torch, and is not needed.

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
 ROOT = Path(__file__).parents[1]
+_SLOW = ("slow", "long")
 
 FORCED = str(ROOT / "tests" / "forced_arithmetic")
 if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONPATH", ""):
     # Here at once, and in all processes that are started from here, which run it by themselves.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FORCED, os.environ.get("PYTHONPATH")]))
     runpy.run_path(f"{FORCED}/sitecustomize.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that take long first, so that no process works on one of them alone at the end."""
+    last = {item.path for item in items} - {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
+    items.sort(key=lambda item: item.path in last)
 
 
 class Project:
@@ -53,6 +60,20 @@ class Project:
         bootstrap_project(self.folder)
         with KedroSession.create(project_path=self.folder, env=env, runtime_params=nested(parameters)) as session:
             return session.load_context().catalog
+
+
+class FinishedProject(Project):
+    """One whose experiment nobody goes on with, so that what is read of its configuration holds."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._catalogs: dict[str, Any] = {}
+
+    def catalog(self, env: str = "tiny", **parameters: Any) -> Any:
+        key = f"{env} {sorted(parameters.items())}"
+        if key not in self._catalogs:
+            self._catalogs[key] = super().catalog(env, **parameters)
+        return self._catalogs[key]
 
 
 def nested(dotted: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +123,7 @@ def finished(made_once: Callable[..., Path]) -> Project:
             patch.chdir(folder)
             made.run(track=True)
 
-    return Project(made_once("finished", run))
+    return FinishedProject(made_once("finished", run))
 
 
 @pytest.fixture(scope="session")

@@ -26,11 +26,11 @@ TINY = {
     "iteration": ("--env tiny --train 8 --test 4 --n 64", {"plain_script"}),
     "study": ("--env tiny --study pass_at_k --params em.iterations=1,questions.n_train=8", {"shared_journal"}),
 }
-SLOW = {"scale", "iteration", "study"}  # a cluster, and commands that each import everything
+LONG = {"scale", "iteration", "study"}  # a cluster, and commands that each import everything
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in TINY]
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in TINY]
 )
 def test_a_benchmark_ends_with_the_object_that_is_read(
     name: str,

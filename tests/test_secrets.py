@@ -22,6 +22,7 @@ from restem.errors import EngineError, ParameterError, PolicyError, RestemError,
 from restem.masking import mask, mask_all_messages
 from restem.rewards import load_reward
 from restem.tracking.sync import TrackingError, reaching
+from tests import forked
 from tests.conftest import Project
 from tests.parameters.test_parameters import checked
 
@@ -191,8 +192,8 @@ def test_nothing_is_written_before_a_secret_parameter_is_refused(tmp_path: Path)
     project = Project(tmp_path)
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     asked = f"sampling.engine_options.api_key={KEY},policy.model=builtin:tiny"
-    command = [sys.executable, "-m", "kedro", "run", "--env", "tiny", "--pipelines", "prepare", "--params", asked]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    command = ["kedro", "run", "--env", "tiny", "--pipelines", "prepare", "--params", asked]
+    done = forked.run(command, project.folder)
 
     assert done.returncode != 0
     assert "sampling.engine_options.api_key holds a secret" in done.stdout + done.stderr

@@ -16,17 +16,10 @@ from click.testing import CliRunner
 from restem.__main__ import restem
 from restem.errors import EmptyTrainingSetError, ExperimentError, ParameterError, PolicyError, QuestionsError
 from restem.store.fingerprints import folder_fingerprint
+from tests import forked
 from tests.conftest import Project
 
-KEDRO = Path(sys.executable).with_name("kedro")
 TABLES = ("samples", "scored_samples", "training_set", "evaluation_samples", "scored_evaluation_samples")
-
-
-def kedro(project: Project, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [str(KEDRO), "run", "--env", "tiny", *arguments]
-    return subprocess.run(
-        command, cwd=project.folder, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
 
 
 def bytes_of_tables(project: Project) -> dict[str, bytes]:
@@ -129,22 +122,17 @@ def test_redone_iteration_makes_later_ones_stale_unless_it_is_the_same(copied: P
     assert current_standing().complete == (1, 2)
 
 
+@pytest.mark.long
 def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, project: Project) -> None:
     project.run("prepare")
     for marker in ("samples-train-1", "policy-", "samples-evaluation-"):
         journal = project.folder / "data/02_intermediate/journal"
         before = set(journal.glob(f"{marker}*/*"))
-        process = subprocess.Popen(
-            [str(KEDRO), "run", "--env", "tiny", "--pipeline=em_iteration"],
-            cwd=project.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        while process.poll() is None and before.issuperset(journal.glob(f"{marker}*/*")):
+        process = forked.start(["kedro", "run", "--env", "tiny", "--pipeline=em_iteration"], project.folder)
+        while process.is_alive() and before.issuperset(journal.glob(f"{marker}*/*")):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.join()
 
     project.run("em_iteration")
     project.run("em_iteration")
@@ -195,7 +183,7 @@ def test_zero_correct_samples_keep_the_samples_and_say_what_to_change(project: P
 
 
 def test_faults_that_the_user_can_mend_print_one_line_and_no_traceback(project: Project) -> None:
-    result = kedro(project, "--pipeline=em_iteration")
+    result = forked.run(["kedro", "run", "--env", "tiny", "--pipeline=em_iteration"], project.folder)
 
     assert result.returncode == 1
     assert "kedro run --pipeline=prepare" in result.stderr + result.stdout
@@ -203,7 +191,7 @@ def test_faults_that_the_user_can_mend_print_one_line_and_no_traceback(project: 
 
 
 def test_run_prints_the_results_with_intervals(copied: Project) -> None:
-    result = kedro(copied, "--params=tracking.enabled=false")
+    result = forked.run(["kedro", "run", "--env", "tiny", "--pipeline=compare"], copied.folder)
 
     assert result.returncode == 0, result.stderr
     for i in range(3):

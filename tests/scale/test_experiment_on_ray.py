@@ -9,7 +9,7 @@ from tests.conftest import Project
 from tests.pipelines.test_experiment import bytes_of_tables
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_iteration_on_two_nodes_leaves_the_same_bytes(cluster: Any, copied: Project, finished: Project) -> None:
     journal = copied.folder / "data/02_intermediate/journal"
     shutil.rmtree(journal)  # so that all is done anew: drawn, judged, trained, drawn and judged

@@ -16,7 +16,6 @@ from restem.scale import LOCAL
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import begun, bytes_of, on_ray, sampled, scored, wait_until
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 import sys
@@ -47,6 +46,7 @@ def background() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.mark.slow
 def test_samples_and_verdicts_are_the_same_bytes_as_without_ray(
     cluster: Any, tmp_path: Path, undisturbed: list[bytes]
 ) -> None:
@@ -61,12 +61,14 @@ def test_samples_and_verdicts_are_the_same_bytes_as_without_ray(
     assert list(tmp_path.glob("*/.probe*")) == []
 
 
+@pytest.mark.long
 def test_what_is_in_the_journal_needs_no_cluster(tmp_path: Path, undisturbed: list[bytes]) -> None:
     sampled(tmp_path, LOCAL)
 
     assert bytes_of(sampled(tmp_path, on_ray("no-such-host:6379"))) == undisturbed
 
 
+@pytest.mark.long
 def test_a_killed_worker_loses_its_shard_only(
     cluster: Any, tmp_path: Path, marks: Path, background: ThreadPoolExecutor, undisturbed: list[bytes]
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_killed_worker_loses_its_shard_only(
     assert len(begun(marks)) == 8 + 1
 
 
+@pytest.mark.long
 def test_a_removed_node_and_one_that_joins_late_make_no_difference(
     cluster: Any, tmp_path: Path, marks: Path, background: ThreadPoolExecutor, undisturbed: list[bytes]
 ) -> None:
@@ -92,6 +95,7 @@ def test_a_removed_node_and_one_that_joins_late_make_no_difference(
     assert len(begun(marks)) == 8 + 1
 
 
+@pytest.mark.long
 def test_a_run_with_no_node_for_it_goes_on_when_one_joins(
     cluster: Any, tmp_path: Path, background: ThreadPoolExecutor, undisturbed: list[bytes]
 ) -> None:
@@ -103,6 +107,7 @@ def test_a_run_with_no_node_for_it_goes_on_when_one_joins(
     cluster.remove_node(late)
 
 
+@pytest.mark.long
 def test_a_killed_driver_started_again_does_only_what_is_missing(
     cluster: Any, tmp_path: Path, marks: Path, undisturbed: list[bytes]
 ) -> None:
@@ -120,6 +125,7 @@ def test_a_killed_driver_started_again_does_only_what_is_missing(
     assert bytes_of(drawn) == undisturbed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fault", "reason"), [("fails_on", "RuntimeError: cannot answer"), ("dies_on", "worker died")])
 def test_a_shard_that_always_fails_is_named_and_the_others_are_kept(
     cluster: Any, tmp_path: Path, marks: Path, fault: str, reason: str
@@ -133,6 +139,7 @@ def test_a_shard_that_always_fails_is_named_and_the_others_are_kept(
     assert len(begun(marks)) == 9
 
 
+@pytest.mark.long
 def test_questions_of_a_failed_shard_are_asked_again_and_no_others(
     cluster: Any, tmp_path: Path, marks: Path, undisturbed: list[bytes]
 ) -> None:

@@ -24,7 +24,7 @@ from tests.training.test_launcher import OPTIONS, PRESETS, REWARDS, TWO, rows, t
 
 ON_TWO_NODES = {**TWO, "launcher": "ray", "machines": 2}
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("imports_are_not_collected", "one_thread")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("imports_are_not_collected", "one_thread")]
 
 
 def trained_on(

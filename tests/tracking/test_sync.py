@@ -1,8 +1,5 @@
 """MLflow holds what the catalog holds: in the project's store, on a server, at once or later."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import mlflow
@@ -10,7 +7,10 @@ import pandas as pd
 import pytest
 
 from restem.filtering.selection import DROPPED
+from tests import forked
 from tests.conftest import Project
+
+SYNC = ("restem", "mlflow-sync", "--env", "tiny")
 
 
 def client_of(project: Project) -> mlflow.MlflowClient:
@@ -97,8 +97,7 @@ def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(project: Pr
 def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> None:
     before = {run.info.run_id: run.data.to_dictionary() for run in mlflow_runs(finished)}
 
-    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
-    subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True)
+    assert forked.run(SYNC, finished.folder).returncode == 0
 
     assert {run.info.run_id: run.data.to_dictionary() for run in mlflow_runs(finished)} == before
 
@@ -112,20 +111,14 @@ def test_unreachable_tracking_server_loses_nothing_and_is_synced_later(
     assert project.catalog().load("record_1")["iteration"] == 1
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
-    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
-    result = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    result = forked.run(SYNC, project.folder)
 
     assert result.returncode == 0, result.stderr
     assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(project)} == {None, "0", "1"}
 
 
 def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) -> None:
-    command = [sys.executable, "-m", "restem", "mlflow-sync", "--env", "tiny"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:////no/such/folder/mlflow.db"}
-
-    result = subprocess.run(
-        command, cwd=finished.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    result = forked.run(SYNC, finished.folder, MLFLOW_TRACKING_URI="sqlite:////no/such/folder/mlflow.db")
 
     assert result.returncode == 1
     assert "cannot write /no/such/folder/mlflow.db. Nothing is lost" in result.stderr

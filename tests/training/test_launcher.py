@@ -82,7 +82,7 @@ def test_what_a_process_refuses_is_raised_here_with_the_rows_of_all(base: Policy
     assert all(f"{name} sample 0" in str(error.value) for name in rows()["question_id"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_divided_weights_train_as_whole_ones(
     base: Policy, by_two: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +134,7 @@ def worker(folder: Path, rank: int) -> int:
     raise LookupError(rank)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_process_is_named_and_training_goes_on_with_the_same_bytes(
     base: Policy, by_two: TrainingResult, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

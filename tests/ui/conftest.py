@@ -22,6 +22,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from tests import forked
 from tests.conftest import Project
 from tests.ui.page import Page
 
@@ -46,14 +47,7 @@ class Shown(NamedTuple):
 
     def command(self, *arguments: str, **environment: str) -> None:
         """Run one of the project's commands there; raises with what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=self.folder,
-            env=os.environ | _ENVIRONMENT | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forked.run(arguments, self.folder, **_ENVIRONMENT, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
