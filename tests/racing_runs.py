@@ -29,7 +29,7 @@ from restem.training.m_step import train_policy
 CHOICE = EngineChoice("transformers", {"dtype": "float32", "threads": 1}, True, questions_per_shard=3)
 SAMPLED = Decoding("sampled", n=3, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=6, stop=())
 GREEDY = SAMPLED._replace(name="greedy", n=1, temperature=0.0)
-PASSED = pd.DataFrame({"check": ["all"], "verdict": ["passed"], "found": [""]})
+PASSED = pd.DataFrame({"check": ["all"], "outcome": ["passed"], "found": [""]})
 
 
 def questions() -> pd.DataFrame:

@@ -26,7 +26,7 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
     "token_ids",
 ]
 SPLITS = ("train", "validation", "test", "transfer", "exemplar")
-OWN_SUITES = ("test", "validation", "train")  # all others are transfer suites; the first there is carries the verdict
+OWN_SUITES = ("test", "validation", "train")  # all others are transfer; the conclusion is on the first there is
 REASONS = (
     "correct",
     "wrong",

@@ -130,16 +130,16 @@ def test_a_null_difference_is_called_better_or_worse_in_at_most_5_percent_of_exp
 ) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
     random = np.random.default_rng(12)
-    verdicts, p_values = [], []
+    conclusions, p_values = [], []
     for seed in range(1_000):
         chance = random.beta(0.5, 2.0, 48)
         a, b = (evaluation(list(random.binomial(8, chance))) for _ in range(2))
         compared = compare(a, b, suite="test", seed=seed)
-        verdicts.append(compared.verdict)
+        conclusions.append(compared.conclusion)
         p_values.append(compared.sampled_p_value)
 
-    assert verdicts.count("better") / 1_000 <= 0.05
-    assert verdicts.count("worse") / 1_000 <= 0.05
+    assert conclusions.count("better") / 1_000 <= 0.05
+    assert conclusions.count("worse") / 1_000 <= 0.05
     assert np.mean(np.array(p_values) < 0.05) <= 0.065
 
 
@@ -169,12 +169,12 @@ def test_holm_agrees_with_statsmodels() -> None:
 def test_a_difference_that_one_comparison_shows_may_be_chance_among_many() -> None:
     a, b = evaluation([4] * 40), evaluation([5] * 9 + [3] * 1 + [4] * 30)
     alone = compare(a, b, suite="test", seed=0)
-    assert alone.verdict == "better"
+    assert alone.conclusion == "better"
 
     together = judge_together([alone] * 6)
 
     assert together[0].holm_p_value == pytest.approx(6 * alone.sampled_p_value)
-    assert together[0].verdict.startswith("no difference shown among 6 comparisons (n = 40, smallest detectable")
+    assert together[0].conclusion.startswith("no difference shown among 6 comparisons (n = 40, smallest detectable")
     assert judge_together([alone]) == [alone]
 
 
@@ -184,7 +184,7 @@ def test_a_planted_regression_is_called_worse() -> None:
 
     comparison = compare(a, b, suite="test", seed=0)
 
-    assert comparison.verdict == "worse"
+    assert comparison.conclusion == "worse"
     assert comparison.low < comparison.difference < comparison.high < 0
 
 
@@ -197,13 +197,13 @@ def test_comparison_names_what_is_newly_solved_and_lost() -> None:
     assert comparison.newly_solved == ("test-00002",)
     assert comparison.newly_lost == ("test-00001",)
     assert (comparison.n, comparison.greedy_difference, comparison.p_value) == (4, 0.0, 1.0)
-    assert comparison.verdict == "no difference shown (n = 4, smallest detectable 1.000)"
+    assert comparison.conclusion == "no difference shown (n = 4, smallest detectable 1.000)"
 
 
 def test_fewer_questions_than_any_test_needs_are_never_called_better() -> None:
     comparison = compare(evaluation([0] * 5), evaluation([8] * 5), suite="test", seed=0)
 
-    assert comparison.verdict.startswith("no difference shown (n = 5")
+    assert comparison.conclusion.startswith("no difference shown (n = 5")
 
 
 def test_comparison_of_different_questions_names_them() -> None:
@@ -229,7 +229,7 @@ def test_every_policy_is_compared_with_the_base_and_with_the_one_before() -> Non
     against = table.set_index(["iteration", "reference"])
     assert list(against.index) == [(1, "base"), (1, "previous"), (2, "base"), (2, "previous")]
     assert against["difference"].tolist() == [0.5, 0.5, 0.375, -0.125]
-    assert against["verdict"].tolist() == ["better", "better", "better", "worse"]
+    assert against["conclusion"].tolist() == ["better", "better", "better", "worse"]
     assert against["newly_lost"].tolist() == [0, 0, 0, 20]
 
 

@@ -65,7 +65,7 @@ def test_a_seed_that_goes_its_own_way_widens_the_interval() -> None:
     alike = combine_pairs(*made(random, n_seeds=4, n_questions=200, gain=0.1, seeds_vary=0.0), suite="test", seed=0)
     unlike = combine_pairs(*made(random, n_seeds=4, n_questions=200, gain=0.1, seeds_vary=0.15), suite="test", seed=0)
 
-    assert alike.verdict == "better"
+    assert alike.conclusion == "better"
     assert unlike.high - unlike.low > 3 * (alike.high - alike.low)
     assert alike.sampled_p_value < 0.001 < unlike.sampled_p_value
 
@@ -91,10 +91,10 @@ def test_groups_with_other_numbers_of_seeds_are_compared_on_the_same_questions()
     combined = combine_groups(low, high, suite="test", seed=0)
 
     assert (combined.n, combined.n_seeds_before, combined.n_seeds) == (300, 2, 3)
-    assert combined.verdict == "better"
+    assert combined.conclusion == "better"
     assert combined.low < 0.1 < combined.high
     mirrored = combine_groups(high, low, suite="test", seed=0)
-    assert mirrored.verdict == "worse"
+    assert mirrored.conclusion == "worse"
     assert mirrored.difference == pytest.approx(-combined.difference)
 
 
@@ -104,7 +104,7 @@ def test_policies_that_are_the_same_differ_by_nothing() -> None:
     combined = combine_pairs(same, same, suite="test", seed=0)
 
     assert (combined.low, combined.high, combined.sampled_p_value) == (0.0, 0.0, 1.0)
-    assert combined.verdict.startswith("no difference shown (n = 20")
+    assert combined.conclusion.startswith("no difference shown (n = 20")
 
 
 def test_experiments_with_other_questions_are_refused_and_the_questions_named() -> None:
@@ -118,12 +118,12 @@ def test_experiments_with_other_questions_are_refused_and_the_questions_named() 
 def test_what_is_shown_alone_must_hold_among_many() -> None:
     random = np.random.default_rng(37)
     pair = made(random, n_seeds=2, n_questions=60, gain=0.07, seeds_vary=0.0)
-    alone = combine_pairs(*pair, suite="test", seed=0)._replace(sampled_p_value=0.03, verdict="better")
+    alone = combine_pairs(*pair, suite="test", seed=0)._replace(sampled_p_value=0.03, conclusion="better")
 
     judged = judge_together([alone] * 3)
 
     assert [each.holm_p_value for each in judged] == pytest.approx([0.09] * 3)
-    assert all(each.verdict.startswith("no difference shown among 3 comparisons (n = 60") for each in judged)
+    assert all(each.conclusion.startswith("no difference shown among 3 comparisons (n = 60") for each in judged)
 
 
 def test_experiments_differ_in_their_parameters_but_for_seeds() -> None:

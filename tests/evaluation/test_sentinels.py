@@ -38,7 +38,7 @@ def evaluation(seed: int, *, distinct: float = 0.9, **rates: "np.ndarray | float
     )
 
 
-def verdicts(
+def signs(
     now: pd.DataFrame,
     base: pd.DataFrame,
     before: pd.DataFrame | None = None,
@@ -47,7 +47,7 @@ def verdicts(
     watched = Watched(now, base if before is None else before, base, audits[1], audits[0], (1, 8), seed=0)
     table = watch(watched, iteration=1)
     assert (table["evidence"].str.len() > 0).all()
-    return dict(zip(table["sentinel"], table["verdict"], strict=True))
+    return dict(zip(table["sentinel"], table["sign"], strict=True))
 
 
 def audit(n_disagreed: int, n_checked: int = 100) -> dict[str, Any]:
@@ -68,14 +68,14 @@ BASE = evaluation(1, train=0.3, validation=0.3)
 
 
 def test_a_healthy_iteration_raises_no_alarm() -> None:
-    found = verdicts(evaluation(2, train=0.5, validation=0.45), BASE)
+    found = signs(evaluation(2, train=0.5, validation=0.45), BASE)
 
     assert found["overfitting"] == NOT_SEEN
     assert found["diversity_collapse"] == NOT_SEEN
 
 
 def test_train_up_and_validation_down_is_overfitting() -> None:
-    assert verdicts(evaluation(2, train=0.6, validation=0.15), BASE)["overfitting"] == SHOWN
+    assert signs(evaluation(2, train=0.6, validation=0.15), BASE)["overfitting"] == SHOWN
 
 
 def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
@@ -85,21 +85,21 @@ def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
     one = now.index[(now["suite"] == "validation") & (now["n_correct"] > 0)][0]
     now.loc[one, "n_correct"] -= 1
 
-    assert verdicts(now, BASE)["overfitting"] == SUSPECTED
+    assert signs(now, BASE)["overfitting"] == SUSPECTED
 
 
 def test_overfitting_is_judged_from_the_iteration_before_not_from_the_base_policy() -> None:
     before = evaluation(2, train=0.6, validation=0.5)
     now = evaluation(3, train=0.8, validation=0.35)
 
-    assert verdicts(now, BASE)["overfitting"] == NOT_SEEN
-    assert verdicts(now, BASE, before)["overfitting"] == SHOWN
+    assert signs(now, BASE)["overfitting"] == NOT_SEEN
+    assert signs(now, BASE, before)["overfitting"] == SHOWN
 
 
 def test_pass_at_1_up_and_pass_at_k_down_is_a_collapse() -> None:
     sure_of_half = np.array([0.98] * 100 + [0.0] * 100)
 
-    assert verdicts(evaluation(2, validation=sure_of_half), BASE)["diversity_collapse"] == SHOWN
+    assert signs(evaluation(2, validation=sure_of_half), BASE)["diversity_collapse"] == SHOWN
 
 
 def test_fewer_distinct_completions_are_a_collapse_only_if_pass_at_k_does_not_rise() -> None:
@@ -110,8 +110,8 @@ def test_fewer_distinct_completions_are_a_collapse_only_if_pass_at_k_does_not_ri
     alike["n_correct"] = np.where(base["n_correct"] > 0, np.minimum(N, base["n_correct"] + 1), 0)
     solves_more = evaluation(2, distinct=0.2, validation=0.7)
 
-    assert verdicts(alike, base)["diversity_collapse"] == SHOWN
-    assert verdicts(solves_more, base)["diversity_collapse"] == NOT_SEEN
+    assert signs(alike, base)["diversity_collapse"] == SHOWN
+    assert signs(solves_more, base)["diversity_collapse"] == NOT_SEEN
 
 
 def test_a_loss_on_one_of_several_transfer_suites_is_shown_and_named() -> None:
@@ -119,19 +119,19 @@ def test_a_loss_on_one_of_several_transfer_suites_is_shown_and_named() -> None:
     base = evaluation(1, validation=0.3, **rates)
     now = evaluation(2, validation=0.5, **{**rates, "bbh": 0.25})
 
-    assert verdicts(now, base)["transfer_loss"] == SHOWN
+    assert signs(now, base)["transfer_loss"] == SHOWN
     table = watch(Watched(now, base, base, {}, {}, (1, 8), seed=0), iteration=1).set_index("sentinel")
     assert "bbh -0.1" in table.loc["transfer_loss", "evidence"]
 
 
 def test_an_audit_that_refuses_more_is_shown_beyond_its_interval() -> None:
-    assert verdicts(BASE, BASE, audits=(audit(2), audit(20)))["worse_audit"] == SHOWN
-    assert verdicts(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == SUSPECTED
-    assert verdicts(BASE, BASE, audits=(audit(4), audit(2)))["worse_audit"] == NOT_SEEN
+    assert signs(BASE, BASE, audits=(audit(2), audit(20)))["worse_audit"] == SHOWN
+    assert signs(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == SUSPECTED
+    assert signs(BASE, BASE, audits=(audit(4), audit(2)))["worse_audit"] == NOT_SEEN
 
 
 def test_what_was_not_measured_is_said() -> None:
-    found = verdicts(suite("test", 0.5), suite("test", 0.4))
+    found = signs(suite("test", 0.5), suite("test", 0.4))
 
     assert set(found.values()) == {NOT_MEASURED}
 
@@ -141,7 +141,7 @@ def test_equal_policies_rarely_raise_an_alarm() -> None:
     for seed in range(60):
         chance = np.random.default_rng(seed).beta(0.5, 1.0, 200)
         base, now = (evaluation(100 * seed + i, train=chance, validation=chance, bbh=chance) for i in (1, 2))
-        shown += [verdict for verdict in verdicts(now, base).values() if verdict == SHOWN]
+        shown += [sign for sign in signs(now, base).values() if sign == SHOWN]
 
     assert len(shown) <= 6  # of 180
 
@@ -184,7 +184,7 @@ def test_without_validation_questions_the_last_iteration_is_kept_and_the_reason_
 
 
 def test_a_recommended_iteration_in_trouble_says_so() -> None:
-    trouble = [{"sentinel": "transfer_loss", "verdict": SHOWN, "evidence": "bbh fell"}]
+    trouble = [{"sentinel": "transfer_loss", "sign": SHOWN, "evidence": "bbh fell"}]
 
     assert recommend({0: record(0, 0.2), 1: record(1, 0.5, sentinels=trouble)}).reason.endswith(
         "but it shows transfer loss"
@@ -192,8 +192,8 @@ def test_a_recommended_iteration_in_trouble_says_so() -> None:
 
 
 def test_only_what_is_named_and_shown_stops_the_experiment() -> None:
-    trouble = [{"sentinel": "overfitting", "verdict": SHOWN, "evidence": "train +0.1, validation -0.1"}]
-    doubt = [{"sentinel": "overfitting", "verdict": SUSPECTED, "evidence": "a little"}]
+    trouble = [{"sentinel": "overfitting", "sign": SHOWN, "evidence": "train +0.1, validation -0.1"}]
+    doubt = [{"sentinel": "overfitting", "sign": SUSPECTED, "evidence": "a little"}]
     asked = EmParameters(stop_when=["overfitting"])
 
     with pytest.raises(ExperimentError, match=r"iteration 2 is not begun: iteration 1 shows overfitting.*train \+0\.1"):

@@ -108,7 +108,7 @@ def test_plan_of_what_is_not_prepared_names_the_command(project: Project) -> Non
 
 def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written(copied: Project) -> None:
     catalog = copied.catalog()
-    trouble = {"sentinel": "overfitting", "verdict": "shown", "evidence": "train +0.1, validation -0.2"}
+    trouble = {"sentinel": "overfitting", "sign": "shown", "evidence": "train +0.1, validation -0.2"}
     catalog.save("record_1", catalog.load("record_1") | {"sentinels": [trouble]})
     asked = {"em__stop_when": ["overfitting"], "em__iterations": 2}
     shutil.rmtree(copied.folder / "data/08_reporting/tiny/iteration_2/record.json")

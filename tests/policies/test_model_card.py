@@ -33,7 +33,7 @@ def record(policy: Policy) -> dict[str, Any]:
         "iteration": 2,
         "policy": policy.fingerprint,
         "metrics": {"test/pass_at_1": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 128}},
-        "training": {"n_examples": 90, "best_step": 12, "gate": [{"check": "a", "verdict": "passed", "found": "b"}]},
+        "training": {"n_examples": 90, "best_step": 12, "gate": [{"check": "a", "outcome": "passed", "found": "b"}]},
         "versions": {"torch": "2.13.0"},
         "questions_digest": "0123abc",
     }

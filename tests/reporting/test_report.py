@@ -120,10 +120,10 @@ def report() -> Report:
     return build_report(**inputs())
 
 
-def test_verdict_comes_first_and_says_how_sure_it_is(report: Report) -> None:
+def test_conclusion_comes_first_and_says_how_sure_it_is(report: Report) -> None:
     for text in (Page(report.html).text, report.markdown):
-        verdict = text.index("Iteration 2 is better than the base policy on test.")
-        assert verdict < text.index("Results by iteration")
+        conclusion = text.index("Iteration 2 is better than the base policy on test.")
+        assert conclusion < text.index("Results by iteration")
         assert f"over the same {N} questions" in text
         assert "exact McNemar p = " in text
         assert f"Against iteration 1: no difference shown (n = {N}, smallest detectable" in text

@@ -46,8 +46,8 @@ CHANGED = changed_questions({0: answers(False, True, True), 1: answers(True, Tru
 @pytest.fixture(scope="module")
 def report() -> Report:
     sentinels = [
-        {"sentinel": "transfer_loss", "verdict": "shown", "evidence": "svamp -0.100 [-0.150, -0.050]"},
-        {"sentinel": "overfitting", "verdict": "not seen", "evidence": "train +0.1"},
+        {"sentinel": "transfer_loss", "sign": "shown", "evidence": "svamp -0.100 [-0.150, -0.050]"},
+        {"sentinel": "overfitting", "sign": "not seen", "evidence": "train +0.1"},
     ]
     records: Any = {0: record(0), 1: record(1, sentinels=sentinels), 2: record(2, sentinels=sentinels)}
     cost = cost_table(

@@ -31,7 +31,7 @@ from tests.training.test_run import EXEMPLAR, row, sums
 
 N_VALIDATION = 4
 N_STEPS_PER_EPOCH = 3  # six rows in batches of two
-PASSED = pd.DataFrame({"check": ["all"], "verdict": ["passed"], "found": [""]})
+PASSED = pd.DataFrame({"check": ["all"], "outcome": ["passed"], "found": [""]})
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
@@ -260,7 +260,7 @@ def test_a_base_policy_that_changed_is_refused_wherever_training_starts(
 
 
 def test_a_training_set_that_failed_its_gate_is_not_trained_on(base: Policy, tmp_path: Path) -> None:
-    gate = PASSED.assign(verdict="failed", found="not so for 1 of 6 rows")
+    gate = PASSED.assign(outcome="failed", found="not so for 1 of 6 rows")
 
     with pytest.raises(TrainingError, match=r"did not pass the gate.*all: not so for 1 of 6 rows"):
         train_policy(

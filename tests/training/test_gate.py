@@ -60,7 +60,7 @@ def checked(policy: Policy, *rows: dict[str, Any], asked: pd.DataFrame | None = 
 
 
 def failed(gate: pd.DataFrame) -> list[str]:
-    return list(gate.loc[gate["verdict"] == "failed", "check"])
+    return list(gate.loc[gate["outcome"] == "failed", "check"])
 
 
 def found(gate: pd.DataFrame, check: str) -> str:

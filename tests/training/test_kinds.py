@@ -160,7 +160,7 @@ def test_packing_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
 
 def test_a_policys_record_says_why_no_prefix_was_shared(tmp_path: Path) -> None:
     base = write_tiny_policy(tmp_path / "base", "mistral")
-    gate = pd.DataFrame([{"check": "any", "verdict": PASSED, "found": ""}])
+    gate = pd.DataFrame([{"check": "any", "outcome": PASSED, "found": ""}])
     write_shard(sums(), tmp_path / "rows.parquet")
     rows = ShardedTable([tmp_path / "rows.parquet"])
 

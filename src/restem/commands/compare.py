@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from restem.evaluation.pooled_seeds import Combined
     from restem.store.tables import Table
 
-_HEADER = ["policy", "n", "seeds", "pass@1 before", "pass@1 after", "change", "p", "verdict"]
+_HEADER = ["policy", "n", "seeds", "pass@1 before", "pass@1 after", "change", "p", "conclusion"]
 
 
 class _Measured(NamedTuple):
@@ -145,7 +145,7 @@ def _lines(compared: "dict[str, Combined]") -> list[str]:
             f"{each.after:.3f}",
             interval(each.difference, each.low, each.high, signed=True),
             f"{each.holm_p_value:.2g}",
-            each.verdict,
+            each.conclusion,
         ]
         for title, each in zip(compared, judge_together([*compared.values()]), strict=True)
     ]

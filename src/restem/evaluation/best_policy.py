@@ -34,7 +34,7 @@ def recommend(records: Mapping[int, Mapping[str, Any]]) -> Recommendation:
         f"its pass@1 on the {number['n']} validation questions is the best: {number['value']:.3f} "
         f"[{number['low']:.3f}, {number['high']:.3f}]"
     )
-    troubles = [row["sentinel"] for row in records[best].get("sentinels", ()) if row["verdict"] == SHOWN]
+    troubles = [row["sentinel"] for row in records[best].get("sentinels", ()) if row["sign"] == SHOWN]
     if troubles:
         reason += f"; but it shows {' and '.join(troubles)}"
     return Recommendation(best, reason.replace("_", " "))

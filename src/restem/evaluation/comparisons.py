@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _Z_POWER_80 = 0.8416212335729143  # one-sided 20 %
 DETECTABLE = Z_95 + _Z_POWER_80  # standard errors that a two-sided 5 % test finds with 80 % power
-SHOWN = ("better", "worse")  # verdicts; all others begin with NOT_SHOWN
+SHOWN = ("better", "worse")  # conclusions; all others begin with NOT_SHOWN
 NOT_SHOWN = "no difference shown"
 _FEWEST_DIFFERENT = 6  # 2 * 0.5**6 < 0.05 < 2 * 0.5**5: with fewer, no two-sided test can reject
 
@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     newly_solved: tuple[str, ...]  # question_ids that greedy b answers and greedy a does not
     newly_lost: tuple[str, ...]
     smallest_detectable: float  # difference of the sampled pass@1 that n questions show in 80 % of trials
-    verdict: str  # "better", "worse", or "no difference shown (n = ..., smallest detectable ...)"
+    conclusion: str  # "better", "worse", or "no difference shown (n = ..., smallest detectable ...)"
     sampled_p_value: float  # of the sampled difference: sign-flip test, two-sided
     holm_p_value: float  # the same, adjusted for all comparisons that are looked at together
 
@@ -58,7 +58,7 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
     sampled = paired_bootstrap(rate_a, rate_b, seed=seed)
     n_different = int(np.count_nonzero(rate_a != rate_b))
     detectable = _smallest_detectable(rate_b - rate_a)
-    verdict = say(sampled, n=len(first), n_different=n_different, detectable=detectable)
+    conclusion = say(sampled, n=len(first), n_different=n_different, detectable=detectable)
     p_value = sign_flip_test(rate_a, rate_b, seed=seed)
     return Comparison(
         suite=suite,
@@ -69,7 +69,7 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
         newly_solved=tuple(questions[greedy_b > greedy_a]),
         newly_lost=tuple(questions[greedy_b < greedy_a]),
         smallest_detectable=detectable,
-        verdict=verdict,
+        conclusion=conclusion,
         sampled_p_value=p_value,
         holm_p_value=p_value,
     )
@@ -85,8 +85,8 @@ class _Judged(Protocol):
     @property
     def sampled_p_value(self) -> float: ...
     @property
-    def verdict(self) -> str: ...
-    def _replace(self, *, holm_p_value: float = ..., verdict: str = ...) -> Self: ...
+    def conclusion(self) -> str: ...
+    def _replace(self, *, holm_p_value: float = ..., conclusion: str = ...) -> Self: ...
 
 
 _Compared = TypeVar("_Compared", bound=_Judged)
@@ -99,16 +99,16 @@ def judge_together(comparisons: Sequence[_Compared]) -> list[_Compared]:
     """
     adjusted = holm([each.sampled_p_value for each in comparisons])
     return [
-        each._replace(holm_p_value=p, verdict=_still_said(each, p, n_together=len(comparisons)))
+        each._replace(holm_p_value=p, conclusion=_still_said(each, p, n_together=len(comparisons)))
         for each, p in zip(comparisons, adjusted, strict=True)
     ]
 
 
 def _still_said(comparison: _Judged, p_value: float, *, n_together: int) -> str:
-    """Return the verdict that is left of a comparison's own when it is one of several."""
-    if comparison.verdict in SHOWN and p_value > ALPHA:
+    """Return the conclusion that is left of a comparison's own when it is one of several."""
+    if comparison.conclusion in SHOWN and p_value > ALPHA:
         return _not_shown(comparison.n, comparison.smallest_detectable, f" among {n_together} comparisons")
-    return comparison.verdict
+    return comparison.conclusion
 
 
 def compare_all(evaluations: Sequence[Table], *, seed: int) -> Table:
@@ -143,7 +143,7 @@ def compare_all(evaluations: Sequence[Table], *, seed: int) -> Table:
 
 
 def say(sampled: PairedDifference, *, n: int, n_different: int, detectable: float) -> str:
-    """Return the verdict on a difference: better or worse only if its interval excludes zero.
+    """Return the conclusion on a difference: better or worse only if its interval excludes zero.
 
     Args:
         sampled: The difference.

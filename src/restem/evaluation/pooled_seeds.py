@@ -38,7 +38,7 @@ class Combined(NamedTuple):
     low: float
     high: float
     smallest_detectable: float
-    verdict: str
+    conclusion: str
     sampled_p_value: float  # two-sided, of the difference; from the same distribution as the interval
     holm_p_value: float  # the same, adjusted for all comparisons that are looked at together
 
@@ -120,7 +120,7 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
         low=low,
         high=high,
         smallest_detectable=detectable,
-        verdict=say(PairedDifference(difference, low, high), n=n, n_different=n_different, detectable=detectable),
+        conclusion=say(PairedDifference(difference, low, high), n=n, n_different=n_different, detectable=detectable),
         sampled_p_value=p_value,
         holm_p_value=p_value,
     )

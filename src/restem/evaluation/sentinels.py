@@ -1,6 +1,6 @@
-"""What can go wrong from one iteration to the next: each a verdict with its evidence.
+"""What can go wrong from one iteration to the next: each a sign with its evidence.
 
-A verdict is `shown` where intervals leave no room for chance, `suspected` where only the numbers point that way,
+A sign is `shown` where intervals leave no room for chance, `suspected` where only the numbers point that way,
 `not seen`, or `not measured`. Decisions rest on validation and transfer questions, never on test questions. What is
 watched for is in Singh et al. 2023, https://arxiv.org/abs/2312.06585, sections 5.1 to 5.3; the rules below are ours.
 """
@@ -18,15 +18,15 @@ from restem.schemas import OWN_SUITES
 from restem.store.tables import Table
 
 SHOWN, SUSPECTED, NOT_SEEN, NOT_MEASURED = "shown", "suspected", "not seen", "not measured"
-VERDICTS = (NOT_SEEN, SUSPECTED, SHOWN)  # the worse the later
-COLUMNS = ["iteration", "sentinel", "verdict", "evidence"]
+SIGNS = (NOT_SEEN, SUSPECTED, SHOWN)  # the worse the later
+COLUMNS = ["iteration", "sentinel", "sign", "evidence"]
 _CHOSEN_BY, _TRAINED_ON = "validation", "train"
 
 
-class Finding(NamedTuple):
+class Sighting(NamedTuple):
     """What a sentinel says."""
 
-    verdict: str
+    sign: str
     evidence: str
 
 
@@ -43,7 +43,7 @@ class Watched(NamedTuple):
 
 
 def watch(watched: Watched, *, iteration: int) -> Table:
-    """Return a row per sentinel: iteration, sentinel, verdict, evidence.
+    """Return a row per sentinel: iteration, sentinel, sign, evidence.
 
     Raises:
         EvaluationError: If two evaluations cannot be compared.
@@ -51,7 +51,7 @@ def watch(watched: Watched, *, iteration: int) -> Table:
     import pandas as pd
 
     found = {name: sentinel(watched) for name, sentinel in SENTINELS.items()}
-    rows = [{"iteration": iteration, "sentinel": name, **finding._asdict()} for name, finding in found.items()]
+    rows = [{"iteration": iteration, "sentinel": name, **sighting._asdict()} for name, sighting in found.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -80,13 +80,13 @@ def refuse_to_begin(iteration: int, reason: str) -> None:
 def why_stopped(record: Mapping[str, Any], em: EmParameters) -> str:
     """Return which sentinel of `em.stop_when` ends the experiment here; nothing if it goes on, asked or forced to."""
     for row in record.get("sentinels", ()) if em.iteration is None else ():
-        if row["verdict"] == SHOWN and row["sentinel"] in em.stop_when:
+        if row["sign"] == SHOWN and row["sentinel"] in em.stop_when:
             shown = f"iteration {record['iteration']} shows {row['sentinel']}, which em.stop_when names"
             return f"{shown} ({row['evidence']})"
     return ""
 
 
-def overfitting(watched: Watched) -> Finding:
+def overfitting(watched: Watched) -> Sighting:
     """Return whether the iteration got better on what it was trained on and worse on validation questions."""
     missing = _missing(watched, _TRAINED_ON, _CHOSEN_BY)
     if missing:
@@ -95,16 +95,16 @@ def overfitting(watched: Watched) -> Finding:
         compare(watched.before, watched.now, suite=suite, seed=watched.seed) for suite in (_TRAINED_ON, _CHOSEN_BY)
     )
     evidence = f"from the iteration before: train {_change(train)}, validation {_change(held_out)}"
-    return Finding(
-        _verdict(
-            shown=train.low > 0 and held_out.verdict == "worse",
+    return Sighting(
+        _sign(
+            shown=train.low > 0 and held_out.conclusion == "worse",
             suspected=train.difference > 0 > held_out.difference,
         ),
         evidence,
     )
 
 
-def diversity_collapse(watched: Watched) -> Finding:
+def diversity_collapse(watched: Watched) -> Sighting:
     """Return whether pass@1 rose since the base policy while pass@k, or the share of distinct completions, fell.
 
     Fewer distinct completions alone are no collapse where pass@k is shown to rise: then more questions can be solved.
@@ -116,7 +116,7 @@ def diversity_collapse(watched: Watched) -> Finding:
     n = int(first["n"].iloc[0])
     k = max((each for each in watched.k if each <= n), default=1)
     if k == 1:
-        return Finding(NOT_MEASURED, "evaluation.k has no k above 1")
+        return Sighting(NOT_MEASURED, "evaluation.k has no k above 1")
     solved = chances(n, [1, k])
     at_1, at_k = (
         _paired(solved[first["n_correct"], column], solved[last["n_correct"], column], watched) for column in (0, 1)
@@ -124,8 +124,8 @@ def diversity_collapse(watched: Watched) -> Finding:
     distinct = _paired(first["n_distinct"] / n, last["n_distinct"] / n, watched)
     numbers = f"pass@1 {_of(at_1)}, pass@{k} {_of(at_k)}, distinct {_of(distinct)}"
     rises = at_1.low > 0
-    return Finding(
-        _verdict(
+    return Sighting(
+        _sign(
             shown=rises and (at_k.high < 0 or (distinct.high < 0 and at_k.low <= 0)),
             suspected=at_1.difference > 0 and (at_k.difference < 0 or (distinct.difference < 0 and at_k.low <= 0)),
         ),
@@ -133,52 +133,52 @@ def diversity_collapse(watched: Watched) -> Finding:
     )
 
 
-def transfer_loss(watched: Watched) -> Finding:
+def transfer_loss(watched: Watched) -> Sighting:
     """Return whether the iteration does worse than the base policy on a transfer or general suite."""
     suites = sorted(set(watched.now["suite"]) - set(OWN_SUITES))
     if not suites:
-        return Finding(NOT_MEASURED, "questions.transfer has no suite")
+        return Sighting(NOT_MEASURED, "questions.transfer has no suite")
     compared = judge_together([compare(watched.base, watched.now, suite=each, seed=watched.seed) for each in suites])
     evidence = "from the base policy: " + ", ".join(f"{each.suite} {_change(each)}" for each in compared)
-    return Finding(
-        _verdict(
-            shown=any(each.verdict == "worse" for each in compared),
+    return Sighting(
+        _sign(
+            shown=any(each.conclusion == "worse" for each in compared),
             suspected=any(each.difference < 0 for each in compared),
         ),
         evidence,
     )
 
 
-def worse_audit(watched: Watched) -> Finding:
+def worse_audit(watched: Watched) -> Sighting:
     """Return whether more of the accepted samples are wrong, by the second verifier, than an iteration before.
 
     Source: of the interval of a difference, Newcombe 1998, method 10, https://doi.org/10.1002/sim.4780170801.
     """
     last, first = watched.audit, watched.audit_before
     if last.get("false_positive_rate") is None:
-        return Finding(NOT_MEASURED, "no accepted sample was audited")
+        return Sighting(NOT_MEASURED, "no accepted sample was audited")
     share = f"{last['false_positive_rate']:.3f} [{last['low']:.3f}, {last['high']:.3f}]"
     now = f"{share} of {last['n_checked']} accepted samples are refused"
     if first.get("false_positive_rate") is None:
-        return Finding(NOT_MEASURED, f"{now}; there is no audit before it")
+        return Sighting(NOT_MEASURED, f"{now}; there is no audit before it")
     rise = last["false_positive_rate"] - first["false_positive_rate"]
     low = rise - math.hypot(last["false_positive_rate"] - last["low"], first["high"] - first["false_positive_rate"])
     before = f"{first['false_positive_rate']:.3f} of {first['n_checked']} before"
-    return Finding(_verdict(shown=low > 0, suspected=rise > 0), f"{now}, {before}")
+    return Sighting(_sign(shown=low > 0, suspected=rise > 0), f"{now}, {before}")
 
 
 SENTINELS = {each.__name__: each for each in (overfitting, diversity_collapse, transfer_loss, worse_audit)}
 
 
-def _verdict(*, shown: bool, suspected: bool) -> str:
+def _sign(*, shown: bool, suspected: bool) -> str:
     if shown:
         return SHOWN
     return SUSPECTED if suspected else NOT_SEEN
 
 
-def _missing(watched: Watched, *suites: str) -> Finding | None:
+def _missing(watched: Watched, *suites: str) -> Sighting | None:
     missing = [suite for suite in suites if suite not in set(watched.now["suite"])]
-    return Finding(NOT_MEASURED, f"there are no questions of suite {' and '.join(missing)}") if missing else None
+    return Sighting(NOT_MEASURED, f"there are no questions of suite {' and '.join(missing)}") if missing else None
 
 
 def _rows(evaluation: Table, suite: str) -> Table:

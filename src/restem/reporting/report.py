@@ -1,4 +1,4 @@
-"""One page about an experiment: the verdict first, then the numbers, where they come from, and how it was made.
+"""One page about an experiment: the conclusion first, then the numbers, where they come from, and how it was made.
 
 HTML and Markdown are two renderings of the same page. What a model or a user wrote is escaped in both.
 """
@@ -104,14 +104,14 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         experiment=experiment,
         model=_model(records),
         n_iterations=max(evaluations),
-        verdict=[*_verdict(metrics, changes), *_kept(recommendation), *_warnings(records), *_alarms(records)],
+        summary=[*_conclusions(metrics, changes), *_kept(recommendation), *_warnings(records), *_alarms(records)],
         sections=[section for section in sections if any(section[1:])],
     )
     return Report(markdown=render("report.md.j2", page), html=render("report.html.j2", page), table=table)
 
 
 class _Changes(NamedTuple):
-    """What changed on the suite that carries the verdict."""
+    """What changed on the suite that carries the conclusion."""
 
     suite: str
     base: dict[int, Comparison]  # from the base policy, by iteration
@@ -179,7 +179,7 @@ def _readable(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def main_suite(numbers: Mapping[str, Measured]) -> str:
-    """Return the suite that carries the verdict: test, or the first that was measured."""
+    """Return the suite that carries the conclusion: test, or the first that was measured."""
     suites = [name.split("/")[0] for name in numbers if name.endswith("/pass_at_1")]
     known = [suite for suite in OWN_SUITES if suite in suites]
     if not (known or suites):
@@ -196,7 +196,7 @@ def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
     return main_suite(metrics[0])
 
 
-def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
+def _conclusions(metrics: Metrics, changes: _Changes) -> list[str]:
     suite, base, before = changes
     name = f"{suite}/pass_at_1"
     if not base:
@@ -204,11 +204,11 @@ def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
         number = f"{measured(start)}, n = {start['n']} questions"
         return [f"Only the base policy has been measured: {suite} pass@1 {number}."]
     last = max(base)
-    change, is_shown = base[last], base[last].verdict in ("better", "worse")
+    change, is_shown = base[last], base[last].conclusion in ("better", "worse")
     sentences = [
-        f"Iteration {last} is {change.verdict} than the base policy on {suite}."
+        f"Iteration {last} is {change.conclusion} than the base policy on {suite}."
         if is_shown
-        else f"Iteration {last} against the base policy on {suite}: {change.verdict}.",
+        else f"Iteration {last} against the base policy on {suite}: {change.conclusion}.",
         f"Sampled pass@1 went from {metrics[0][name]['value']:.3f} to {metrics[last][name]['value']:.3f}: "
         f"{interval(change.difference, change.low, change.high, signed=True)} over the same {change.n} questions.",
         f"Greedy pass@1 changed by {change.greedy_difference:+.3f} (exact McNemar p = {change.p_value:.2g}): "
@@ -216,7 +216,7 @@ def _verdict(metrics: Metrics, changes: _Changes) -> list[str]:
     ]
     if before is not None:
         changed = interval(before.difference, before.low, before.high, signed=True)
-        sentences.append(f"Against iteration {last - 1}: {before.verdict}; sampled pass@1 {changed}.")
+        sentences.append(f"Against iteration {last - 1}: {before.conclusion}; sampled pass@1 {changed}.")
     return sentences
 
 
@@ -231,9 +231,9 @@ def _alarms(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     """Return a sentence per sentinel of the last iteration that saw something."""
     last = max(records, default=0)
     rows = records[last].get("sentinels", ()) if records else ()
-    seen = [row for verdict in (SHOWN, SUSPECTED) for row in rows if row["verdict"] == verdict]
-    if rows and not seen and any(row["verdict"] == NOT_SEEN for row in rows):
-        quiet = [words(row["sentinel"]) for row in rows if row["verdict"] == NOT_SEEN]
+    seen = [row for sign in (SHOWN, SUSPECTED) for row in rows if row["sign"] == sign]
+    if rows and not seen and any(row["sign"] == NOT_SEEN for row in rows):
+        quiet = [words(row["sentinel"]) for row in rows if row["sign"] == NOT_SEEN]
         return [f"Watched for and not seen in iteration {last}: {', '.join(quiet)}."]
     return [
         f"{words(row['sentinel']).capitalize()} is {row['verdict']} in iteration {last}: {row['evidence']}."
@@ -283,12 +283,20 @@ def _numbers(table: Table, metrics: Metrics, changes: _Changes) -> Section:
             f"{change.p_value:.2g}",
             first_ids(change.newly_solved),
             first_ids(change.newly_lost),
-            change.verdict,
+            change.conclusion,
         ]
         for i, change in base.items()
     ]
     if changed:
-        names = ["iteration", "pass@1", "greedy", "McNemar p", "newly solved, greedy", "newly lost, greedy", "verdict"]
+        names = [
+            "iteration",
+            "pass@1",
+            "greedy",
+            "McNemar p",
+            "newly solved, greedy",
+            "newly lost, greedy",
+            "conclusion",
+        ]
         tables.append(
             Grid(f"Change from the base policy on {suite}, question by question.", names, changed, numbers=False)
         )

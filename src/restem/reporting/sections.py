@@ -1,4 +1,4 @@
-"""The parts of the report that follow its verdict, and how a page is rendered."""
+"""The parts of the report that follow its summary, and how a page is rendered."""
 
 import math
 import re
@@ -72,7 +72,7 @@ class Page(NamedTuple):
     experiment: str
     model: str
     n_iterations: int
-    verdict: Sequence[str]
+    summary: Sequence[str]
     sections: Sequence[Section]
 
 
@@ -181,9 +181,9 @@ def training_section(logs: Mapping[int, Table], records: Mapping[int, Mapping[st
     gates = {i: record["training"]["gate"] for i, record in records.items() if record.get("training", {}).get("gate")}
     tables = []
     if gates:
-        rows = [[line["check"], line["verdict"], line["found"]] for line in gates[max(gates)]]
+        rows = [[line["check"], line["outcome"], line["found"]] for line in gates[max(gates)]]
         caption = f"What was found in the training set of iteration {max(gates)} before training."
-        tables.append(Grid(caption, ["check", "verdict", "found"], rows, numbers=False))
+        tables.append(Grid(caption, ["check", "outcome", "found"], rows, numbers=False))
     return Section("Training", tables=tables, drawings=drawings)
 
 

@@ -146,14 +146,14 @@ def _cut(text: Any) -> str:
 def sentinels_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     """Return what was watched for, what was seen, and the evidence."""
     rows = [
-        [str(i), words(row["sentinel"]), row["verdict"], row["evidence"]]
+        [str(i), words(row["sentinel"]), row["sign"], row["evidence"]]
         for i, record in sorted(records.items())
         for row in record.get("sentinels", ())
     ]
     if not rows:
         return Section("Sentinels")
     caption = "Shown: the intervals leave no room for chance. Suspected: the numbers point that way."
-    return Section("Sentinels", tables=[Grid(caption, ["iteration", "sentinel", "verdict", "evidence"], rows, False)])
+    return Section("Sentinels", tables=[Grid(caption, ["iteration", "sentinel", "sign", "evidence"], rows, False)])
 
 
 def cost_section(cost: Table | None) -> Section:

@@ -51,12 +51,12 @@ def build_study_report(
         _scope(study, arms, shared),
     ]
     asked = [suites[0], *(suite for suite in suites if "transfer" in study.needs and suite not in OWN_SUITES)]
-    found = [*(_verdict(study, pairs[suite], suite) for suite in asked), *(part.finding for part in parts)]
+    found = [*(_conclusion(study, pairs[suite], suite) for suite in asked), *(part.conclusion for part in parts)]
     page = Page(
         experiment=study.title,
         model=str(made[0].records[0].get("model", made[0].records[0]["base"])),
         n_iterations=max(arm.iteration for arm in arms),
-        verdict=[study.question, *dict.fromkeys(filter(None, found)), *_missing(study, missing)],
+        summary=[study.question, *dict.fromkeys(filter(None, found)), *_missing(study, missing)],
         sections=[section for section in sections if any(section[1:])],
     )
     return StudyReport(markdown=render("study.md.j2", page), html=render("study.html.j2", page))
@@ -102,18 +102,18 @@ def _reference(study: Study, made: Sequence[Made], arms: Sequence[Arm], arm: Arm
     return of_reference.get(arm.iteration) or (of_reference[max(of_reference)] if of_reference else None)
 
 
-def _verdict(study: Study, pairs: Sequence[Pair], suite: str) -> str:
+def _conclusion(study: Study, pairs: Sequence[Pair], suite: str) -> str:
     if not pairs:
         return "There is nothing to compare: no policy here is another than the one that it would be compared with."
     against = "the base policy" if study.against == BASE else study.against
-    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*SHOWN, NOT_SHOWN)}
+    by_conclusion: dict[str, list[str]] = {conclusion: [] for conclusion in (*SHOWN, NOT_SHOWN)}
     for pair in pairs:
         change = pair.comparison
-        verdict = change.verdict if change.verdict in SHOWN else NOT_SHOWN
-        by_verdict[verdict].append(
+        conclusion = change.conclusion if change.conclusion in SHOWN else NOT_SHOWN
+        by_conclusion[conclusion].append(
             f"{pair.arm.label} ({interval(change.difference, change.low, change.high, signed=True)})"
         )
-    found = "; ".join(f"{verdict}: {', '.join(labels)}" for verdict, labels in by_verdict.items() if labels)
+    found = "; ".join(f"{conclusion}: {', '.join(labels)}" for conclusion, labels in by_conclusion.items() if labels)
     n = pairs[0].comparison.n
     return f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {found}."
 
@@ -166,7 +166,7 @@ def _differences(pairs: Mapping[str, Sequence[Pair]]) -> Section:
                 f"{change.p_value:.2g}",
                 str(len(change.newly_solved)),
                 str(len(change.newly_lost)),
-                change.verdict,
+                change.conclusion,
             ]
             for arm, reference, change in of_suite
         ]
@@ -175,7 +175,7 @@ def _differences(pairs: Mapping[str, Sequence[Pair]]) -> Section:
                 f"On {suite}, question by question. p: sign-flip test of the sampled pass@1, and adjusted for all "
                 "rows of the table by Holm's method; greedy: its change, by the exact McNemar test."
             )
-            header = ["policies", "pass@1", "p", "p, Holm", "greedy", "p, greedy", "newly solved", "lost", "verdict"]
+            header = ["policies", "pass@1", "p", "p, Holm", "greedy", "p, greedy", "newly solved", "lost", "conclusion"]
             tables.append(Grid(caption, header, rows, numbers=False))
     return Section("Differences", tables=tables)
 

@@ -20,7 +20,7 @@ class Part(NamedTuple):
     """A section, and what it found in one sentence for the top of the page; no sentence where there is nothing."""
 
     section: Section
-    finding: str
+    conclusion: str
 
 
 def _pass_at_k(arms: "Sequence[Arm]", pairs: "Sequence[Pair]", suite: str, seed: int) -> Part:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from restem.evaluation.sentinels import VERDICTS
+from restem.evaluation.sentinels import SIGNS
 from restem.experiment import Catalog
 from restem.store.plain import flat
 from restem.store.records import record_id
@@ -118,9 +118,9 @@ def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
             if isinstance(number, (int, float))
         }
     values |= {
-        f"sentinel/{row['sentinel']}": float(VERDICTS.index(row["verdict"]))
+        f"sentinel/{row['sentinel']}": float(SIGNS.index(row["sign"]))
         for row in record.get("sentinels", ())
-        if row["verdict"] in VERDICTS
+        if row["sign"] in SIGNS
     }
     return values
 

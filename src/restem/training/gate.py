@@ -26,7 +26,7 @@ class Finding(NamedTuple):
     """One line of the gate."""
 
     check: str
-    verdict: str  # passed, failed, or noted: a number to look at
+    outcome: str  # passed, failed, or noted: a number to look at
     found: str
 
 
@@ -39,7 +39,7 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
     parameters: TrainingParameters,
     add_special_tokens: bool,
 ) -> Table:
-    """Return the findings, a row each: `check`, `verdict` and `found`.
+    """Return the findings, a row each: `check`, `outcome` and `found`.
 
     Args:
         rows: The table `training_set`, whole.
@@ -73,7 +73,7 @@ def refuse_unless_passed(gate: Table) -> None:
     Raises:
         TrainingError: With what was found.
     """
-    failed = gate[gate["verdict"] == FAILED]
+    failed = gate[gate["outcome"] == FAILED]
     if len(failed):
         found = "; ".join(f"{check}: {found}" for check, found in zip(failed["check"], failed["found"], strict=True))
         raise TrainingError(f"the training set did not pass the gate, so nothing is trained on it: {found}")

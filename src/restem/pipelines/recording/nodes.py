@@ -78,7 +78,7 @@ def watch_iteration(  # noqa: PLR0913 - a node names all that it reads
     em: EmParameters,
     parameters: EvaluationParameters,
 ) -> Table:
-    """Return what went wrong in this iteration, if anything: a verdict per sentinel, with its evidence."""
+    """Return what went wrong in this iteration, if anything: a sign per sentinel, with its evidence."""
     audit_before = record_before.get("audit", {})
     watched = Watched(
         evaluation, evaluation_before, base_evaluation, audit_summary, audit_before, parameters.k, em.seed
@@ -106,7 +106,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "audit": audit_summary,
         "filtering": filtering_summary,
         "training": records.summarise_training(training_set, training_gate, training_log),
-        "sentinels": sentinels[["sentinel", "verdict", "evidence"]].to_dict("records"),
+        "sentinels": sentinels[["sentinel", "sign", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }
     decided_by = consistency.deciding_here(check_parameters(parameters))
