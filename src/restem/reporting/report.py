@@ -236,7 +236,7 @@ def _alarms(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
         quiet = [words(row["sentinel"]) for row in rows if row["sign"] == NOT_SEEN]
         return [f"Watched for and not seen in iteration {last}: {', '.join(quiet)}."]
     return [
-        f"{words(row['sentinel']).capitalize()} is {row['verdict']} in iteration {last}: {row['evidence']}."
+        f"{words(row['sentinel']).capitalize()} is {row['sign']} in iteration {last}: {row['evidence']}."
         for row in seen
     ]
 
