@@ -98,6 +98,9 @@ def test_own_reward_tells_right_from_wrong(own: Project) -> None:
         verdicts = reward.score([question] * 3, ["it is 10", "11", ""])
 
     assert [verdict.reward for verdict in verdicts] == [1.0, 0.0, 0.0]
+    with load_reward("my_package.tasks:LastNumber", workers=1) as reward:
+        verdicts = reward.score([question] * 3, ["it is 10", "11 12", "none"])
+    assert [verdict.reason for verdict in verdicts] == ["correct", "wrong", "no_answer"]
 
 
 @pytest.mark.slow

@@ -5,19 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from restem.rewards.verdicts import Doubtful, Verdict, correct, refused
+from restem.rewards.base import Judge
+from restem.rewards.verdicts import Answer, Doubtful, Verdict, correct, refused
 
 
-class DoubtingJudge:
+class DoubtingJudge(Judge):
     """Doubts what begins with "doubt"; with patience, hangs over "hang"."""
-
-    memory_bytes = None
 
     def __init__(self, *, log: str) -> None:
         self._log = Path(log)
 
-    def prepare(self) -> None:
-        pass
+    def answer_of(self, gold: Mapping[str, Any], completion: str) -> Answer | None:
+        return Answer(completion)
 
     def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict | Doubtful:
         start, seen = time.monotonic(), self._log.read_text().count(f" {answer} ")

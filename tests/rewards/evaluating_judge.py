@@ -4,20 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from restem.rewards.base import Judge
 from restem.rewards.verdicts import Answer, Verdict, correct, refused
 
 STATE = {"verdict": "wrong"}
 
 
-class EvaluatingJudge:
-    libraries: tuple[str, ...] = ()
-    memory_bytes: int | None = 1 << 30
-    sees_question = False
+class EvaluatingJudge(Judge):
+    memory_bytes = 1 << 30
     sandbox = "required"
     shown = (Path(__file__),)
-
-    def prepare(self) -> None:
-        pass
 
     def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
         return True

@@ -271,7 +271,7 @@ def test_records_of_an_experiment_name_whose_opinion_it_rests_on(project: Projec
 def test_only_rewards_that_ask_a_model_are_opinions() -> None:
     options = {"judge": {"model": "m", "k": 5}, "weighted": {"rewards": {"math": None}}, "exact": {"kind": "number"}}
 
-    assert opinions(["math", "exact", "weighted", "judge", "a:b"], options) == {
+    assert opinions(["math", "exact", "weighted", "judge", "own_rewards:exact_text"], options) == {
         "judge": "the opinion of the model m, the majority of 5"
     }
 

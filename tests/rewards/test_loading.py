@@ -7,7 +7,7 @@ import pytest
 
 import restem
 from restem.errors import RewardError
-from restem.rewards import load_reward
+from restem.rewards import Verdict, deciding_reward_options, load_reward, opinions
 from restem.rewards.scoring import code_digest, sources_of
 
 
@@ -73,6 +73,7 @@ def imported_by(file: Path) -> set[Path]:
         ("math", {}),
         ("reasoning_gym", {}),
         ("own_rewards:exact_text", {}),
+        ("own_rewards:Digits", {}),
     ],
 )
 def test_the_version_covers_all_our_code_that_decides(name: str, options: dict[str, Any]) -> None:
@@ -99,6 +100,35 @@ def test_a_function_of_ones_own_is_given_the_gold_as_a_dict() -> None:
         verdicts = reward.score([{"question_id": "q", "gold": '{"answer": "4"}'}] * 2, ["4", "5"])
 
     assert [tuple(verdict)[:2] for verdict in verdicts] == [(1.0, "correct"), (0.0, "wrong")]
+
+
+def test_a_judge_of_ones_own_is_a_reward_with_all_that_built_in_ones_have() -> None:
+    question = {"question_id": "q", "gold": {"answer": "14"}}
+    with load_reward("own_rewards:Digits", modulus=5) as reward:
+        verdicts = reward.score([question] * 3, ["it is 1, 9", "13", "none"])
+
+    assert verdicts == [
+        Verdict(1.0, "correct", "19", found_by="digits"),
+        Verdict(0.0, "wrong", "13", found_by="digits"),
+        Verdict(0.0, "no_answer", None),
+    ]
+    assert reward.gold_completion(question) == "14"
+    assert opinions(["own_rewards:Digits", "exact"], {}) == {"own_rewards:Digits": "what is left modulo 10"}
+    assert reward.opinion == "what is left modulo 5"
+
+
+def test_the_version_of_a_judge_of_ones_own_follows_the_options_that_decide() -> None:
+    plain, louder, other = (
+        load_reward("own_rewards:Digits", **options).version for options in ({}, {"loudness": 3}, {"modulus": 3})
+    )
+
+    assert plain == louder != other
+    assert deciding_reward_options("own_rewards:Digits", {"loudness": 3, "modulus": 3}) == {"modulus": 3}
+
+
+def test_a_judge_of_ones_own_that_refuses_its_options_says_why() -> None:
+    with pytest.raises(RewardError, match="modulus must be at least 1, got 0"):
+        load_reward("own_rewards:Digits", modulus=0)
 
 
 def test_a_reward_beyond_one_is_a_fault_of_the_reward() -> None:

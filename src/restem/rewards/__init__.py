@@ -5,8 +5,20 @@ verdicts = reward.score(questions, completions)
 """
 
 from restem.rewards.audit import audit_golds
+from restem.rewards.base import Judge
 from restem.rewards.loading import deciding_reward_options, load_reward, opinions
 from restem.rewards.scoring import Reward
-from restem.rewards.verdicts import Verdict
+from restem.rewards.verdicts import Answer, Verdict, correct, refused
 
-__all__ = ["Reward", "Verdict", "audit_golds", "deciding_reward_options", "load_reward", "opinions"]
+__all__ = [
+    "Answer",
+    "Judge",
+    "Reward",
+    "Verdict",
+    "audit_golds",
+    "correct",
+    "deciding_reward_options",
+    "load_reward",
+    "opinions",
+    "refused",
+]

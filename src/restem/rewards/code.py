@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.errors import RewardError
+from restem.rewards.base import Judge
 from restem.rewards.code_output import is_tolerance, same_output
 from restem.rewards.code_text import extract_program
 from restem.rewards.sandbox.box import Box
@@ -63,11 +64,10 @@ class _Tests(NamedTuple):
     in_process: bool
 
 
-class CodeJudge:
+class CodeJudge(Judge):
     """Runs programs in the sandbox, and their tests out of their reach."""
 
-    memory_bytes: int | None = None  # programs have limits of their own
-    sees_question = False
+    holds_limit = True  # and programs have limits of memory of their own
     sources = tuple(
         sorted([*Path(__file__).parent.glob("code*.py"), *Path(__file__).parent.joinpath("sandbox").glob("*.py")])
     )

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from restem.rewards.base import Judge
 from restem.rewards.choices import letter_of
 from restem.rewards.extraction import checked_ways, extract
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
@@ -25,12 +26,10 @@ _NUMBER = re.compile(r"([-+]?)\$?((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)(?:[eE](
 _LONGEST_NUMBER = 4000  # characters; Python refuses to read integers beyond 4,300 digits
 
 
-class ExactJudge:
+class ExactJudge(Judge):
     """Compares an answer with the gold answer."""
 
-    libraries: tuple[str, ...] = ()
-    memory_bytes: int | None = 4 << 30
-    sees_question = False
+    memory_bytes = 4 << 30
     sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction", "choices"))
 
     def __init__(
@@ -47,9 +46,6 @@ class ExactJudge:
         self.flags = re.IGNORECASE if case == "fold" else 0  # of patterns
         self._ways = checked_ways(extract)
         self.tolerance = Fraction(str(tolerance))
-
-    def prepare(self) -> None:
-        """Nothing to import."""
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the answer where `extract` finds it."""

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from restem.rewards.base import Judge
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _HASHES = re.compile(r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?%?)")
@@ -74,11 +75,10 @@ _FORMS: dict[str, tuple[Callable[[str], str | None], str]] = {  # how a text end
 }
 
 
-class FormatJudge:
+class FormatJudge(Judge):
     """Looks at the end of a completion."""
 
-    libraries: tuple[str, ...] = ()
-    memory_bytes: int | None = 4 << 30
+    memory_bytes = 4 << 30
     sees_question = True  # and needs no gold
 
     def __init__(self, *, form: str | None = None, pattern: str | None = None, example: str | None = None) -> None:
@@ -93,9 +93,6 @@ class FormatJudge:
             self._end, self._example = _FORMS[form]
         else:
             self._end, self._example = _matcher(str(pattern)), str(example)
-
-    def prepare(self) -> None:
-        """Nothing to import."""
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the completion; how it ends is settled by `judge`, where a user's pattern may take its time."""

@@ -31,7 +31,7 @@ from restem.engines.server import Budget, Patience, Refusal, Server, checked_url
 from restem.errors import EngineError, RewardError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Budgeted, NonNegative, Pause, Positive, Seconds, Seed, Temperature
-from restem.rewards.pool import Task
+from restem.rewards.base import Judge, Task
 from restem.rewards.rubric import CRITERIA, Case, put, read_verdict
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.store.fingerprints import question_seed
@@ -41,11 +41,9 @@ _TRIES = 4  # to get a readable verdict
 _SEED_BITS = 31  # llama.cpp takes 32
 
 
-class ModelJudge:
+class ModelJudge(Judge):
     """What to ask, and of whom."""
 
-    libraries: tuple[str, ...] = ()
-    memory_bytes: int | None = None
     sees_question = True
     sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "rubric"))
 
@@ -72,7 +70,6 @@ class ModelJudge:
         """Check the options; the module's docstring explains them. No server is asked yet."""
         given = {name: value for name, value in locals().items() if name != "self"}
         _check(given)
-        self.opinion = opinion_of(given)
         self.k, self.concurrency = k, concurrency
         self._criteria, self._show_gold = criteria, show_gold
         self._seed = seed
@@ -89,6 +86,11 @@ class ModelJudge:
             raise RewardError(error.message) from error
         self._patience = Patience(request_timeout_s, max_retries, backoff_s)
         self._budget = Budget(max_tokens=max_tokens_budget, max_requests=max_requests_budget, options=_OPTIONS)
+
+    @classmethod
+    def opinion_of(cls, options: Mapping[str, Any]) -> str:
+        """Return whose opinion a verdict is."""
+        return f"the opinion of the model {options.get('model')}, the majority of {options.get('k', 3)}"
 
     def pool(self) -> "Panel":
         """Return where verdicts are made: in threads that wait, and not in processes that compute."""
@@ -152,9 +154,6 @@ class ModelJudge:
             f"{_TRIES} replies, last {said[-200:]!r}; ask a model that follows the rubric, or raise max_tokens"
         )
 
-    def prepare(self) -> None:
-        """Nothing: no worker process takes part."""
-
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the completion, all of which is judged."""
         return Answer(completion) if completion.strip() else None
@@ -173,11 +172,6 @@ class ModelJudge:
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return what answers nothing."""
         return "I do not know."
-
-
-def opinion_of(options: Mapping[str, Any]) -> str:
-    """Return whose opinion a verdict is."""
-    return f"the opinion of the model {options.get('model')}, the majority of {options.get('k', 3)}"
 
 
 class Panel:

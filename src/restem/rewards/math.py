@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from restem.rewards.base import Judge
 from restem.rewards.mathematics.comparison import Comparison, Policies
 from restem.rewards.mathematics.form import Form, is_known
 from restem.rewards.mathematics.forms import form_of
@@ -46,12 +47,11 @@ _CHOICES = {
 }
 
 
-class MathJudge:
+class MathJudge(Judge):
     """Compares a mathematical answer with the gold answer."""
 
     libraries = ("mpmath",)
-    memory_bytes: int | None = 4 << 30
-    sees_question = False
+    memory_bytes = 4 << 30
     sources = (Path(__file__), *sorted(Path(__file__).with_name("mathematics").glob("*.py")))
 
     def __init__(self, **options: Any) -> None:

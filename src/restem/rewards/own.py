@@ -16,24 +16,24 @@ installed packages and the function's own package, and with no folder to write t
 own verdict; a function that lets a completion run code in its own process can be told any verdict by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
 from inspect import getsourcefile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from restem.errors import RewardError
+from restem.rewards.base import Judge
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.schemas import CORRECT, REASONS
 from restem.store.importing import import_function
 
 
-class OwnJudge:
+class OwnJudge(Judge):
     """A function that looks at the whole question and the whole completion."""
 
-    libraries: tuple[str, ...] = ()
-    memory_bytes: int | None = None
     sees_question = True
 
     def __init__(self, *, path: str, sandbox: bool = False, **options: Any) -> None:
@@ -44,28 +44,23 @@ class OwnJudge:
         self.sandbox = "required" if sandbox else ""
         self._options = options
         self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self.function)]))]
-
-    @property
-    def shown(self) -> list[Path]:
-        """Return what a sandboxed function may read of its own: its top package, or its file."""
-        top = import_module(self._path.partition(":")[0].partition(".")[0])
-        return [Path(folder) for folder in getattr(top, "__path__", ())] or list(
-            map(Path, filter(None, [top.__file__]))
-        )
+        self.shown = _files_of(import_module(path.partition(":")[0].partition(".")[0]))
 
     def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
         """Return true: what the function does with a completion is not known here."""
         return True
 
+    @property
+    def declares(self) -> Callable[..., Any]:
+        """Return the function: its keyword arguments are the options."""
+        return self.function
+
     @cached_property
-    def function(self) -> Any:
+    def function(self) -> Callable[..., Any]:
         """Return what the path names."""
         return import_function(
             self._path, parameter="the reward", error=RewardError, takes=2, by_name=list(self._options)
         )
-
-    def prepare(self) -> None:
-        """Nothing: the function was imported when the judge was built."""
 
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the completion: what counts as an answer is the function's business."""
@@ -84,13 +79,10 @@ class OwnJudge:
             raise ValueError(f"a reason must be one of {', '.join(REASONS)}, got {verdict.reason!r}")
         return verdict
 
-    def gold_completion(self, gold: Gold) -> str | None:
-        """Return None: only the function knows what it accepts."""
-        return None
 
-    def wrong_completion(self, gold: Gold) -> str | None:
-        """Return None."""
-        return None
+def _files_of(top: ModuleType) -> list[Path]:
+    """Return what a sandboxed function may read of its own: its top package, or its file."""
+    return [Path(folder) for folder in getattr(top, "__path__", ())] or list(map(Path, filter(None, [top.__file__])))
 
 
 def _verdict(reward: float) -> Verdict:

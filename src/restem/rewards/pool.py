@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from restem.errors import RewardError
+from restem.rewards.base import Task
 from restem.rewards.nursery import NoSandboxError, Nursery, Seat
 from restem.rewards.sandbox.launch import SANDBOX_NEEDS
 from restem.rewards.verdicts import Verdict, refused
@@ -28,14 +29,6 @@ _BUSY = 0.5  # of its limit: a task that computed for less was kept waiting
 _ASLEEP_S = 0.5  # beyond what was asked for: this process did not run, and so may its judges
 _SHOWN = 200  # characters of a message that a completion may have written
 _logger = logging.getLogger(__name__)
-
-
-class Task(NamedTuple):
-    """One verdict to be had."""
-
-    subject: Mapping[str, Any]  # the gold, or the whole question
-    answer: str
-    name: str  # of the question, for messages
 
 
 class WorkerPool:

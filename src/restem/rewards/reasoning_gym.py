@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from restem.errors import RewardError
+from restem.rewards.base import Judge
 from restem.rewards.extraction import checked_ways, extract
 from restem.rewards.reasoning_gym_gate import admits, is_plain, needs_own_process
 from restem.rewards.sandbox.launch import SANDBOX_NEEDS
@@ -31,12 +32,11 @@ _WORD = re.compile(r"[A-Za-z]{2,}")
 _NUMBER = re.compile(r"-?\d+(?:[.,/]\d+)*")
 
 
-class ReasoningGymJudge:
+class ReasoningGymJudge(Judge):
     """Asks the task's own scorer."""
 
     libraries = ("reasoning-gym",)
-    memory_bytes: int | None = 8 << 30
-    sees_question = False
+    memory_bytes = 8 << 30
     sandbox = "wanted"
     sources = tuple(
         Path(__file__).with_name(f"{name}.py") for name in ("reasoning_gym", "reasoning_gym_gate", "extraction")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from inspect import getsourcefile
 from pathlib import Path
@@ -12,13 +13,21 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from restem.errors import RewardError
 from restem.parameters.decides import deciding_options
-from restem.rewards.own import OwnJudge
-from restem.rewards.pool import Task
-from restem.rewards.reasoning import USUAL, Reasoning
-from restem.rewards.verdicts import Answer, Judge, Question, Verdict, gold_of, refused
+from restem.rewards.base import Judge, Pool, Task
+from restem.rewards.pool import WorkerPool
+from restem.rewards.reasoning import USUAL, Reasoning, checked_reasoning
+from restem.rewards.verdicts import Answer, Question, Verdict, gold_of, refused
 from restem.store.fingerprints import fingerprint
 
-_COMMON = ("verdicts", "scoring", "reasoning", "pool", "nursery", "worker")  # modules that take part in every verdict
+_COMMON = (
+    "base",
+    "verdicts",
+    "scoring",
+    "reasoning",
+    "pool",
+    "nursery",
+    "worker",
+)  # modules that take part in every verdict
 
 
 class Reward(Protocol):
@@ -59,29 +68,23 @@ class Reward(Protocol):
         """Close it."""
 
 
-class Pool(Protocol):
-    """Where verdicts are made."""
+class Label(NamedTuple):
+    """What a reward is called, and whose opinion it is."""
 
-    def run(self, tasks: Sequence[Task]) -> list[Verdict]:
-        """Return one verdict per task, in order."""
-
-    def close(self) -> None:
-        """End all processes and connections."""
+    name: str
+    version: str
+    opinion: str | None
 
 
 class SingleReward:
     """A judge with its options, and the processes in which it works."""
 
-    def __init__(
-        self, name: str, judge: Judge, pool: Pool, *, version: str, reasoning: Reasoning | None = USUAL
-    ) -> None:
+    def __init__(self, label: Label, judge: Judge, pool: Pool, *, reasoning: Reasoning | None = USUAL) -> None:
         """Describe the reward; load_reward is the way to get one."""
-        self.name = name
-        self.version = version
+        self.name, self.version, self.opinion = label
         self.parts: Mapping[str, Reward] = {}
         self.judge = judge
         self.needs_gold = not judge.sees_question
-        self.opinion: str | None = getattr(judge, "opinion", None)
         self._pool = pool
         self._reasoning = reasoning
 
@@ -150,14 +153,53 @@ class _Entry(NamedTuple):
     found_by: str | None
 
 
-def version_of(
-    name: str, judge: Judge, options: Mapping[str, Any], timeout_s: float, *, reasoning: Reasoning | None = USUAL
-) -> str:
+def open_single(
+    name: str, judge_path: str, options: Mapping[str, Any], *, timeout_s: float, workers: int
+) -> SingleReward:
+    """Return the reward of a judge; `load_reward` is the way to get one by its name.
+
+    Args:
+        name: Of the reward.
+        judge_path: "module:class" of the judge.
+        options: Of the judge, and `reasoning`.
+        timeout_s: As of load_reward.
+        workers: As of load_reward.
+
+    Raises:
+        RewardError: If the judge refuses its options.
+    """
+    kind = judge_class(judge_path)
+    own = {key: value for key, value in options.items() if key != "reasoning"}
+    given = {**own, "timeout_s": timeout_s} if kind.holds_limit else own
+    try:
+        reasoning = checked_reasoning(options.get("reasoning", USUAL._asdict()))
+        judge = kind(**given)
+    except (TypeError, ValueError) as error:  # an unknown option, or a value out of range
+        shown = {key: value for key, value in options.items() if key != "path"}
+        raise RewardError(f"the reward {name!r} refuses its options {shown}: {error}") from error
+    pool = judge.pool()
+    limit = {"timeout_s": timeout_s} if pool is None else {}  # only worker processes are held to it
+    version = version_of(name, judge, {**given, **limit}, reasoning=reasoning)
+    if pool is None:
+        patience_s = judge.patience_s if judge.holds_limit else None
+        pool = WorkerPool(
+            judge_path, given, timeout_s=timeout_s, workers=workers, patience_s=patience_s, sandbox=judge.sandbox
+        )
+    return SingleReward(Label(name, version, kind.opinion_of(own)), judge, pool, reasoning=reasoning)
+
+
+def judge_class(path: str) -> type[Judge]:
+    """Return the class that a path "module:class" names."""
+    module, _, name = path.partition(":")
+    kind: type[Judge] = getattr(import_module(module), name)
+    return kind
+
+
+def version_of(name: str, judge: Judge, options: Mapping[str, Any], *, reasoning: Reasoning | None = USUAL) -> str:
     """Return the name of everything that decides over verdicts: options, libraries, and our own code."""
-    chosen = deciding_options(judge.function if isinstance(judge, OwnJudge) else type(judge), options)
-    limit = {} if hasattr(judge, "pool") else {"timeout_s": timeout_s}  # only worker processes are held to it
     decides = {
-        "options": json.loads(json.dumps({**chosen, **limit}, sort_keys=True, default=repr)),
+        "options": json.loads(json.dumps(deciding_options(judge.declares, options), sort_keys=True, default=repr)),
+        "judge": dict(judge.determined_by()),
         "reasoning": None if reasoning is None else list(reasoning),
         "libraries": {library: version(library) for library in judge.libraries},
         "python": platform.python_version(),
@@ -168,7 +210,7 @@ def version_of(
 
 def sources_of(judge: Judge) -> list[Path]:
     """Return the files of our own code that decide over a judge's verdicts."""
-    own = getattr(judge, "sources", None) or [getsourcefile(type(judge))]
+    own = judge.sources or filter(None, [getsourcefile(type(judge))])
     common = [Path(__file__).with_name(f"{name}.py") for name in _COMMON]
     limits = sorted(Path(__file__).parent.joinpath("sandbox").glob("*.py"))
     return list(dict.fromkeys([*common, *limits, *map(Path, own)]))

@@ -19,13 +19,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restem.rewards.base import Judge
 from restem.rewards.code import CodeJudge
 from restem.rewards.exact import ExactJudge
 from restem.rewards.math import MathJudge
-from restem.rewards.pool import WorkerPool
-from restem.rewards.reasoning import USUAL, checked_reasoning
 from restem.rewards.reasoning_gym import ReasoningGymJudge
-from restem.rewards.scoring import SingleReward, version_of
+from restem.rewards.scoring import SingleReward, open_single
 from restem.rewards.verdicts import Answer, Doubtful, Gold, Verdict, correct, refused
 
 _ROUNDING = 1e-9  # relative, of floating point
@@ -49,32 +48,28 @@ def load_second(name: str, *, timeout_s: float, workers: int, **options: Any) ->
         workers: As of the reward.
         options: As of the reward.
     """
-    reasoning = checked_reasoning(options.pop("reasoning", USUAL._asdict()))
-    given = {"of": name, **options, **({"timeout_s": timeout_s} if name == "code" else {})}
-    verifier = SecondVerifier(**given)
+    limit = {"timeout_s": timeout_s} if _KINDS[name].judge.holds_limit else {}
     path = f"{SecondVerifier.__module__}:{SecondVerifier.__name__}"
-    pool = WorkerPool(
-        path, given, timeout_s=timeout_s, workers=workers, patience_s=verifier.patience_s, sandbox=verifier.sandbox
-    )
-    version = version_of(name, verifier, given, timeout_s, reasoning=reasoning)
-    return SingleReward(f"second {name}", verifier, pool, version=version, reasoning=reasoning)
+    return open_single(f"second {name}", path, {"of": name, **options, **limit}, timeout_s=timeout_s, workers=workers)
 
 
-class SecondVerifier:
+class SecondVerifier(Judge):
     """What a reward is, but for its judgement."""
-
-    sees_question = False
 
     def __init__(self, *, of: str, **options: Any) -> None:
         """Take the reward's name and its options."""
         self._kind = _KINDS[of]
-        self._first: Any = self._kind.judge(**options)
-        self.libraries: tuple[str, ...] = (*self._first.libraries, *self._kind.libraries)
-        self.memory_bytes: int | None = self._first.memory_bytes
+        self._first = self._kind.judge(**options)
+        self.libraries = (*self._first.libraries, *self._kind.libraries)
+        self.memory_bytes = self._first.memory_bytes
         self.sources = (*self._first.sources, Path(__file__))
         self.sandbox = "wanted" if self._kind.sees_completion else ""
+        self.holds_limit = self._first.holds_limit
         self._is_open = False
-        self.patience_s: Callable[[Mapping[str, Any]], float] | None = getattr(self._first, "patience_s", None)
+
+    def patience_s(self, subject: Mapping[str, Any]) -> float:
+        """Return what the reward says."""
+        return self._first.patience_s(subject)
 
     def left_open(self, why: str) -> None:
         """Take note that there is no sandbox."""
@@ -98,14 +93,6 @@ class SecondVerifier:
         if self._is_open:
             return refused("unparseable_answer", None)
         return self._kind.look(self._first, subject, answer)
-
-    def gold_completion(self, gold: Gold) -> str | None:
-        """Return None: the canaries are the reward's."""
-        return None
-
-    def wrong_completion(self, gold: Gold) -> str | None:
-        """Return None."""
-        return None
 
 
 def _prepare_math() -> None:
@@ -165,7 +152,7 @@ def _second_reasoning_gym(first: ReasoningGymJudge, subject: Mapping[str, Any], 
 
 
 class _Kind(NamedTuple):
-    judge: type[Any]
+    judge: type[Judge]
     look: Callable[[Any, Mapping[str, Any], str], Verdict | Doubtful]
     sees_completion: bool = False  # and not only the answer that the reward found
     libraries: tuple[str, ...] = ()  # besides the reward's own

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from restem.schemas import CORRECT
 
@@ -31,43 +31,6 @@ class Doubtful(NamedTuple):
     """A verdict that the state of the machine may have decided: it is had again, with nothing else running."""
 
     verdict: Verdict
-
-
-class Judge(Protocol):
-    """One kind of reward. It is built twice from the same options: here, and in every worker process.
-
-    `answer_of`, `gold_completion` and `wrong_completion` run in the calling process and must take time linear in
-    the text; everything that can hang, crash or be attacked belongs in `judge`, which runs in a worker.
-
-    A judge that holds time limits itself, and not by the clock alone, also has patience_s(subject): after so many
-    seconds its worker is broken, which is a fault of ours and not of the completion. A judge that waits more than it
-    computes has pool(), where its verdicts are made instead, without that limit; one whose verdicts are a model's says
-    so in `opinion`. Options that decide no verdict are declared as `Harmless` (restem.parameters.decides) where they
-    are taken.
-
-    A judge that hands an answer to code that is not ours has `sandbox`: "required", or "wanted" if it can do without,
-    and is then told so by left_open(why). needs_fresh(subject, answer) says whether a verdict needs a process of its
-    own, and `shown` names files of its own that it must see in there.
-    """
-
-    libraries: tuple[str, ...]  # distributions whose versions decide over verdicts
-    memory_bytes: int | None  # most that a worker may allocate; None is no limit
-    sees_question: bool  # judge is given the whole question instead of its gold
-
-    def answer_of(self, gold: Gold, completion: str) -> Answer | None:
-        """Return what the completion answers, or None."""
-
-    def judge(self, subject: Mapping[str, Any], answer: str) -> Verdict | Doubtful:
-        """Return the verdict on an answer. An exception means that the reward itself is broken."""
-
-    def prepare(self) -> None:
-        """Import what `judge` needs; called once, before workers are forked."""
-
-    def gold_completion(self, gold: Gold) -> str | None:
-        """Return a completion that must earn 1, or None if there is no such thing."""
-
-    def wrong_completion(self, gold: Gold) -> str | None:
-        """Return a completion that must earn 0, or None if there is no such thing."""
 
 
 def correct(answer: str) -> Verdict:

@@ -22,7 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from restem.rewards.verdicts import Doubtful, Judge
+from restem.rewards.base import Judge
+from restem.rewards.verdicts import Doubtful
 
 if TYPE_CHECKING:
     from restem.rewards.sandbox.judges import JudgeGround
@@ -95,13 +96,13 @@ def main(control: socket.socket) -> None:
         judge = open_judge(opening.judge_path, opening.options)
         judge.prepare()
         if opening.why_open:
-            judge.left_open(opening.why_open)  # type: ignore[attr-defined]
+            judge.left_open(opening.why_open)
     except Exception as error:  # the caller raises it, with the reward's name
         _tell(control, error=f"{type(error).__name__}: {error}")
         return
     try:
         if ground is not None and opening.layout is not None:
-            own = [Path(__file__).parents[1], *getattr(judge, "shown", ())]
+            own = [Path(__file__).parents[1], *judge.shown]
             ground.settle(opening.layout, own, memory_bytes=judge.memory_bytes)
     except OSError as error:
         _tell(control, refused=str(error))
@@ -193,10 +194,9 @@ def _serve(connection: socket.socket, judge: Judge, *, is_confined: bool) -> Non
     connection.sendall(HELLO)  # with which the kernel tells the caller our process id, whatever it is here
     if judge.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (judge.memory_bytes, judge.memory_bytes))
-    needs_fresh = getattr(judge, "needs_fresh", None) if is_confined else None
     while (message := receive_bytes(connection)) is not None:
         for subject, answer in pickle.loads(message):
-            if needs_fresh is not None and needs_fresh(subject, answer):
+            if is_confined and judge.needs_fresh(subject, answer):
                 send_bytes(connection, _fresh_reply(judge, subject, answer))
             else:
                 send_bytes(connection, _reply(judge, subject, answer))
