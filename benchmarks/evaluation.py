@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from restem.evaluation import breakdowns, changes, metrics, sentinels
+from restem.evaluation import breakdowns, metrics, sentinels, solved_and_lost
 from restem.planning import cost
 from restem.reporting import assemble
 from restem.schemas import check
@@ -121,7 +121,7 @@ def report_figures(folder: Path, n_questions: int) -> dict[str, float]:
     datasets["breakdown"] = breakdowns.break_down(evaluations, k=[1, _N_REPORT], seed=0)
     datasets["pass_at_k"] = breakdowns.pass_at_k_curves(evaluations, seed=0)
     answers = assemble.by_iteration(datasets, "greedy_answers")
-    datasets["changed_questions"] = changes.changed_questions(answers, questions_table(n_questions))
+    datasets["changed_questions"] = solved_and_lost.changed_questions(answers, questions_table(n_questions))
     made = assemble.by_iteration(datasets, "record")
     datasets["cost"] = cost.cost_table(made, evaluations, {}, suite="test", seed=0)
     tables = time.perf_counter()
@@ -148,7 +148,7 @@ def made_up_experiment(folder: Path, n_questions: int) -> dict[str, Any]:
         scored = write_samples(folder / str(i), n_questions, _N_REPORT, policy=f"policy{i}", gain=0.04 * i)
         evaluation = metrics.evaluate_policy(scored, questions, decoding=_DECODING)
         datasets[f"evaluation_{i}"] = evaluation
-        datasets[f"greedy_answers_{i}"] = changes.greedy_answers(scored)
+        datasets[f"greedy_answers_{i}"] = solved_and_lost.greedy_answers(scored)
         datasets[f"record_{i}"] = _record(i, datasets)
         if i:
             datasets[f"training_log_{i}"] = _training_log()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from restem.configuration.check import check_parameters
-from restem.configuration.consistency import changes, deciding_here, refuse_changes
+from restem.configuration.consistency import changed_parameters, deciding_here, refuse_changes
 from restem.configuration.resolve import merged
 from restem.errors import ExperimentError
 from restem.parameters import Parameters
@@ -71,8 +71,8 @@ def test_what_decides_about_past_iterations_may_not(changed: dict[str, Any]) -> 
 
 
 def test_of_the_base_policy_only_what_it_was_measured_with_counts() -> None:
-    assert changes(record(0), asked(method="rft", sampling={"n": 3}, training={"epochs": 1})) == []
-    assert [change.name for change in changes(record(0), asked(evaluation={"n": 16}))] == ["evaluation.n"]
+    assert changed_parameters(record(0), asked(method="rft", sampling={"n": 3}, training={"epochs": 1})) == []
+    assert [change.name for change in changed_parameters(record(0), asked(evaluation={"n": 16}))] == ["evaluation.n"]
 
 
 def test_first_iteration_may_be_redone_in_another_way() -> None:
@@ -83,11 +83,11 @@ def test_a_parameter_that_another_version_had_is_a_change() -> None:
     older = record(1)
     older["decided_by"]["samples"]["sampling.gone"] = 1
 
-    assert [(change.name, change.before, change.now) for change in changes(older, asked())] == [
+    assert [(change.name, change.before, change.now) for change in changed_parameters(older, asked())] == [
         ("sampling.gone", 1, None)
     ]
 
 
 def test_record_of_a_version_that_did_not_say_what_decided_is_named() -> None:
     with pytest.raises(ExperimentError, match=r"record of iteration 1 does not say what decided it"):
-        changes({"iteration": 1, "parameters": BEGUN}, asked())
+        changed_parameters({"iteration": 1, "parameters": BEGUN}, asked())

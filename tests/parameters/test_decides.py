@@ -12,7 +12,7 @@ import pytest
 
 from restem import questions
 from restem.configuration.check import check_parameters
-from restem.configuration.consistency import changes, deciding_here
+from restem.configuration.consistency import changed_parameters, deciding_here
 from restem.configuration.resolve import merged
 from restem.engines import deciding_engine_options, known_engines
 from restem.engines.arithmetic import Arithmetic, native_dtype
@@ -331,7 +331,7 @@ def test_a_changed_parameter_makes_again_what_it_decides_and_nothing_else(made: 
     expected = {"prompts"} if name == "prompt.of_suite.mine.style" else said.decides.stages
     assert made_again == expected
     record = {"iteration": 1, "parameters": {}, "decided_by": deciding_here(made.parameters)}
-    noticed = [change.name for change in changes(record, parameters) if change.name != "method"]
+    noticed = [change.name for change in changed_parameters(record, parameters) if change.name != "method"]
     assert bool(noticed) == bool(said.decides.stages)
 
 
@@ -432,13 +432,13 @@ def test_an_experiment_does_not_go_on_in_another_arithmetic(monkeypatch: pytest.
     training = CONFIGURATION["training"] | {"dtype": "auto"}
     parameters = check_parameters(CONFIGURATION | {"sampling": {"engine": "transformers"}, "training": training})
     record = {"iteration": 1, "parameters": {"method": "rest_em"}, "decided_by": deciding_here(parameters)}
-    assert changes(record, parameters) == []
+    assert changed_parameters(record, parameters) == []
 
     other = Arithmetic("bfloat16" if native_dtype("cpu") == "float32" else "float32", "cuda")
     for module in ("restem.engines.transformers", "restem.training.launch"):
         monkeypatch.setattr(f"{module}.arithmetic_of", lambda dtype, device=None: other)
 
-    names = {change.name for change in changes(record, parameters)}
+    names = {change.name for change in changed_parameters(record, parameters)}
     assert names == {
         "sampling.engine_options.dtype", "sampling.engine_options.device", "training.dtype", "training.device",
     }  # fmt: skip

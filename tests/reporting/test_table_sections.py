@@ -8,11 +8,11 @@ import pytest
 
 from restem.evaluation.best_policy import Recommendation
 from restem.evaluation.breakdowns import break_down, pass_at_k_curves
-from restem.evaluation.changes import LOST, SOLVED, changed_questions, greedy_answers
+from restem.evaluation.solved_and_lost import LOST, SOLVED, changed_questions, greedy_answers
 from restem.planning.cost import Drawn, ModelSize, cost_table, count_cost, model_size, seconds_by_stage
 from restem.policies.policy import Policy
 from restem.reporting.report import Report, build_report
-from restem.reporting.table_sections import Tables, changes_section, curves_of
+from restem.reporting.table_sections import Tables, changed_questions_section, curves_of
 from restem.store.tables import ShardedTable, write_shard
 from tests.reporting.test_report import EVALUATIONS, Page, inputs, record
 
@@ -117,7 +117,7 @@ def test_curves_of_every_k_are_those_of_the_table() -> None:
 
 
 def test_nothing_changed_is_no_section() -> None:
-    assert not any(changes_section(CHANGED.iloc[:0], suite="test")[1:])
+    assert not any(changed_questions_section(CHANGED.iloc[:0], suite="test")[1:])
 
 
 def test_cost_follows_the_formulae() -> None:

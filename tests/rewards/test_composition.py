@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.errors import RewardError
-from restem.rewards import Verdict, audit_golds, load_reward
+from restem.rewards import Verdict, check_golds, load_reward
 from tests.conftest import Project
 
 HALF = {"question_id": "q", "gold": {"answer": "1/2"}}
@@ -111,7 +111,7 @@ def test_a_gold_is_brought_into_every_form_that_is_asked_for_and_earns_one(form:
 
     with load_reward("all_of", rewards=rewards) as reward:
         completion = reward.gold_completion(question)
-        found = audit_golds([question], open_reward=lambda name: reward)
+        found = check_golds([question], open_reward=lambda name: reward)
 
     assert completion is not None and r"\boxed" in completion
     assert found.empty
@@ -122,7 +122,7 @@ def test_a_gold_that_cannot_please_all_parts_is_quarantined_with_the_part_or_the
     rewards = {"math": {}, "format": {"form": "hashes"}}
 
     with load_reward("all_of", rewards=rewards) as reward:
-        found = audit_golds(pd.DataFrame(questions), open_reward=lambda name: reward)
+        found = check_golds(pd.DataFrame(questions), open_reward=lambda name: reward)
 
     assert dict(zip(found["question_id"], found["reason"], strict=True)) == {
         "1/2": "format: its own gold earns 0: wrong",

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from restem.errors import RewardError
-from restem.rewards import audit_golds, load_reward
+from restem.rewards import check_golds, load_reward
 from restem.rewards.format import FormatJudge
 from restem.rewards.verdicts import Verdict
 
@@ -95,6 +95,6 @@ def test_a_pattern_that_never_ends_costs_its_limit() -> None:
 def test_a_form_that_no_gold_can_take_is_found_before_sampling() -> None:
     questions = [{"question_id": name, "gold": {"answer": name}, "reward": "format"} for name in ("12", "x + 1")]
 
-    found = audit_golds(questions, open_reward=lambda name: load_reward(name, form="hashes"))
+    found = check_golds(questions, open_reward=lambda name: load_reward(name, form="hashes"))
 
     assert list(found["question_id"]) == ["x + 1"]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.errors import RewardError
-from restem.rewards import Reward, Verdict, audit_golds, load_reward, opinions
+from restem.rewards import Reward, Verdict, check_golds, load_reward, opinions
 from tests.conftest import Project
 from tests.engines.faulty_server import Body, FaultyServer, another_shape, cut_off, garbage, status
 from tests.rewards.chat_server import grading, knows_that_it_is_four, parts_of, says, slowly
@@ -234,7 +234,7 @@ def test_bad_options_are_refused_when_the_reward_is_loaded(options: dict[str, An
 
 def test_a_model_that_finds_everything_right_has_its_questions_quarantined() -> None:
     with grading(lambda body: f"VERDICT {parts_of(body)[0]}: CORRECT") as server, opened(server, k=1) as reward:
-        found = audit_golds([SUM], open_reward=lambda name: reward)
+        found = check_golds([SUM], open_reward=lambda name: reward)
 
     assert list(found["reason"]) == ["the wrong answer 'I do not know.' earns 1"]
 

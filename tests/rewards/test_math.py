@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from restem.rewards import Verdict, audit_golds, load_reward
+from restem.rewards import Verdict, check_golds, load_reward
 from restem.rewards.math import MathJudge
 
 # Cases of ../shared/data/math_equivalence_cases.jsonl.gz where we differ from the suite's expectation, and why.
@@ -95,7 +95,7 @@ def test_accepts_its_own_gold_and_no_other() -> None:
     golds = {gold for gold, _ in SAME + DIFFERENT}
     questions = [{"question_id": gold, "reward": "math", "gold": {"answer": gold}} for gold in golds]
 
-    assert list(audit_golds(questions)["question_id"]) == []
+    assert list(check_golds(questions)["question_id"]) == []
 
 
 def test_bombs_cost_at_most_their_limit_and_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import reasoning_gym
 
-from restem.rewards import audit_golds, load_reward
+from restem.rewards import check_golds, load_reward
 from restem.rewards.reasoning_gym import ReasoningGymJudge
 
 TASKS = ["chain_sum", "products", "gcd", "simple_equations", "gsm_symbolic", "knights_knaves", "letter_jumble"]
@@ -22,7 +22,7 @@ def questions(task: str, size: int = 3) -> list[dict[str, Any]]:
 
 
 def test_accepts_its_own_gold() -> None:
-    assert audit_golds([row for task in TASKS for row in questions(task)]).empty
+    assert check_golds([row for task in TASKS for row in questions(task)]).empty
 
 
 @pytest.mark.parametrize(

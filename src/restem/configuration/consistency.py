@@ -16,7 +16,7 @@ from restem.store.plain import flat, plain
 from restem.training.launch import decides_weights
 
 
-class Change(NamedTuple):
+class ChangedParameter(NamedTuple):
     """A parameter that an iteration had another value of."""
 
     name: str
@@ -33,7 +33,7 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     """Return what decides what iterations are, as it becomes on this machine: by stage, by dotted name.
 
     `auto` is the arithmetic that it is here, a number of processes what the launcher's file says; options of engines
-    and rewards that decide nothing are left out. It is what a record holds, for `changes`.
+    and rewards that decide nothing are left out. It is what a record holds, for `changed_parameters`.
 
     Raises:
         EngineError: If the engine cannot be had.
@@ -57,7 +57,7 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     return found
 
 
-def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
+def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> list[ChangedParameter]:
     """Return what has changed since the record of an iteration was made, the method first.
 
     Args:
@@ -75,8 +75,10 @@ def changes(record: Mapping[str, Any], parameters: Parameters) -> list[Change]:
     here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
     before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
     names = sorted(before.keys() | now.keys())
-    found = [Change(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
-    method = Change("method", record["parameters"].get("method"), parameters.method)
+    found = [
+        ChangedParameter(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)
+    ]
+    method = ChangedParameter("method", record["parameters"].get("method"), parameters.method)
     return [method, *found] if found and method.before != method.now else found
 
 
@@ -97,7 +99,7 @@ def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Paramet
     if parameters.em.allow_changes:
         return
     for i, record in sorted(records.items(), reverse=True):
-        found = changes(record, parameters)
+        found = changed_parameters(record, parameters)
         if found:
             made = "the base policy was measured" if i == 0 else f"iteration {i} was made"
             raise ExperimentError(
@@ -108,7 +110,7 @@ def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Paramet
             )
 
 
-def describe(found: list[Change], when: str) -> str:
+def describe(found: list[ChangedParameter], when: str) -> str:
     """Return the first few changes as name=value.
 
     Args:

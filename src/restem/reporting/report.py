@@ -34,7 +34,7 @@ from restem.reporting.sections import (
 from restem.reporting.table_sections import (
     Tables,
     breakdown_section,
-    changes_section,
+    changed_questions_section,
     cost_section,
     curves_of,
     sentinels_section,
@@ -85,12 +85,12 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
     """
     suite = _main_suite(metrics, evaluations)
     table, tables = results_table(metrics), tables or Tables()
-    changes = _Changes.of(evaluations, suite=suite, seed=seed)
+    compared = _Compared.of(evaluations, suite=suite, seed=seed)
     sections = [
         _curves(metrics, suite, tables),
-        _numbers(table, metrics, changes),
+        _numbers(table, metrics, compared),
         breakdown_section(tables.breakdown, suite=suite),
-        changes_section(tables.changed_questions, suite=suite),
+        changed_questions_section(tables.changed_questions, suite=suite),
         data_section(filtering, scoring),
         audit_section(records),
         sentinels_section(records),
@@ -104,21 +104,21 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         experiment=experiment,
         model=_model(records),
         n_iterations=max(evaluations),
-        summary=[*_conclusions(metrics, changes), *_kept(recommendation), *_warnings(records), *_alarms(records)],
+        summary=[*_conclusions(metrics, compared), *_kept(recommendation), *_warnings(records), *_alarms(records)],
         sections=[section for section in sections if any(section[1:])],
     )
     return Report(markdown=render("report.md.j2", page), html=render("report.html.j2", page), table=table)
 
 
-class _Changes(NamedTuple):
-    """What changed on the suite that carries the conclusion."""
+class _Compared(NamedTuple):
+    """The comparisons on the suite that carries the conclusion."""
 
     suite: str
     base: dict[int, Comparison]  # from the base policy, by iteration
     before: Comparison | None  # of the last iteration from the one before, where that is not the base policy
 
     @classmethod
-    def of(cls, evaluations: Mapping[int, Table], *, suite: str, seed: int) -> "_Changes":
+    def of(cls, evaluations: Mapping[int, Table], *, suite: str, seed: int) -> "_Compared":
         last = max(evaluations)
         made = [i for i in sorted(evaluations) if i]
         alone = [compare(evaluations[0], evaluations[i], suite=suite, seed=seed) for i in made]
@@ -196,8 +196,8 @@ def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
     return main_suite(metrics[0])
 
 
-def _conclusions(metrics: Metrics, changes: _Changes) -> list[str]:
-    suite, base, before = changes
+def _conclusions(metrics: Metrics, compared: _Compared) -> list[str]:
+    suite, base, before = compared
     name = f"{suite}/pass_at_1"
     if not base:
         start = metrics[0][name]
@@ -271,8 +271,8 @@ def _curves(metrics: Metrics, suite: str, tables: Tables) -> Section:
     return Section("Results by iteration", drawings=drawings)
 
 
-def _numbers(table: Table, metrics: Metrics, changes: _Changes) -> Section:
-    suite, base, _ = changes
+def _numbers(table: Table, metrics: Metrics, compared: _Compared) -> Section:
+    suite, base, _ = compared
     header, rows = _readable(table)
     tables = [Grid(f"On {suite}, with 95 % intervals; n in questions; iteration 0 is the base policy.", header, rows)]
     changed = [

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from restem.evaluation.breakdowns import DIFFICULTIES
-from restem.evaluation.changes import LOST, SOLVED
 from restem.evaluation.metrics import Measured
+from restem.evaluation.solved_and_lost import LOST, SOLVED
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
 from restem.reporting.sections import Drawing, Grid, Link, Section, ShownSample, drawing, interval, words
@@ -89,7 +89,7 @@ def _groups(rows: Table, by: str, suite: str) -> Grid:
     return Grid(f"Sampled pass@1 on {suite} by {by}, with 95 % intervals.{more}", header, shown)
 
 
-def changes_section(changed: Table | None, *, suite: str) -> Section:
+def changed_questions_section(changed: Table | None, *, suite: str) -> Section:
     """Return what the last policy newly solves and loses, with the answers of the base policy and its own."""
     title = "Newly solved and newly lost"
     if changed is None or changed.empty:

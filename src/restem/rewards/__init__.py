@@ -4,8 +4,8 @@ reward = load_reward("math", timeout_s=5, workers=2)
 verdicts = reward.score(questions, completions)
 """
 
-from restem.rewards.audit import audit_golds
 from restem.rewards.base import Judge
+from restem.rewards.gold_check import check_golds
 from restem.rewards.loading import deciding_reward_options, load_reward, opinions
 from restem.rewards.scoring import Reward
 from restem.rewards.verdicts import Answer, Verdict, correct, refused
@@ -15,7 +15,7 @@ __all__ = [
     "Judge",
     "Reward",
     "Verdict",
-    "audit_golds",
+    "check_golds",
     "correct",
     "deciding_reward_options",
     "load_reward",

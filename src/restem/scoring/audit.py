@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from restem.evaluation.intervals import wilson_interval
 from restem.parameters import ScoringParameters
-from restem.rewards import audit_golds
+from restem.rewards import check_golds
 from restem.rewards.composition import checked_parts
 from restem.rewards.golden import golden_cases
 from restem.rewards.loading import COMPOSED, load_reward
@@ -119,7 +119,7 @@ def _golden(name: str, options: Mapping[str, Any], parameters: ScoringParameters
 
 
 def _canaries(questions: Table, parameters: ScoringParameters) -> Iterator[Check]:
-    faults = audit_golds(questions, open_reward=partial(open_reward, parameters=parameters))
+    faults = check_golds(questions, open_reward=partial(open_reward, parameters=parameters))
     found = dict(zip(faults["question_id"], faults["reason"], strict=True))
     for question_id, reward in zip(questions["question_id"], questions["reward"], strict=True):
         fault = found.get(question_id, "")

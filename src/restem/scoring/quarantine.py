@@ -8,7 +8,7 @@ from restem.errors import QuestionsError
 from restem.parameters import ScoringParameters
 from restem.questions import suite_of
 from restem.questions.exemplars import EXEMPLARS_FILE
-from restem.rewards import audit_golds
+from restem.rewards import check_golds
 from restem.scoring.verdicts import open_reward
 from restem.store.fingerprints import fingerprint
 from restem.store.tables import Table
@@ -24,7 +24,7 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
     """
     # An exemplar from a file has a solution to show and no answer that could be judged.
     judged = questions[(questions["split"] != "exemplar") | (questions["source"] != EXEMPLARS_FILE)]
-    found = audit_golds(judged, open_reward=partial(open_reward, parameters=parameters))
+    found = check_golds(judged, open_reward=partial(open_reward, parameters=parameters))
     return _separate(questions, dict(zip(found["question_id"], found["reason"], strict=True)))
 
 

@@ -135,7 +135,7 @@ def _state(catalog: Catalog, parameters: Parameters) -> State:
     """Return how far the experiment of the open session is."""
     standing = current_standing()
     records = {i: catalog.load(f"record_{i}") for i in (0, *standing.complete) if is_recorded(catalog, i)}
-    changed = [change for record in records.values() for change in consistency.changes(record, parameters)]
+    changed = [change for record in records.values() for change in consistency.changed_parameters(record, parameters)]
     if changed:
         found = f"made with {consistency.describe(list(dict.fromkeys(changed)), 'before')}"
         return State(is_complete=False, found=found, pipelines=("__default__",))

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from restem.__main__ import restem
-from restem.rewards import Verdict, audit_golds, load_reward
+from restem.rewards import Verdict, check_golds, load_reward
 from restem.rewards.code import IN_PROCESS
 from restem.rewards.code_output import same_output
 from tests.rewards.code.conftest import ADD
@@ -307,7 +307,7 @@ def test_a_reference_solution_is_audited() -> None:
     questions = [{"question_id": str(n), "reward": "code", "gold": gold} for n, gold in enumerate(golds)]
 
     with load_reward("code", timeout_s=2.0, workers=1) as reward:
-        found = audit_golds(questions, open_reward=lambda name: reward)
+        found = check_golds(questions, open_reward=lambda name: reward)
 
     assert list(found["question_id"]) == ["1"]
     assert "its own gold earns 0" in found["reason"][0]

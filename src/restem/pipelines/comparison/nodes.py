@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem.evaluation import best_policy, breakdowns, changes, comparisons
+from restem.evaluation import best_policy, breakdowns, comparisons, solved_and_lost
 from restem.parameters import EmParameters, EvaluationParameters
 from restem.planning import cost
 from restem.policies.policy import Policy
@@ -24,7 +24,7 @@ def choose_best_policy(**datasets: Any) -> tuple[Policy, Table]:
 
 def name_changed_questions(questions: Table, **answers: Table) -> Table:
     """Return the questions that each policy newly solves or loses, with what was answered before and after."""
-    return changes.changed_questions(assemble.by_iteration(answers, "greedy_answers"), questions)
+    return solved_and_lost.changed_questions(assemble.by_iteration(answers, "greedy_answers"), questions)
 
 
 def tabulate_cost(em: EmParameters, node_seconds: dict[str, float], **datasets: Any) -> Table:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from restem.evaluation import changes, metrics
+from restem.evaluation import metrics, solved_and_lost
 from restem.parameters import (
     EmParameters,
     EvaluationParameters,
@@ -71,7 +71,7 @@ def summarise_evaluation(evaluation: Table, em: EmParameters, parameters: Evalua
 
 def collect_greedy_answers(scored_evaluation_samples: ShardedTable) -> Table:
     """Return the policy's greedy answer to every evaluation question."""
-    return changes.greedy_answers(scored_evaluation_samples)
+    return solved_and_lost.greedy_answers(scored_evaluation_samples)
 
 
 def select_validation_set(

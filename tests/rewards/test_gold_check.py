@@ -4,7 +4,7 @@ from typing import Any
 import pandas as pd
 import reasoning_gym
 
-from restem.rewards import Reward, audit_golds, load_reward
+from restem.rewards import Reward, check_golds, load_reward
 
 
 def question(question_id: str, gold: Any, reward: str = "math") -> dict[str, Any]:
@@ -25,7 +25,7 @@ def test_quarantines_the_questions_whose_gold_cannot_earn_one() -> None:
         question("a function", '{"answer": "x"}', "own_rewards:exact_text"),
     ]
 
-    found = audit_golds(pd.DataFrame(questions), open_reward=opened)
+    found = check_golds(pd.DataFrame(questions), open_reward=opened)
 
     assert list(found.columns) == ["question_id", "reward", "reason"]
     assert sorted(found["question_id"]) == ["empty", "no number", "not json", "too long"]
@@ -36,11 +36,11 @@ def test_quarantines_a_question_whose_reward_takes_a_wrong_answer() -> None:
     entries = list(reasoning_gym.create_dataset(task, size=3, seed=1))
     golds = [{"answer": entry["answer"], "task": task, "entry": json.loads(json.dumps(entry))} for entry in entries]
 
-    found = audit_golds([question(str(index), gold, "reasoning_gym") for index, gold in enumerate(golds)])
+    found = check_golds([question(str(index), gold, "reasoning_gym") for index, gold in enumerate(golds)])
 
     assert list(found["question_id"]) == ["0", "1", "2"]
     assert all(reason.startswith("the wrong answer") for reason in found["reason"])
 
 
 def test_no_questions_no_quarantine() -> None:
-    assert audit_golds([]).empty
+    assert check_golds([]).empty

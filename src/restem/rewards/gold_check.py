@@ -1,4 +1,4 @@
-"""The audit before scoring: a reward that refuses the gold, or takes a wrong answer, teaches nothing true."""
+"""What is tried before sampling: a reward that refuses the gold, or takes a wrong answer, teaches nothing true."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from restem.store.tables import Table
 COLUMNS = ["question_id", "reward", "reason"]
 
 
-def audit_golds(
+def check_golds(
     questions: Table | Sequence[Question],
     *,
     open_reward: Callable[[str], Reward] = load_reward,
@@ -21,7 +21,7 @@ def audit_golds(
 
     Every question's gold, rendered as a completion, must earn 1, and a corrupted answer must earn 0. Of a reward that
     is made of others this holds for every part, and the gold must earn 1 from all together. A reward that cannot render
-    its gold, as a pattern or a function of the user's own, is not audited.
+    its gold, as a pattern or a function of the user's own, is not tried.
 
     Args:
         questions: A table, or dicts, with the columns of `questions`.
@@ -33,13 +33,13 @@ def audit_golds(
     found: list[tuple[str, str, str]] = []
     for name in dict.fromkeys(str(row["reward"]) for row in rows):
         of_reward = [row for row in rows if row["reward"] == name]
-        found.extend(_audit(open_reward(name), of_reward))
+        found.extend(_faults(open_reward(name), of_reward))
     return pd.DataFrame(found, columns=COLUMNS).drop_duplicates("question_id", ignore_index=True)
 
 
-def _audit(reward: Reward, questions: Sequence[Question]) -> Iterable[tuple[str, str, str]]:
+def _faults(reward: Reward, questions: Sequence[Question]) -> Iterable[tuple[str, str, str]]:
     for label, part in reward.parts.items():
-        for question_id, _, of_part in _audit(part, questions):
+        for question_id, _, of_part in _faults(part, questions):
             yield question_id, reward.name, f"{label}: {of_part}"
     right = [reward.gold_completion(question) for question in questions]
     wrong = [reward.wrong_completion(question) for question in questions]
