@@ -54,7 +54,7 @@ def test_suites_that_are_drawn_alike_are_one_draw() -> None:
 
     assert [draw.decoding.name for draw in drawn] == ["greedy", "sampled"]
     for draw in drawn:
-        counts = draw.asked["suite"].value_counts().to_dict()
+        counts = draw.prompts["suite"].value_counts().to_dict()
         assert counts == {"test": 3, "validation": 2, "train": 4, "bbh": 2, "svamp": 1}
 
 
@@ -64,7 +64,7 @@ def test_a_suite_is_drawn_in_its_own_way_where_it_has_one() -> None:
 
     drawn = evaluation_draws(questions(), prompts(), SAMPLING, parameters, iteration=1, seed=0)
 
-    ways = {(draw.decoding.name, *sorted(set(draw.asked["suite"]))): draw.decoding for draw in drawn}
+    ways = {(draw.decoding.name, *sorted(set(draw.prompts["suite"]))): draw.decoding for draw in drawn}
     assert set(ways) == {
         ("greedy", "svamp", "test", "train", "validation"),
         ("greedy", "bbh"),

@@ -310,7 +310,7 @@ def test_validation_without_questions_says_what_to_set() -> None:
     with pytest.raises(TrainingError, match=r"questions\.n_validation .* training\.eval_every=null"):
         make_validation(
             none,
-            made.draw.asked,
+            made.draw.prompts,
             made.solutions,
             every=1.0,
             choice=made.choice,

@@ -186,7 +186,7 @@ def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> No
     assert read.validation is not None and written.validation is not None
     for name in ("questions", "solutions"):
         pd.testing.assert_frame_equal(getattr(read.validation, name), getattr(written.validation, name))
-    pd.testing.assert_frame_equal(read.validation.draw.asked, written.validation.draw.asked)
+    pd.testing.assert_frame_equal(read.validation.draw.prompts, written.validation.draw.prompts)
     assert read.validation.draw[1:] == written.validation.draw[1:]
     assert (read.validation.choice, read.validation.scoring) == (written.validation.choice, written.validation.scoring)
 

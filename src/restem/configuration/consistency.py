@@ -48,13 +48,13 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     training = {
         f"training.{name}": value for name, value in decides_weights(parameters.training, parameters.scale).items()
     }
-    found: dict[str, dict[str, Any]] = {}
+    by_stage: dict[str, dict[str, Any]] = {}
     for stage in get_args(Stage):
         asked = deciding(parameters, stage)
         if stage == "policy":
             asked = {name: value for name, value in asked.items() if not name.startswith("training.")} | training
-        found[stage] = flat(plain({name: became.get(name, value) for name, value in asked.items()}))
-    return found
+        by_stage[stage] = flat(plain({name: became.get(name, value) for name, value in asked.items()}))
+    return by_stage
 
 
 def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> list[ChangedParameter]:
@@ -75,11 +75,11 @@ def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> lis
     here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
     before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
     names = sorted(before.keys() | now.keys())
-    found = [
+    changed = [
         ChangedParameter(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)
     ]
     method = ChangedParameter("method", record["parameters"].get("method"), parameters.method)
-    return [method, *found] if found and method.before != method.now else found
+    return [method, *changed] if changed and method.before != method.now else changed
 
 
 def _together(of_stages: Mapping[str, Mapping[str, Any]], stages: Sequence[str]) -> dict[str, Any]:
@@ -99,25 +99,25 @@ def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Paramet
     if parameters.em.allow_changes:
         return
     for i, record in sorted(records.items(), reverse=True):
-        found = changed_parameters(record, parameters)
-        if found:
+        changed = changed_parameters(record, parameters)
+        if changed:
             made = "the base policy was measured" if i == 0 else f"iteration {i} was made"
             raise ExperimentError(
-                f"in experiment {parameters.experiment!r}, {made} with {describe(found, 'before')}, and now it is "
-                f"{describe(found, 'now')}. Iterations made in different ways do not belong to one experiment: use "
+                f"in experiment {parameters.experiment!r}, {made} with {describe(changed, 'before')}, and now it is "
+                f"{describe(changed, 'now')}. Iterations made in different ways do not belong to one experiment: use "
                 "another name, --params=experiment=NAME, give the parameters that it was begun with, or go on all the "
                 "same with --params=em.allow_changes=true"
             )
 
 
-def describe(found: list[ChangedParameter], when: str) -> str:
+def describe(changed: list[ChangedParameter], when: str) -> str:
     """Return the first few changes as name=value.
 
     Args:
-        found: The changes.
+        changed: The parameters.
         when: "before" or "now".
     """
-    return first_few(f"{change.name}={_value(getattr(change, when))}" for change in found)
+    return first_few(f"{change.name}={_value(getattr(change, when))}" for change in changed)
 
 
 def _value(value: Any) -> str:

@@ -129,8 +129,8 @@ class OpenAIEngine:
                 return read_answer(answer, request, target.endpoint)
             except Refusal as refusal:
                 problem = str(refusal)
-                if ask.n > 1 and target.n_per_request is None and re.search(r"\bn\b", refusal.said):
-                    self._ask_for_one(refusal.said)
+                if ask.n > 1 and target.n_per_request is None and re.search(r"\bn\b", refusal.message):
+                    self._ask_for_one(refusal.message)
                     ask = ask._replace(n=1)
                 else:
                     self._leave_out(refusal, request, body)
@@ -140,7 +140,7 @@ class OpenAIEngine:
 
     def _leave_out(self, refusal: Refusal, request: Request, body: Mapping[str, Any]) -> None:
         """Leave out what the server does not know, if the request means the same without it."""
-        named = [name for name in EXTENSIONS if name in body and re.search(rf"\b{name}\b", refusal.said)]
+        named = [name for name in EXTENSIONS if name in body and re.search(rf"\b{name}\b", refusal.message)]
         needed = [name for name in named if not changes_nothing(request, name)]
         if needed or not named:
             raise EngineError(self._explain(refusal, needed)) from refusal
@@ -151,13 +151,15 @@ class OpenAIEngine:
 
     def _explain(self, refusal: Refusal, needed: Sequence[str]) -> str:
         server, target = self._server.base_url, self._target
-        said = f"the server at {server} refuses the request ({refusal})"
+        message = f"the server at {server} refuses the request ({refusal})"
         if needed:
-            return f"{said}; it does not take {', '.join(needed)}, without which it would draw something else"
-        if refusal.status == HTTPStatus.NOT_FOUND or "model" in refusal.said.lower():
+            return f"{message}; it does not take {', '.join(needed)}, without which it would draw something else"
+        if refusal.status == HTTPStatus.NOT_FOUND or "model" in refusal.message.lower():
             known = ", ".join(self._server.find()) or "none"
-            return f"{said}. Asked for the model {target.model!r} at {target.endpoint.path}; models it lists: {known}"
-        return said
+            return (
+                f"{message}. Asked for the model {target.model!r} at {target.endpoint.path}; models it lists: {known}"
+            )
+        return message
 
 
 @contextmanager

@@ -49,8 +49,10 @@ _SPECIAL = re.compile(r"<[|\uff5c][^<>]+[|\uff5c]>|</?s>|<(?:bos|eos|eot|start_o
 def payload(request: Request, ask: Ask, *, model: str, endpoint: Endpoint) -> dict[str, Any]:
     """Return the JSON to send."""
     prompt = request.prompts[ask.prompt_index]
-    said: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}]} if endpoint.chat else {"prompt": prompt}
-    body = said | {
+    asking: dict[str, Any] = (
+        {"messages": [{"role": "user", "content": prompt}]} if endpoint.chat else {"prompt": prompt}
+    )
+    body = asking | {
         "model": model,
         "max_tokens": request.max_new_tokens,
         "temperature": request.temperature,

@@ -29,10 +29,10 @@ _OPTIONS = "sampling.engine_options"  # where the user wrote what a message is a
 class Refusal(Exception):
     """The server understood and said no; another try would not help."""
 
-    def __init__(self, status: int, said: str) -> None:
+    def __init__(self, status: int, message: str) -> None:
         """Keep the status and the server's words."""
-        super().__init__(f"{status}: {said}")
-        self.status, self.said = status, said
+        super().__init__(f"{status}: {message}")
+        self.status, self.message = status, message
 
 
 class Patience(NamedTuple):
@@ -181,16 +181,16 @@ class Server:
         self._check_key(response)
         status = response.status_code
         if status in _BUSY or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            said = self._said(response)
+            message = self._message(response)
             if "insufficient_quota" in response.text:
-                raise EngineError(f"the account at {self.base_url} has no credit left: {said}")
-            return f"{status} {said}", self._retry_after(response)
+                raise EngineError(f"the account at {self.base_url} has no credit left: {message}")
+            return f"{status} {message}", self._retry_after(response)
         if status != httpx2.codes.OK:
-            raise Refusal(status, self._said(response))
+            raise Refusal(status, self._message(response))
         try:
             answer = response.json()
         except (ValueError, RecursionError):
-            return f"an answer that is not JSON: {self._said(response)!r}", None
+            return f"an answer that is not JSON: {self._message(response)!r}", None
         answer = masked(answer)  # some servers repeat the key, and completions are kept
         return (answer, None) if isinstance(answer, dict) else (f"an answer of another shape: {answer!r:.80}", None)
 
@@ -199,12 +199,12 @@ class Server:
             return
         key = f"the key in {self._key_name}" if self._key else "a request without a key"
         raise EngineError(
-            f"the server at {self.base_url} refuses {key} ({response.status_code} {self._said(response)}); "
+            f"the server at {self.base_url} refuses {key} ({response.status_code} {self._message(response)}); "
             f"{self._options}.api_key_env names the environment variable that holds the key"
         )
 
     @staticmethod
-    def _said(response: "httpx2.Response") -> str:
+    def _message(response: "httpx2.Response") -> str:
         """Return the server's words without the key, which some servers repeat."""
         return " ".join(mask(response.text).split())[:_SHOWN]
 

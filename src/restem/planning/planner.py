@@ -63,8 +63,8 @@ def workload(questions: Table, prompts: Table, parameters: Parameters) -> Worklo
     return Workload(
         n_questions=n_questions,
         n_samples=n_questions * sampling.n * rounds,
-        n_evaluation_samples=sum(len(draw.asked) * draw.decoding.n for draw in asked),
-        n_evaluation_tokens=sum(len(draw.asked) * draw.decoding.n * draw.decoding.max_new_tokens for draw in asked),
+        n_evaluation_samples=sum(len(draw.prompts) * draw.decoding.n for draw in asked),
+        n_evaluation_tokens=sum(len(draw.prompts) * draw.decoding.n * draw.decoding.max_new_tokens for draw in asked),
         n_rows=n_questions * min(parameters.filtering.max_per_question, sampling.n * rounds),
         n_iterations=parameters.em.iterations,
         max_new_tokens=sampling.max_new_tokens,

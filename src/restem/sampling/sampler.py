@@ -23,7 +23,7 @@ from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.sampling.batch_widths import BatchWidth
 from restem.sampling.progress import Progress
-from restem.scale import LOCAL, Advance, Do, Shard, Workers, open_workers
+from restem.scale import LOCAL, CountDone, MakeShard, Shard, Workers, open_workers
 from restem.schemas import check
 from restem.store.fingerprints import fingerprint, question_seed
 from restem.store.journal import Journal, JournalEntry
@@ -52,7 +52,7 @@ class Decoding(NamedTuple):
 class Draw(NamedTuple):
     """A number of completions for every one of some questions."""
 
-    asked: Table  # columns question_id, prompt_id, prompt, suite
+    prompts: Table  # columns question_id, prompt_id, prompt, suite
     decoding: Decoding
     purpose: str  # separates the random numbers of draws: "train", "evaluation"
     iteration: int  # the one that the samples are for
@@ -133,7 +133,7 @@ class Sampling(NamedTuple):
         return "sampling"
 
     @contextmanager
-    def open(self) -> Iterator[Do]:
+    def open(self) -> Iterator[MakeShard]:
         """Return a context that holds the policy in an engine.
 
         Raises:
@@ -153,10 +153,10 @@ class Sampling(NamedTuple):
         self.policy.refuse_if_deleted()
         with open_engine(self.choice.name, self.policy.path, **self.choice.options) as engine:
 
-            def do(shard: Shard, advance: Advance) -> None:
+            def make(shard: Shard, advance: CountDone) -> None:
                 write_shard(check("samples", _sample(shard, engine, self, advance)), shard.target)
 
-            yield do
+            yield make
 
 
 def _refuse_hidden_gpu(arithmetic: Arithmetic | None, scale: ScaleParameters) -> None:
@@ -174,21 +174,21 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
     size = work.choice.questions_per_shard
     blocks = {
         f"{number:05d}.parquet": slice(start, start + size)
-        for number, start in enumerate(range(0, len(draw.asked), size))
+        for number, start in enumerate(range(0, len(draw.prompts), size))
     }
-    longest = max(draw.asked["prompt"], key=len, default="")
+    longest = max(draw.prompts["prompt"], key=len, default="")
     with entry.making(list(blocks)) as missing:
-        n_missing = sum(len(draw.asked.iloc[blocks[name]]) for name in missing)
+        n_missing = sum(len(draw.prompts.iloc[blocks[name]]) for name in missing)
         _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
-        parts = (draw._replace(asked=draw.asked.iloc[blocks[name]], longest_prompt=longest) for name in missing)
+        parts = (draw._replace(prompts=draw.prompts.iloc[blocks[name]], longest_prompt=longest) for name in missing)
         shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
-        with Progress(str(draw), n_questions=len(draw.asked), n_before=len(draw.asked) - n_missing) as progress:
+        with Progress(str(draw), n_questions=len(draw.prompts), n_before=len(draw.prompts) - n_missing) as progress:
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
 
 
 def _shard(draw: Draw, target: Path) -> Shard:
-    return Shard(target.absolute(), tuple(draw.asked["question_id"]), draw)
+    return Shard(target.absolute(), tuple(draw.prompts["question_id"]), draw)
 
 
 def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
@@ -204,7 +204,7 @@ def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
 
 
 def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry:
-    asked = draw.asked[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
+    asked = draw.prompts[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
     return journal.open(
         "-".join(map(str, ["samples", *draw.random_stream, draw.decoding.name])),
         policy=work.policy.fingerprint,
@@ -217,11 +217,11 @@ def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry
     )
 
 
-def _sample(shard: Shard, engine: Engine, work: Sampling, advance: Advance) -> Table:
+def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) -> Table:
     import pandas as pd
 
-    draw: Draw = shard.given
-    asked, decoding = draw.asked, draw.decoding
+    draw: Draw = shard.inputs
+    asked, decoding = draw.prompts, draw.decoding
     seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in asked["question_id"]]
     arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
     arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}

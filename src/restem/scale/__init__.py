@@ -19,11 +19,11 @@ class Shard(NamedTuple):
 
     target: Path
     question_ids: tuple[str, ...]  # for messages
-    given: Any  # what the file is made from; plain data
+    inputs: Any  # what the file is made from; plain data
 
 
-Advance = Callable[..., None]  # counts what was done, by name: n_questions, n_samples, n_tokens, n_accepted
-Do = Callable[[Shard, Advance], None]  # makes the file of a shard
+CountDone = Callable[..., None]  # counts what was done, by name: n_questions, n_samples, n_tokens, n_accepted
+MakeShard = Callable[[Shard, CountDone], None]  # makes the file of a shard
 
 
 class Work(Protocol):
@@ -33,7 +33,7 @@ class Work(Protocol):
     def kind(self) -> Literal["sampling", "scoring"]:
         """Return the group of `scale` that says how many do it."""
 
-    def open(self) -> AbstractContextManager[Do]:
+    def open(self) -> AbstractContextManager[MakeShard]:
         """Return a context that holds what every shard needs: an engine with its policy, rewards.
 
         Raises:
@@ -44,7 +44,7 @@ class Work(Protocol):
 class Workers(Protocol):
     """Those who do some work, for as long as it lasts."""
 
-    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: Advance) -> None:
+    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: CountDone) -> None:
         """Make the files of these shards.
 
         Args:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Self
 
-from restem.scale import Advance, Do, Shard, Work
+from restem.scale import CountDone, MakeShard, Shard, Work
 
 
 class LocalWorkers:
@@ -14,7 +14,7 @@ class LocalWorkers:
         """Open nothing yet: everything may be in the journal."""
         self._work = work
         self._held = ExitStack()
-        self._do: Do | None = None
+        self._make: MakeShard | None = None
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -24,9 +24,9 @@ class LocalWorkers:
         """Close what was opened."""
         self._held.close()
 
-    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: Advance) -> None:
+    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: CountDone) -> None:
         """Make the files of these shards; see `restem.scale.Workers`. The first failure ends it."""
         for shard in shards:
-            if self._do is None:
-                self._do = self._held.enter_context(self._work.open())
-            self._do(shard, advance)
+            if self._make is None:
+                self._make = self._held.enter_context(self._work.open())
+            self._make(shard, advance)

@@ -27,7 +27,7 @@ _GRACE_S = 30.0  # after the first command that failed: for the others to fail, 
 
 Address = tuple[str, int]
 Command = Callable[[int, Address], list[str]]  # the number of a node, where the first one is reached -> what to run
-Hear = Callable[[int, str], None]  # the number of a node, a line of its command
+TakeLine = Callable[[int, str], None]  # the number of a node, a line of its command
 
 
 class Nodes(NamedTuple):
@@ -103,14 +103,14 @@ def network() -> dict[str, str]:
     return {f"{kind}_SOCKET_IFNAME": interface for kind in ("GLOO", "NCCL")} if interface else {}
 
 
-def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, hear: Hear) -> dict[int, int]:
+def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, take_line: TakeLine) -> dict[int, int]:
     """Run a command on each of some nodes, and again on those that are left if one is lost.
 
     Args:
         command: What to run; the Python that it names is replaced by the node's own.
         nodes: On how many, and for how many processes each.
         scale: The cluster, and what a process takes.
-        hear: Told every line.
+        take_line: Told every line.
 
     Returns:
         How the commands ended, by the number of the node, in the order in which they did; a command that had not
@@ -124,7 +124,7 @@ def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, hear: H
     n_lost = 0
     while True:
         try:
-            return _run(ray, command, nodes, scale, hear)
+            return _run(ray, command, nodes, scale, take_line)
         except _NodeLostError as error:
             n_lost += 1
             if n_lost > scale.retries:
@@ -135,7 +135,7 @@ def run_on_nodes(command: Command, nodes: Nodes, scale: ScaleParameters, hear: H
             _logger.warning("%s; training goes on from its last checkpoint", error)
 
 
-def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, hear: Hear) -> dict[int, int]:
+def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, take_line: TakeLine) -> dict[int, int]:
     from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -157,8 +157,8 @@ def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, hear:
             actor = ray.remote(**has, max_restarts=0, scheduling_strategy=place)(_Node)
             actors.append(actor.remote(probe, versions(*OF_TRAINING), sys.path, nodes.dtype, nodes.arithmetic))
         address = _addresses(ray, actors)[0]
-        said = {actor.run.remote(command(number, address)): number for number, actor in enumerate(actors)}
-        return _listen(ray, said, hear)
+        streams = {actor.run.remote(command(number, address)): number for number, actor in enumerate(actors)}
+        return _listen(ray, streams, take_line)
     finally:
         for actor in actors:
             ray.kill(actor)
@@ -177,25 +177,25 @@ def _addresses(ray: Any, actors: list[Any]) -> list[Address]:
     return [answer for answer in found if not isinstance(answer, Fault)]
 
 
-def _listen(ray: Any, said: dict[Any, int], hear: Hear) -> dict[int, int]:
+def _listen(ray: Any, streams: dict[Any, int], take_line: TakeLine) -> dict[int, int]:
     """Hear all commands until they end, or one failed and the others take too long over it."""
     ended: dict[int, int] = {}
     until = float("inf")
-    while said and time.monotonic() < until:
-        ready, _ = ray.wait(list(said), timeout=_LOOK_EVERY_S)
+    while streams and time.monotonic() < until:
+        ready, _ = ray.wait(list(streams), timeout=_LOOK_EVERY_S)
         for stream in ready:
             try:
                 line = ray.get(next(stream))
             except ray.exceptions.RayActorError as error:
-                raise _NodeLostError(f"the node of machine {said[stream]} was lost: {first_line(error)}") from error
+                raise _NodeLostError(f"the node of machine {streams[stream]} was lost: {first_line(error)}") from error
             except ray.exceptions.RayTaskError as error:
                 raise ScaleError(
-                    f"the node of machine {said[stream]} cannot start a training: {error.cause}"
+                    f"the node of machine {streams[stream]} cannot start a training: {error.cause}"
                 ) from error
             if isinstance(line, str):
-                hear(said[stream], line)
+                take_line(streams[stream], line)
                 continue
-            ended[said.pop(stream)] = line
+            ended[streams.pop(stream)] = line
             if line and until == float("inf"):
                 until = time.monotonic() + _GRACE_S
     return ended

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from restem.errors import RestemError, ScaleError
 from restem.parameters.scale import ScaleParameters
-from restem.scale import Advance, Do, Shard, Work
+from restem.scale import CountDone, MakeShard, Shard, Work
 from restem.scale.attempts import Attempt, Attempts
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.probe import Fault, Probe, first_line, named
@@ -32,7 +32,7 @@ class _Worker:
         sys.path.extend(entry for entry in path if entry not in sys.path)  # rewards and engines of the user's own
         self._work, self._probe = work, probe
         self._held = ExitStack()
-        self._do: Do | None = None
+        self._make: MakeShard | None = None
 
     def start(self) -> Fault | None:
         """Get ready for shards."""
@@ -40,7 +40,7 @@ class _Worker:
         if fault is not None:
             return fault
         try:
-            self._do = self._held.enter_context(self._work.open())
+            self._make = self._held.enter_context(self._work.open())
         except RestemError as error:
             return Fault(str(error), is_final=True)
         except Exception as error:  # whatever it is, it must not end the run before others have tried
@@ -50,11 +50,11 @@ class _Worker:
 
     def do(self, shard: Shard) -> Fault | dict[str, int]:
         """Return the counts of a shard whose file is made now."""
-        if self._do is None:
+        if self._make is None:
             return Fault("it was not started")
         counts: Counter[str] = Counter()
         try:
-            self._do(shard, counts.update)
+            self._make(shard, counts.update)
         except Exception as error:  # whatever it is, the driver decides what becomes of the shard
             _logger.exception("shard %s failed", shard.target.name)
             return Fault(named(error))
@@ -86,7 +86,7 @@ class RayWorkers:
             self._ray.kill(worker)
         self._probe.remove()
 
-    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: Advance) -> None:
+    def do(self, shards: Iterable[Shard], *, n_shards: int, advance: CountDone) -> None:
         """Make the files of these shards; see `restem.scale.Workers`."""
         attempts = Attempts(shards, n_shards=n_shards, retries=self._scale.retries)
         while attempts.n_waiting or self._busy:
@@ -123,7 +123,7 @@ class RayWorkers:
     def _give(self, worker: Any, attempt: Attempt) -> None:
         self._busy[worker.do.remote(attempt.shard)] = (worker, attempt)
 
-    def _listen(self, attempts: Attempts, advance: Advance) -> None:
+    def _listen(self, attempts: Attempts, advance: CountDone) -> None:
         """Hear of at most one worker."""
         heard, _ = self._ray.wait([*self._starting, *self._busy], timeout=_LOOK_EVERY_S)
         if not heard:
@@ -152,7 +152,7 @@ class RayWorkers:
             )
 
     def _after_shard(
-        self, worker: Any, attempt: Attempt, outcome: Fault | dict[str, int], attempts: Attempts, advance: Advance
+        self, worker: Any, attempt: Attempt, outcome: Fault | dict[str, int], attempts: Attempts, advance: CountDone
     ) -> None:
         if isinstance(outcome, Fault):
             # Nobody knows what state it is in: an engine may be broken for good.

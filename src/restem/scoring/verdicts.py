@@ -13,7 +13,7 @@ from restem.parameters import Fault, ScoringParameters
 from restem.parameters.scale import ScaleParameters
 from restem.rewards import Reward, load_reward
 from restem.sampling.progress import Progress
-from restem.scale import LOCAL, Advance, Do, Shard, open_workers
+from restem.scale import LOCAL, CountDone, MakeShard, Shard, open_workers
 from restem.schemas import CORRECT, check
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
@@ -76,7 +76,7 @@ class Scoring(NamedTuple):
         return "scoring"
 
     @contextmanager
-    def open(self) -> Iterator[Do]:
+    def open(self) -> Iterator[MakeShard]:
         """Return a context that holds the rewards; their processes are kept, as `open_reward` says.
 
         Raises:
@@ -90,14 +90,14 @@ class Scoring(NamedTuple):
                     "install the same versions of restem, Python and the reward's packages on all nodes"
                 )
 
-        def do(shard: Shard, advance: Advance) -> None:
-            file, questions = shard.given
+        def make(shard: Shard, advance: CountDone) -> None:
+            file, questions = shard.inputs
             scored = check("scored_samples", _score(ShardedTable([file]).to_pandas(), questions, rewards))
             write_shard(scored, shard.target)
             n_accepted = int((scored["reward"] >= CORRECT).sum())
             advance(n_questions=len(questions), n_samples=len(scored), n_accepted=n_accepted)
 
-        yield do
+        yield make
 
 
 def _shard(file: Path, questions: Table, target: Path) -> Shard:

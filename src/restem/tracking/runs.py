@@ -62,8 +62,8 @@ class Runs(NamedTuple):
     logged: dict[int, str]  # iteration -> child run that holds what its record says now
 
 
-def find_runs(session: TrackingSession, records: Mapping[int, Mapping[str, Any]]) -> Runs:
-    """Return the experiment's runs in MLflow.
+def ensure_runs(session: TrackingSession, records: Mapping[int, Mapping[str, Any]]) -> Runs:
+    """Return the experiment's runs in MLflow, made where they are missing.
 
     MLflow cannot take back a metric. So where a child run was cut short, or its iteration was made anew, the parent is
     superseded by a fresh one, to which the child runs that still hold are moved.

@@ -20,7 +20,7 @@ from restem.parameters import Parameters
 from restem.reporting.assemble import FIGURES
 from restem.store.records import stale_iterations
 from restem.tracking.iterations import log_iteration, span_of
-from restem.tracking.runs import TrackingSession, experiment_id, find_runs
+from restem.tracking.runs import TrackingSession, ensure_runs, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,7 +106,7 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
     spans = [span_of(catalog, i) for i in records]
     started = min((span.start_ms for span in spans), default=None)
     session = TrackingSession(client, mlflow_experiment, parameters, started)
-    parent, logged = find_runs(session, records)
+    parent, logged = ensure_runs(session, records)
     runs = dict(logged)
     new = [i for i in records if i not in logged]
     for i in new:

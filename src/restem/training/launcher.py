@@ -47,22 +47,22 @@ class _Cause(NamedTuple):
     exit_code: int  # negative: the signal
 
 
-class _Said:
-    """What the processes of all machines say: what they log is logged, the last of the rest is kept."""
+class _Output:
+    """What the processes of all machines print: what they log is logged, the last of the rest is kept."""
 
     def __init__(self) -> None:
         self.kept: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=_N_LINES_KEPT))
 
-    def hear(self, machine: int, line: str) -> None:
+    def take(self, machine: int, line: str) -> None:
         """Take a line."""
         tagged = _LINE.match(line)
-        said = tagged[2] if tagged else line
-        mark, _, rest = said.partition("|")
+        text = tagged[2] if tagged else line
+        mark, _, rest = text.partition("|")
         if mark == LOG_MARK:
             level, _, message = rest.partition("|")
             _logger.log(int(level), "%s", message.rstrip("\n"))
-        elif said.strip():
-            self.kept[machine].append(said.rstrip("\n"))
+        elif text.strip():
+            self.kept[machine].append(text.rstrip("\n"))
 
 
 def train_in_processes(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> TrainingResult:
@@ -87,10 +87,10 @@ def train_in_processes(request: TrainingRequest, scale: ScaleParameters = LOCAL)
         folder.mkdir(parents=True)
         write_request(request, folder)
         shutil.copyfile(launch.config or "", folder / _CONFIG)  # where all machines see it
-        said = _Said()
-        ended = _run_on_ray(launch, request, scale, said, folder) if on_ray else _run_here(launch, folder, said)
+        output = _Output()
+        ended = _run_on_ray(launch, request, scale, output, folder) if on_ray else _run_here(launch, folder, output)
         if any(ended.values()):
-            raise _failure(folder, launch, ended, said)
+            raise _failure(folder, launch, ended, output)
         content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return TrainingResult(request.output, **content)
 
@@ -132,7 +132,7 @@ def launch_command(
     ]
 
 
-def _run_here(launch: Launch, folder: Path, said: _Said) -> dict[int, int]:
+def _run_here(launch: Launch, folder: Path, output: _Output) -> dict[int, int]:
     """Return how this machine's command ended."""
     _logger.info("training in %d processes by %s", launch.n_processes, launch.config)
     for machine in range(1, launch.n_machines):
@@ -140,12 +140,12 @@ def _run_here(launch: Launch, folder: Path, said: _Said) -> dict[int, int]:
         _logger.info("start on machine %d, in a folder like this one: %s", machine, shlex.join(elsewhere))
     with running(launch_command(launch, folder)) as process:
         for line in process.stdout or ():
-            said.hear(0, line)
+            output.take(0, line)
         return {0: process.wait()}
 
 
 def _run_on_ray(
-    launch: Launch, request: TrainingRequest, scale: ScaleParameters, said: _Said, folder: Path
+    launch: Launch, request: TrainingRequest, scale: ScaleParameters, output: _Output, folder: Path
 ) -> dict[int, int]:
     """Return how the commands of the cluster's nodes ended."""
     from restem.scale.ray_training import Nodes, run_on_nodes
@@ -164,7 +164,7 @@ def _run_on_ray(
             "(CUDA_VISIBLE_DEVICES=)"
         )
     nodes = Nodes(launch.n_machines, launch.n_processes // launch.n_machines, folder, dtype, arithmetic)
-    return run_on_nodes(command, nodes, scale, said.hear)
+    return run_on_nodes(command, nodes, scale, output.take)
 
 
 def _check_hardware(launch: Launch, cluster: ScaleParameters | None) -> None:
@@ -187,24 +187,24 @@ def _check_hardware(launch: Launch, cluster: ScaleParameters | None) -> None:
         )
 
 
-def _failure(folder: Path, launch: Launch, ended: Mapping[int, int], said: _Said) -> RestemError:
+def _failure(folder: Path, launch: Launch, ended: Mapping[int, int], output: _Output) -> RestemError:
     """Return the error that says what went wrong first.
 
     Args:
         folder: Of the request.
         launch: Of the processes.
         ended: Exit codes of the machines' commands, in the order in which they ended.
-        said: What they said.
+        output: What they printed.
     """
     reports = sorted(folder.glob(f"{FAILURE}*.json"), key=lambda file: file.stat().st_mtime_ns)
     if reports:
         found = json.loads(reports[0].read_text(encoding="utf-8"))
         kind: type[RestemError] = getattr(errors, found["kind"])
         return kind(found["message"])
-    causes = [(cause, machine) for machine in ended if (cause := _cause(said.kept[machine]))]
+    causes = [(cause, machine) for machine in ended if (cause := _cause(output.kept[machine]))]
     if not causes:
         machine, code = next((machine, code) for machine, code in ended.items() if code)
-        last = "\n".join([*said.kept[machine]][-_N_LAST_LINES:])
+        last = "\n".join([*output.kept[machine]][-_N_LAST_LINES:])
         return TrainingError(f"accelerate launch with {launch.config} ended with {code}:\n{last}")
     # One that was killed takes others with it, on other machines perhaps before its own noticed.
     cause, machine = min(causes, key=lambda each: each[0].exit_code >= 0)
@@ -228,9 +228,9 @@ def _cause(lines: Iterable[str]) -> _Cause | None:
 
 def _last_lines(logs: Path, cause: _Cause) -> list[str]:
     """Return the end of what a process said, errors last."""
-    said: list[str] = []
+    lines: list[str] = []
     for stream in ("stdout", "stderr"):
         for file in logs.glob(f"*/attempt_0/{cause.local_rank}/{stream}.log"):
             text = file.read_text(encoding="utf-8", errors="replace")
-            said += [line.removeprefix(f"{LOG_MARK}|") for line in text.splitlines() if line.strip()]
-    return said[-_N_LAST_LINES:]
+            lines += [line.removeprefix(f"{LOG_MARK}|") for line in text.splitlines() if line.strip()]
+    return lines[-_N_LAST_LINES:]

@@ -53,7 +53,7 @@ def write_request(request: TrainingRequest, folder: Path) -> None:
     if validation is not None:
         tables |= {
             "questions": validation.questions,
-            "asked": validation.draw.asked,
+            "prompts": validation.draw.prompts,
             "solutions": validation.solutions,
         }
     for name, table in tables.items():
@@ -103,7 +103,7 @@ def _validation(content: dict[str, Any], folder: Path) -> Validation:
     return Validation(
         questions=pd.read_parquet(folder / "questions.parquet"),
         draw=Draw(
-            asked=pd.read_parquet(folder / "asked.parquet"),
+            prompts=pd.read_parquet(folder / "prompts.parquet"),
             decoding=Decoding(**{**decoding, "stop": tuple(decoding["stop"])}),
             purpose=content["purpose"],
             iteration=content["iteration"],

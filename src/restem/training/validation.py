@@ -104,7 +104,7 @@ def validation_decided_by(validation: Validation) -> dict[str, Any]:
     names = sorted(set(questions["reward"]))
     return {
         "questions": fingerprint(questions[["question_id", "gold", "reward"]].to_numpy().tolist()),
-        "asked": fingerprint(draw.asked[["question_id", "prompt_id"]].to_numpy().tolist()),
+        "asked": fingerprint(draw.prompts[["question_id", "prompt_id"]].to_numpy().tolist()),
         "decoding": draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         "engine": validation.choice.deciding(),
         "versions": versions(*OF_SAMPLING),
