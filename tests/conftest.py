@@ -180,9 +180,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> "Policy":
-    """The tiny base policy."""
+    """The tiny base policy; tests only read it."""
     from restem.policies.base_models import prepare_base_model
     from restem.store.journal import Journal
 

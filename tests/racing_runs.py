@@ -47,7 +47,7 @@ def questions() -> pd.DataFrame:
 
 def iteration(folder: Path) -> dict[str, Any]:
     """Make a base model, an E-step, an M-step and an evaluation, and return what there is then."""
-    from tests.training.test_run import sums
+    from tests.builders import sums
 
     journal = Journal(folder / "journal")
     base = prepare_base_model("builtin:tiny", store=Journal(folder / "base"))

@@ -23,8 +23,8 @@ from restem.masking import mask, mask_all_messages
 from restem.rewards import load_reward
 from restem.tracking.sync import TrackingError, reaching
 from tests import forked
+from tests.builders import checked
 from tests.conftest import Project
-from tests.parameters.test_parameters import checked
 
 KEY = "mk-Marked/Key+0123456789="
 VARIABLE = "SOME_VARIABLE"  # whose name does not say that it is secret

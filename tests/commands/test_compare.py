@@ -11,34 +11,14 @@ from restem.__main__ import restem
 from restem.configuration.check import check_parameters
 from restem.schemas import check
 from restem.store.plain import plain
+from tests.builders import evaluation
 from tests.conftest import Project
 
 
-def evaluation(i: int, seed: int, n_questions: int = 64) -> pd.DataFrame:
+def evaluation_of(i: int, seed: int, n_questions: int = 64) -> pd.DataFrame:
     random = np.random.default_rng([i, seed])
     n_correct = random.binomial(8, np.linspace(0.1, 0.5, n_questions) + 0.2 * i)
-    return check(
-        "evaluation",
-        pd.DataFrame(
-            {
-                "policy_id": f"policy{i}",
-                "suite": "test",
-                "question_id": [f"q{number:03}" for number in range(n_questions)],
-                "level": "",
-                "source": "made",
-                "decoding": "temperature=1.0",
-                "n": 8,
-                "n_correct": n_correct,
-                "n_distinct": 8,
-                "n_distinct_correct": 1.0,
-                "n_truncated": 0,
-                "greedy_correct": (n_correct > 4).astype(int),
-                "majority_correct": (n_correct > 4).astype(float),
-                "mean_reward": n_correct / 8,
-                "mean_tokens": 10.0,
-            }
-        ),
-    )
+    return check("evaluation", evaluation(n_correct, policy_id=f"policy{i}"))
 
 
 def write(
@@ -48,7 +28,7 @@ def write(
     catalog = project.catalog(**runtime)
     raw = catalog.load("parameters")
     for i in range(2):
-        catalog.save(f"evaluation_{i}", evaluation(i, seed, n_questions))
+        catalog.save(f"evaluation_{i}", evaluation_of(i, seed, n_questions))
         catalog.save(f"record_{i}", {"iteration": i, "parameters": plain(check_parameters(raw))})
 
 

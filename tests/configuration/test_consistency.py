@@ -9,7 +9,7 @@ from restem.configuration.consistency import changed_parameters, deciding_here, 
 from restem.configuration.resolve import merged
 from restem.errors import ExperimentError
 from restem.parameters import Parameters
-from tests.parameters.test_parameters import GROUPS
+from tests.builders import GROUPS
 
 BEGUN: dict[str, Any] = {**{group: {} for group in GROUPS}, "experiment": "e", "method": "rest_em"}
 

@@ -20,7 +20,7 @@ from restem.policies.policy import Policy
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling.prompts import render_prompts
 from restem.store.journal import Journal
-from tests.sampling.test_prompts import questions
+from tests.builders import questions
 
 CODE = """
 import pathlib

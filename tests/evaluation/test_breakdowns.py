@@ -1,35 +1,11 @@
-import numpy as np
 import pandas as pd
 import pytest
 
 from restem.errors import EvaluationError
 from restem.evaluation.breakdowns import DIFFICULTIES, break_down, pass_at_k_curves
+from tests.builders import evaluation
 
-
-def evaluation(n_correct: list[int], *, suite: str = "test", levels: list[str] | None = None) -> pd.DataFrame:
-    counts = np.asarray(n_correct)
-    return pd.DataFrame(
-        {
-            "policy_id": "p0",
-            "suite": suite,
-            "question_id": [f"q{i}" for i in range(len(counts))],
-            "level": levels or "easy",
-            "source": "made",
-            "decoding": "temperature=1.0",
-            "n": 8,
-            "n_correct": counts,
-            "n_distinct": 8,
-            "n_distinct_correct": np.minimum(counts, 2).astype(float),
-            "n_truncated": 0,
-            "greedy_correct": (counts > 4).astype(int),
-            "majority_correct": (counts > 4).astype(float),
-            "mean_reward": counts / 8,
-            "mean_tokens": 10.0,
-        }
-    )
-
-
-BASE = evaluation([8, 6, 5, 4, 3, 2, 1, 0], levels=["a"] * 4 + ["b"] * 4)
+BASE = evaluation([8, 6, 5, 4, 3, 2, 1, 0], level=["a"] * 4 + ["b"] * 4)
 
 
 def numbers(table: pd.DataFrame, by: str, metric: str = "pass_at_1", iteration: int = 0) -> dict[str, float]:
@@ -38,7 +14,7 @@ def numbers(table: pd.DataFrame, by: str, metric: str = "pass_at_1", iteration: 
 
 
 def test_difficulty_is_the_base_policys_share_of_correct_samples() -> None:
-    table = break_down({0: BASE, 1: evaluation([0] * 8, levels=list("aaaabbbb"))}, k=[1], seed=0)
+    table = break_down({0: BASE, 1: evaluation([0] * 8, level=list("aaaabbbb"))}, k=[1], seed=0)
 
     of_base = numbers(table, "difficulty")
     assert list(of_base) == list(DIFFICULTIES)
@@ -69,7 +45,7 @@ def test_k_above_the_samples_of_a_suite_is_left_out() -> None:
 
 
 def test_a_question_that_the_base_policy_was_not_asked_has_no_difficulty() -> None:
-    with pytest.raises(EvaluationError, match=r"iteration 1 was evaluated on questions that .* q8"):
+    with pytest.raises(EvaluationError, match=r"iteration 1 was evaluated on questions that .* test-00008"):
         break_down({0: BASE, 1: evaluation([1] * 9)}, k=[1], seed=0)
 
 

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import binomtest, bootstrap, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
@@ -17,22 +16,7 @@ from restem.evaluation.intervals import (
     sign_flip_test,
     wilson_interval,
 )
-
-DECODING = "temperature=1.0 top_k=0 top_p=0.95"
-
-
-def evaluation(n_correct: list[int], *, decoding: str = DECODING) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "policy_id": "p0",
-            "suite": "test",
-            "question_id": [f"test-{i:05}" for i in range(len(n_correct))],
-            "decoding": decoding,
-            "n": 8,
-            "n_correct": n_correct,
-            "greedy_correct": [int(c > 4) for c in n_correct],
-        }
-    )
+from tests.builders import evaluation
 
 
 @pytest.mark.parametrize(("only_a", "only_b", "both"), [(0, 0, 5), (1, 8, 3), (8, 1, 0), (5, 5, 5), (40, 71, 300)])

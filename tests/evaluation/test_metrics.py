@@ -17,6 +17,7 @@ from restem.evaluation.metrics import (
     summarise_evaluation,
 )
 from restem.schemas import check
+from tests.builders import evaluation
 
 EVERY_COUNT = [(c, n, k) for n in (1, 4, 7) for c in range(n + 1) for k in range(1, n + 1)]
 DECODING = "temperature=1.0 top_k=0 top_p=0.95"
@@ -53,27 +54,6 @@ def questions(*ids: str) -> pd.DataFrame:
 
 def greedy(question: str, reason: str = "wrong", **changed: object) -> dict[str, object]:
     return scored(question, 0, reason, "1", decoding="greedy", **changed)
-
-
-def evaluation(n_correct: list[int], *, n: int | list[int] = 8, suite: str = "test", **columns: object) -> pd.DataFrame:
-    rows = {
-        "policy_id": "p0",
-        "suite": suite,
-        "question_id": [f"{suite}-{i:05}" for i in range(len(n_correct))],
-        "level": "",
-        "source": "by hand",
-        "decoding": DECODING,
-        "n": n,
-        "n_correct": n_correct,
-        "n_distinct": n,
-        "n_distinct_correct": [float(min(c, 2)) for c in n_correct],
-        "n_truncated": 0,
-        "greedy_correct": [int(c > 4) for c in n_correct],
-        "majority_correct": [float(c > 4) for c in n_correct],
-        "mean_reward": [c / 8 for c in n_correct],
-        "mean_tokens": 20.0,
-    }
-    return pd.DataFrame({**rows, **columns})
 
 
 @pytest.mark.parametrize(

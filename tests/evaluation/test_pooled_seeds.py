@@ -6,22 +6,13 @@ from restem.errors import EvaluationError
 from restem.evaluation import intervals, pooled_seeds
 from restem.evaluation.comparisons import judge_together
 from restem.evaluation.pooled_seeds import combine_groups, combine_pairs, combine_rates, differing
+from tests.builders import evaluation
 
 N = 8
 
 
-def evaluation(rates: np.ndarray, random: np.random.Generator, *, n_questions: int | None = None) -> pd.DataFrame:
-    n_correct = random.binomial(N, np.clip(rates, 0, 1))[:n_questions]
-    return pd.DataFrame(
-        {
-            "suite": "test",
-            "question_id": [f"q{i:04}" for i in range(len(n_correct))],
-            "decoding": "temperature=1.0",
-            "n": N,
-            "n_correct": n_correct,
-            "greedy_correct": n_correct > N // 2,
-        }
-    )
+def drawn(rates: np.ndarray, random: np.random.Generator, *, n_questions: int | None = None) -> pd.DataFrame:
+    return evaluation(random.binomial(N, np.clip(rates, 0, 1))[:n_questions], n=N)
 
 
 def made(
@@ -31,8 +22,8 @@ def made(
     chance = random.uniform(0.3, 0.5, n_questions)
     gains = gain + random.uniform(-0.1, 0.1, n_questions)
     shifts = random.normal(0, seeds_vary, n_seeds)
-    before = [evaluation(chance, random) for _ in range(n_seeds)]
-    return before, [evaluation(chance + gains + shift, random) for shift in shifts]
+    before = [drawn(chance, random) for _ in range(n_seeds)]
+    return before, [drawn(chance + gains + shift, random) for shift in shifts]
 
 
 @pytest.fixture
@@ -85,8 +76,8 @@ def test_one_seed_gives_about_the_interval_over_questions() -> None:
 def test_groups_with_other_numbers_of_seeds_are_compared_on_the_same_questions() -> None:
     random = np.random.default_rng(34)
     chance = random.uniform(0.2, 0.6, 300)
-    low = [evaluation(chance, random) for _ in range(2)]
-    high = [evaluation(chance + 0.1, random) for _ in range(3)]
+    low = [drawn(chance, random) for _ in range(2)]
+    high = [drawn(chance + 0.1, random) for _ in range(3)]
 
     combined = combine_groups(low, high, suite="test", seed=0)
 
@@ -99,7 +90,7 @@ def test_groups_with_other_numbers_of_seeds_are_compared_on_the_same_questions()
 
 
 def test_policies_that_are_the_same_differ_by_nothing() -> None:
-    same = [evaluation(np.full(20, 0.5), np.random.default_rng(35))]
+    same = [drawn(np.full(20, 0.5), np.random.default_rng(35))]
 
     combined = combine_pairs(same, same, suite="test", seed=0)
 
@@ -109,10 +100,10 @@ def test_policies_that_are_the_same_differ_by_nothing() -> None:
 
 def test_experiments_with_other_questions_are_refused_and_the_questions_named() -> None:
     random = np.random.default_rng(36)
-    whole = evaluation(np.full(4, 0.5), random)
+    whole = drawn(np.full(4, 0.5), random)
 
     with pytest.raises(EvaluationError, match=r"1 of its questions are missing from the second .*q0003"):
-        combine_pairs([whole, whole], [whole, evaluation(np.full(4, 0.5), random, n_questions=3)], suite="test", seed=0)
+        combine_pairs([whole, whole], [whole, drawn(np.full(4, 0.5), random, n_questions=3)], suite="test", seed=0)
 
 
 def test_what_is_shown_alone_must_hold_among_many() -> None:

@@ -10,6 +10,7 @@ from restem.errors import ExperimentError
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import NOT_MEASURED, NOT_SEEN, SHOWN, SUSPECTED, Watched, refuse_if_stopped, watch
 from restem.parameters import EmParameters
+from tests.builders import evaluation
 
 N = 8
 
@@ -19,20 +20,16 @@ def suite(
 ) -> pd.DataFrame:
     random = np.random.default_rng([seed, len(name)])
     chance = np.broadcast_to(rates, n)
-    return pd.DataFrame(
-        {
-            "suite": name,
-            "question_id": [f"{name}{i:03}" for i in range(n)],
-            "decoding": "temperature=1.0",
-            "n": N,
-            "n_correct": random.binomial(N, chance),
-            "n_distinct": np.maximum(1, random.binomial(N, distinct, n)),
-            "greedy_correct": random.binomial(1, chance),
-        }
+    return evaluation(
+        random.binomial(N, chance),
+        n=N,
+        suite=name,
+        n_distinct=np.maximum(1, random.binomial(N, distinct, n)),
+        greedy_correct=random.binomial(1, chance),
     )
 
 
-def evaluation(seed: int, *, distinct: float = 0.9, **rates: "np.ndarray | float") -> pd.DataFrame:
+def measured(seed: int, *, distinct: float = 0.9, **rates: "np.ndarray | float") -> pd.DataFrame:
     return pd.concat(
         [suite(name, rate, distinct=distinct, seed=seed) for name, rate in rates.items()], ignore_index=True
     )
@@ -64,18 +61,18 @@ def audit(n_disagreed: int, n_checked: int = 100) -> dict[str, Any]:
     }
 
 
-BASE = evaluation(1, train=0.3, validation=0.3)
+BASE = measured(1, train=0.3, validation=0.3)
 
 
 def test_a_healthy_iteration_raises_no_alarm() -> None:
-    found = signs(evaluation(2, train=0.5, validation=0.45), BASE)
+    found = signs(measured(2, train=0.5, validation=0.45), BASE)
 
     assert found["overfitting"] == NOT_SEEN
     assert found["diversity_collapse"] == NOT_SEEN
 
 
 def test_train_up_and_validation_down_is_overfitting() -> None:
-    assert signs(evaluation(2, train=0.6, validation=0.15), BASE)["overfitting"] == SHOWN
+    assert signs(measured(2, train=0.6, validation=0.15), BASE)["overfitting"] == SHOWN
 
 
 def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
@@ -89,8 +86,8 @@ def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
 
 
 def test_overfitting_is_judged_from_the_iteration_before_not_from_the_base_policy() -> None:
-    before = evaluation(2, train=0.6, validation=0.5)
-    now = evaluation(3, train=0.8, validation=0.35)
+    before = measured(2, train=0.6, validation=0.5)
+    now = measured(3, train=0.8, validation=0.35)
 
     assert signs(now, BASE)["overfitting"] == NOT_SEEN
     assert signs(now, BASE, before)["overfitting"] == SHOWN
@@ -99,16 +96,16 @@ def test_overfitting_is_judged_from_the_iteration_before_not_from_the_base_polic
 def test_pass_at_1_up_and_pass_at_k_down_is_a_collapse() -> None:
     sure_of_half = np.array([0.98] * 100 + [0.0] * 100)
 
-    assert signs(evaluation(2, validation=sure_of_half), BASE)["diversity_collapse"] == SHOWN
+    assert signs(measured(2, validation=sure_of_half), BASE)["diversity_collapse"] == SHOWN
 
 
 def test_fewer_distinct_completions_are_a_collapse_only_if_pass_at_k_does_not_rise() -> None:
     few = np.array([0.3] * 200)
-    base = evaluation(1, validation=few)
+    base = measured(1, validation=few)
     alike = base.copy()
     alike["n_distinct"] = 2
     alike["n_correct"] = np.where(base["n_correct"] > 0, np.minimum(N, base["n_correct"] + 1), 0)
-    solves_more = evaluation(2, distinct=0.2, validation=0.7)
+    solves_more = measured(2, distinct=0.2, validation=0.7)
 
     assert signs(alike, base)["diversity_collapse"] == SHOWN
     assert signs(solves_more, base)["diversity_collapse"] == NOT_SEEN
@@ -116,8 +113,8 @@ def test_fewer_distinct_completions_are_a_collapse_only_if_pass_at_k_does_not_ri
 
 def test_a_loss_on_one_of_several_transfer_suites_is_shown_and_named() -> None:
     rates = {"svamp": 0.4, "bbh": 0.4, "humaneval": 0.4}
-    base = evaluation(1, validation=0.3, **rates)
-    now = evaluation(2, validation=0.5, **{**rates, "bbh": 0.25})
+    base = measured(1, validation=0.3, **rates)
+    now = measured(2, validation=0.5, **{**rates, "bbh": 0.25})
 
     assert signs(now, base)["transfer_loss"] == SHOWN
     table = watch(Watched(now, base, base, {}, {}, (1, 8), seed=0), iteration=1).set_index("sentinel")
@@ -140,8 +137,8 @@ def test_equal_policies_rarely_raise_an_alarm() -> None:
     shown = []
     for seed in range(60):
         chance = np.random.default_rng(seed).beta(0.5, 1.0, 200)
-        base, now = (evaluation(100 * seed + i, train=chance, validation=chance, bbh=chance) for i in (1, 2))
-        shown += [sign for sign in signs(now, base).values() if sign == SHOWN]
+        base, now = (measured(100 * seed + i, train=chance, validation=chance, bbh=chance) for i in (1, 2))
+        shown += [verdict for verdict in signs(now, base).values() if verdict == SHOWN]
 
     assert len(shown) <= 6  # of 180
 

@@ -1,25 +1,7 @@
 import pytest
 
-from restem.configuration.check import check_parameters
 from restem.errors import ParameterError
-from restem.parameters import Parameters
-
-GROUPS = (
-    "em",
-    "policy",
-    "questions",
-    "prompt",
-    "sampling",
-    "scoring",
-    "filtering",
-    "training",
-    "evaluation",
-    "tracking",
-)
-
-
-def checked(**changes: object) -> Parameters:
-    return check_parameters({**{group: {} for group in GROUPS}, "experiment": "e", **changes})
+from tests.builders import checked
 
 
 @pytest.mark.parametrize(

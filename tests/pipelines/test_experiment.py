@@ -17,20 +17,10 @@ from restem.__main__ import restem
 from restem.errors import EmptyTrainingSetError, ExperimentError, ParameterError, PolicyError, QuestionsError
 from restem.store.fingerprints import folder_fingerprint
 from tests import forked
+from tests.builders import bytes_of_tables
 from tests.conftest import Project
 
 TABLES = ("samples", "scored_samples", "training_set", "evaluation_samples", "scored_evaluation_samples")
-
-
-def bytes_of_tables(project: Project) -> dict[str, bytes]:
-    """Return the newest version of every Parquet file, by its path without the version."""
-    found = {}
-    for file in sorted((project.folder / "data").rglob("*.parquet")):
-        parts = file.relative_to(project.folder / "data").parts
-        if file.is_file() and "journal" not in parts:
-            name = "/".join(part for part in parts if not part.startswith("20"))
-            found[name] = file.read_bytes()
-    return found
 
 
 @pytest.mark.auto_dtype
@@ -81,7 +71,7 @@ def test_one_iteration_at_a_time_gives_the_same_bytes_as_the_whole_run(finished:
     project.run("em_iteration")
     project.run("em_iteration")
 
-    whole, stepwise = bytes_of_tables(finished), bytes_of_tables(project)
+    whole, stepwise = bytes_of_tables(finished.folder / "data"), bytes_of_tables(project.folder / "data")
 
     assert stepwise.keys() == whole.keys()
     assert [name for name in whole if stepwise[name] != whole[name]] == []
@@ -137,7 +127,7 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, proj
     project.run("em_iteration")
     project.run("em_iteration")
 
-    whole, resumed = bytes_of_tables(finished), bytes_of_tables(project)
+    whole, resumed = bytes_of_tables(finished.folder / "data"), bytes_of_tables(project.folder / "data")
     assert [name for name in whole if resumed[name] != whole[name]] == []
     assert project.catalog().load("policy_2").fingerprint == finished.catalog().load("policy_2").fingerprint
 

@@ -14,28 +14,23 @@ from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))
-
-
 @pytest.fixture
-def folder(tiny: Policy, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny.folder, tmp_path / "model"))
+def folder(base: Policy, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(base.folder, tmp_path / "model"))
 
 
-def test_a_base_policy_is_its_own_base_and_the_start_of_the_experiment(tiny: Policy) -> None:
-    assert (tiny.iteration, tiny.base, tiny.parent) == (0, tiny.fingerprint, None)
-    assert tiny.fingerprint == folder_fingerprint(tiny.folder)
-    assert tiny.name == "builtin:tiny"
+def test_a_base_policy_is_its_own_base_and_the_start_of_the_experiment(base: Policy) -> None:
+    assert (base.iteration, base.base, base.parent) == (0, base.fingerprint, None)
+    assert base.fingerprint == folder_fingerprint(base.folder)
+    assert base.name == "builtin:tiny"
 
 
-def test_the_tiny_model_has_the_same_bytes_everywhere(tiny: Policy, tmp_path: Path) -> None:
+def test_the_tiny_model_has_the_same_bytes_everywhere(base: Policy, tmp_path: Path) -> None:
     torch.manual_seed(7)
 
     again = prepare_base_model("builtin:tiny", store=Journal(tmp_path))
 
-    assert again.fingerprint == tiny.fingerprint
+    assert again.fingerprint == base.fingerprint
 
 
 def test_the_tiny_model_is_made_once(tmp_path: Path) -> None:
@@ -55,8 +50,8 @@ def test_making_the_tiny_model_leaves_the_callers_random_numbers_alone(tmp_path:
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_the_tiny_model_reads_and_writes_sums(tiny: Policy) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny.path)
+def test_the_tiny_model_reads_and_writes_sums(base: Policy) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base.path)
     text = "state the final answer: 12 + (3 - 4) * 5 = ?\n"
 
     ids = tokenizer(text)["input_ids"]
@@ -66,9 +61,9 @@ def test_the_tiny_model_reads_and_writes_sums(tiny: Policy) -> None:
     assert len({tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}) == 4
 
 
-def test_a_random_tiny_model_names_a_given_digit_now_and_then(tiny: Policy) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny.path)
-    model = AutoModelForCausalLM.from_pretrained(tiny.path)
+def test_a_random_tiny_model_names_a_given_digit_now_and_then(base: Policy) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    model = AutoModelForCausalLM.from_pretrained(base.path)
 
     with torch.no_grad():
         chances = model(torch.tensor([tokenizer("3 + 4 =")["input_ids"]])).logits[0, -1].softmax(-1)

@@ -10,40 +10,21 @@ from markdown_it import MarkdownIt
 from restem.errors import EvaluationError
 from restem.evaluation.metrics import summarise_evaluation
 from restem.reporting.report import Report, build_report, format_table, results_table
+from tests.builders import evaluation
 
 N = 64
 
 
-def evaluation(i: int, rate: float) -> pd.DataFrame:
+def evaluation_of(i: int, rate: float) -> pd.DataFrame:
     random = np.random.default_rng(i)
-    frames = []
-    for suite, n in (("test", N), ("train", 32)):
-        n_correct = random.binomial(8, rate, n)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "policy_id": f"policy{i}",
-                    "suite": suite,
-                    "question_id": [f"{suite}-{number:03}" for number in range(n)],
-                    "level": "",
-                    "source": "made",
-                    "decoding": "temperature=1.0",
-                    "n": 8,
-                    "n_correct": n_correct,
-                    "n_distinct": 6,
-                    "n_distinct_correct": 1.0,
-                    "n_truncated": 0,
-                    "greedy_correct": (n_correct > 4).astype("int64"),
-                    "majority_correct": (n_correct > 4).astype(float),
-                    "mean_reward": n_correct / 8,
-                    "mean_tokens": 12.0,
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
+    suites = {suite: random.binomial(8, rate, n) for suite, n in (("test", N), ("train", 32))}
+    return pd.concat(
+        [evaluation(n_correct, suite=suite, policy_id=f"policy{i}") for suite, n_correct in suites.items()],
+        ignore_index=True,
+    )
 
 
-EVALUATIONS = {i: evaluation(i, rate) for i, rate in enumerate((0.2, 0.5, 0.5))}
+EVALUATIONS = {i: evaluation_of(i, rate) for i, rate in enumerate((0.2, 0.5, 0.5))}
 METRICS = {i: summarise_evaluation(table, k=[1, 8], seed=0) for i, table in EVALUATIONS.items()}
 
 

@@ -19,8 +19,7 @@ from restem.sampling import chat_templates
 from restem.sampling.prompts import adds_special_tokens, render_prompts
 from restem.training.continuations import Continuations
 from restem.training.rows import encode_example
-from tests.parameters.test_parameters import checked
-from tests.sampling.test_prompts import questions
+from tests.builders import checked, questions
 
 PLAIN = "{{ bos_token }}{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
 LLAMA = (

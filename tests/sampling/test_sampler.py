@@ -15,15 +15,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from restem.policies.policy import Policy
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling.progress import Progress
 from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
 from restem.store.journal import Journal
+from tests.builders import NO_POLICY
 
 DECODING = Decoding("sampled", n=16, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, stop=())
 CHOICE = EngineChoice("transformers", {"dtype": "float32", "threads": 1}, True, questions_per_shard=6)
-POLICY = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+POLICY = NO_POLICY
 SCRIPT = """
 import logging, sys
 from dataclasses import replace

@@ -22,6 +22,7 @@ from restem.sampling.draws import evaluation_decodings, evaluation_draws, traini
 from restem.sampling.sampler import EngineChoice, draw_samples
 from restem.scoring.quarantine import quarantine_questions
 from restem.store.journal import Journal
+from tests.builders import NO_POLICY
 from tests.conftest import Project
 
 SAMPLING = SamplingParameters(max_new_tokens=8, stop=["\n"])
@@ -147,7 +148,7 @@ def test_a_way_of_drawing_for_no_suite_is_refused(project: Project) -> None:
 
 
 def test_every_policy_is_measured_with_the_same_random_numbers(tmp_path: Path) -> None:
-    policy = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+    policy = NO_POLICY
     choice = EngineChoice("scripted", {"default": [str(number) for number in range(50)]}, True, questions_per_shard=4)
     evaluation = EvaluationParameters(n=4, k=[1], temperature=1.0)
 
@@ -167,7 +168,7 @@ def test_every_policy_is_measured_with_the_same_random_numbers(tmp_path: Path) -
 
 
 def test_what_was_measured_of_a_policy_is_found_again_whatever_its_iteration(tmp_path: Path) -> None:
-    policy = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+    policy = NO_POLICY
     choice = EngineChoice("scripted", {"default": ["1"]}, True, questions_per_shard=4)
 
     def files(iteration: int) -> set[Path]:

@@ -9,13 +9,13 @@ import pandas as pd
 
 from restem.parameters import ScoringParameters
 from restem.parameters.scale import ScaleParameters, WorkersParameters
-from restem.policies.policy import Policy
 from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
 from restem.scoring.verdicts import score_samples
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
+from tests.builders import NO_POLICY
 
-POLICY = Policy(path="unused", fingerprint="0" * 16, iteration=0, name="p", base="0" * 16)
+POLICY = NO_POLICY
 DECODING = Decoding("sampled", n=4, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=9, stop=())
 SHARD = 3  # questions
 

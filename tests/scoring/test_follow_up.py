@@ -3,10 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from restem.parameters import FollowUpParameters, PromptParameters, SamplingParameters, ScoringParameters
-from restem.policies.base_models import prepare_base_model
 from restem.policies.policy import Policy
 from restem.sampling.draws import training_draw, training_questions, who_samples
 from restem.sampling.prompts import render_prompts
@@ -19,11 +17,6 @@ from restem.store.tables import ShardedTable
 SCORING = ScoringParameters(workers=1)
 PROMPT = PromptParameters(style="zero_shot", template="{question}\nA:")
 HINT = "(The answer is {answer}.)"
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("base")))
 
 
 def questions(n: int = 3) -> pd.DataFrame:
@@ -44,12 +37,12 @@ def questions(n: int = 3) -> pd.DataFrame:
 class Round:
     """One E-step with a scripted engine, and its further rounds."""
 
-    def __init__(self, folder: Path, policy: Policy, answers: dict[str, list[str]], **sampling: Any) -> None:
+    def __init__(self, folder: Path, base: Policy, answers: dict[str, list[str]], **sampling: Any) -> None:
         self.questions = questions()
-        self.prompts = render_prompts(self.questions, policy, PROMPT)
+        self.prompts = render_prompts(self.questions, base, PROMPT)
         self.sampling = SamplingParameters(**{"n": 4, "max_new_tokens": 8, **sampling})
         self.journal = Journal(folder)
-        self.policy = policy
+        self.policy = base
         self.choice = EngineChoice("scripted", {"answers": answers, "default": ["wrong"]}, False, 2)
 
     def first(self) -> ShardedTable:
@@ -71,13 +64,13 @@ class Round:
         )
 
 
-def test_no_rounds_are_drawn_unless_asked_for(tmp_path: Path, policy: Policy) -> None:
-    assert len(Round(tmp_path, policy, {}).further()) == 0
+def test_no_rounds_are_drawn_unless_asked_for(tmp_path: Path, base: Policy) -> None:
+    assert len(Round(tmp_path, base, {}).further()) == 0
 
 
-def test_hint_is_given_where_nothing_was_correct_and_only_there(tmp_path: Path, policy: Policy) -> None:
+def test_hint_is_given_where_nothing_was_correct_and_only_there(tmp_path: Path, base: Policy) -> None:
     script = {"Question 0": ["0"], "answer is 1": ["1"], "answer is 2": ["no"]}
-    e_step = Round(tmp_path, policy, script, n=1, temperature=0.0, follow_up=FollowUpParameters(rounds=1, hint=HINT))
+    e_step = Round(tmp_path, base, script, n=1, temperature=0.0, follow_up=FollowUpParameters(rounds=1, hint=HINT))
 
     found = e_step.further().to_pandas()
 
@@ -86,9 +79,9 @@ def test_hint_is_given_where_nothing_was_correct_and_only_there(tmp_path: Path, 
     assert all(row.prompt_id != own[row.question_id] for row in found.itertuples())
 
 
-def test_rounds_go_on_until_enough_are_correct_or_the_budget_ends(tmp_path: Path, policy: Policy) -> None:
+def test_rounds_go_on_until_enough_are_correct_or_the_budget_ends(tmp_path: Path, base: Policy) -> None:
     script = {"Question 0": ["0"], "Question 1": ["1", "no"]}
-    e_step = Round(tmp_path, policy, script, follow_up=FollowUpParameters(rounds=3, until_correct=4))
+    e_step = Round(tmp_path, base, script, follow_up=FollowUpParameters(rounds=3, until_correct=4))
 
     found = e_step.further().to_pandas()
     drawn = found.groupby("question_id").size().to_dict()
@@ -98,16 +91,16 @@ def test_rounds_go_on_until_enough_are_correct_or_the_budget_ends(tmp_path: Path
     assert drawn["q2"] == 12
 
 
-def test_further_samples_have_indices_of_their_own(tmp_path: Path, policy: Policy) -> None:
-    e_step = Round(tmp_path, policy, {}, follow_up=FollowUpParameters(rounds=2))
+def test_further_samples_have_indices_of_their_own(tmp_path: Path, base: Policy) -> None:
+    e_step = Round(tmp_path, base, {}, follow_up=FollowUpParameters(rounds=2))
 
     indices = e_step.further().to_pandas().groupby("question_id")["sample_index"].apply(list)
 
     assert all(sorted(of_question) == list(range(4, 12)) for of_question in indices)
 
 
-def test_rounds_that_were_drawn_are_not_drawn_again(tmp_path: Path, policy: Policy) -> None:
-    e_step = Round(tmp_path, policy, {}, follow_up=FollowUpParameters(rounds=2))
+def test_rounds_that_were_drawn_are_not_drawn_again(tmp_path: Path, base: Policy) -> None:
+    e_step = Round(tmp_path, base, {}, follow_up=FollowUpParameters(rounds=2))
 
     assert e_step.further().files == e_step.further().files
 
@@ -121,11 +114,9 @@ def test_every_training_question_is_asked_before_any_is_asked_again() -> None:
     assert set(asked[0] + asked[1] + asked[2]) == {f"q{i}" for i in range(10)}
 
 
-def test_teacher_samples_unless_it_is_the_base_policy(policy: Policy) -> None:
-    trained = Policy(
-        path="x", fingerprint="t", iteration=1, name="x", base=policy.fingerprint, parent=policy.fingerprint
-    )
+def test_teacher_samples_unless_it_is_the_base_policy(base: Policy) -> None:
+    trained = Policy(path="x", fingerprint="t", iteration=1, name="x", base=base.fingerprint, parent=base.fingerprint)
     teacher = Policy(path="y", fingerprint="teacher", iteration=0, name="y", base="teacher")
 
-    assert who_samples(trained, policy) == trained
+    assert who_samples(trained, base) == trained
     assert who_samples(trained, teacher) == teacher

@@ -11,7 +11,7 @@ from restem.errors import StudyError
 from restem.evaluation.intervals import holm
 from restem.studies.runs import experiments_of
 from restem.studies.study import Study, differences, known_studies, read_study, refuse_equals
-from tests.configuration.test_resolve import read
+from tests.builders import read_preset
 
 STUDIES = Path(__file__).parents[2] / "conf" / "studies"
 OF_THE_PAPER = {
@@ -133,8 +133,8 @@ def test_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
 
 
 def test_two_experiments_that_give_the_same_are_refused_whatever_their_method_is_called() -> None:
-    one, other = check_parameters(read("tiny")), check_parameters(read("tiny") | {"method": "rft"})
-    longer = check_parameters(read("tiny") | {"em": {"iterations": 3}})
+    one, other = check_parameters(read_preset("tiny")), check_parameters(read_preset("tiny") | {"method": "rft"})
+    longer = check_parameters(read_preset("tiny") | {"em": {"iterations": 3}})
 
     refuse_equals({"a": one, "b": longer}, study="s")
     with pytest.raises(StudyError, match="the experiments a and c have the same parameters"):

@@ -27,7 +27,7 @@ from restem.training.run import train
 from restem.training.validation import Validation, greedy_reward, make_validation
 from restem.training.workplace import Workplace, validation_steps
 from tests import declining_engine
-from tests.training.test_run import EXEMPLAR, row, sums
+from tests.builders import EXEMPLAR, sums, training_row
 
 N_VALIDATION = 4
 N_STEPS_PER_EPOCH = 3  # six rows in batches of two
@@ -44,7 +44,7 @@ def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Va
         {"question_id": names, "gold": json.dumps({"answer": "yes"}), "reward": "exact", "split": "validation"}
     )
     prompts = pd.DataFrame({"question_id": names, "prompt_id": names, "prompt": [f"{EXEMPLAR}q: {n}" for n in names]})
-    solutions = pd.DataFrame([row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
+    solutions = pd.DataFrame([training_row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
     options: dict[str, Any] = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
     made = make_validation(
         questions,

@@ -9,9 +9,7 @@ from transformers import AutoTokenizer
 
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
-from restem.policies.base_models import prepare_base_model
 from restem.policies.policy import Policy
-from restem.store.journal import Journal
 from restem.training import batches
 from restem.training.continuations import Continuations
 from restem.training.gate import check_training_set, refuse_unless_passed
@@ -24,11 +22,6 @@ from tests.tiny_tokenizers import made
 ASKED = {f"q{n}": f"{n} + {n}" for n in range(4)}
 SPLITS = {"q0": "train", "q1": "train", "q2": "test", "q3": "exemplar"}
 PROMPTS = {name: f"q: {text}\na:" for name, text in ASKED.items()}
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    return prepare_base_model("builtin:tiny", store=Journal(tmp_path_factory.mktemp("store")))
 
 
 def row(question_id: str, completion: str = " 2", **changed: Any) -> dict[str, Any]:
@@ -48,12 +41,12 @@ def questions(**texts: str) -> pd.DataFrame:
     )
 
 
-def checked(policy: Policy, *rows: dict[str, Any], asked: pd.DataFrame | None = None, **changed: Any) -> pd.DataFrame:
+def checked(base: Policy, *rows: dict[str, Any], asked: pd.DataFrame | None = None, **changed: Any) -> pd.DataFrame:
     return check_training_set(
         pd.DataFrame(rows),
         questions() if asked is None else asked,
         pd.DataFrame({"question_id": list(PROMPTS), "prompt": list(PROMPTS.values())}),
-        policy,
+        base,
         parameters=TrainingParameters(**changed),
         add_special_tokens=True,
     )
@@ -68,8 +61,8 @@ def found(gate: pd.DataFrame, check: str) -> str:
     return str(text)
 
 
-def test_a_sound_training_set_passes_and_its_numbers_are_noted(policy: Policy) -> None:
-    gate = checked(policy, row("q0"), row("q0", sample_index=1), row("q1", " 13", finish_reason="length"))
+def test_a_sound_training_set_passes_and_its_numbers_are_noted(base: Policy) -> None:
+    gate = checked(base, row("q0"), row("q0", sample_index=1), row("q1", " 13", finish_reason="length"))
 
     refuse_unless_passed(gate)
     assert failed(gate) == []
@@ -80,8 +73,8 @@ def test_a_sound_training_set_passes_and_its_numbers_are_noted(policy: Policy) -
     assert found(gate, "tokens learnt per row") == "3 to 3, median 3, 9 in all"
 
 
-def test_the_texts_shown_are_what_the_tokens_say(policy: Policy) -> None:
-    gate = checked(policy, row("q0", " 7"), row("q1", " 13", finish_reason="length"))
+def test_the_texts_shown_are_what_the_tokens_say(base: Policy) -> None:
+    gate = checked(base, row("q0", " 7"), row("q1", " 13", finish_reason="length"))
 
     assert found(gate, "text of q0 sample 0: read").endswith(PROMPTS["q0"])
     assert found(gate, "text of q0 sample 0: learnt") == " 7<eos>"
@@ -89,37 +82,37 @@ def test_the_texts_shown_are_what_the_tokens_say(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("question_id", ["q2", "q3"])
-def test_a_row_of_a_question_that_is_not_for_training_fails(policy: Policy, question_id: str) -> None:
-    assert "every row's question is a training question" in failed(checked(policy, row("q0"), row(question_id)))
+def test_a_row_of_a_question_that_is_not_for_training_fails(base: Policy, question_id: str) -> None:
+    assert "every row's question is a training question" in failed(checked(base, row("q0"), row(question_id)))
 
 
-def test_a_training_question_that_is_asked_in_test_under_another_name_fails(policy: Policy) -> None:
-    gate = checked(policy, row("q0"), row("q1"), asked=questions(q2=ASKED["q1"]))
+def test_a_training_question_that_is_asked_in_test_under_another_name_fails(base: Policy) -> None:
+    gate = checked(base, row("q0"), row("q1"), asked=questions(q2=ASKED["q1"]))
 
     assert failed(gate) == ["no row's question is asked in validation, test or exemplars"]
     with pytest.raises(TrainingError, match=r"not so for 1 of 2 rows: q1 sample 0"):
         refuse_unless_passed(gate)
 
 
-def test_a_prompt_that_was_not_sampled_with_fails(policy: Policy) -> None:
-    gate = checked(policy, row("q0", prompt="Q: 0 + 0\nA:"))
+def test_a_prompt_that_was_not_sampled_with_fails(base: Policy) -> None:
+    gate = checked(base, row("q0", prompt="Q: 0 + 0\nA:"))
 
     assert failed(gate) == ["every prompt is the one that was sampled with"]
 
 
-def test_the_same_sample_twice_fails(policy: Policy) -> None:
-    assert failed(checked(policy, row("q0"), row("q0"))) == ["no sample is there twice"]
+def test_the_same_sample_twice_fails(base: Policy) -> None:
+    assert failed(checked(base, row("q0"), row("q0"))) == ["no sample is there twice"]
 
 
-def test_a_row_that_is_too_long_fails_unless_truncation_is_allowed(policy: Policy) -> None:
+def test_a_row_that_is_too_long_fails_unless_truncation_is_allowed(base: Policy) -> None:
     rows = row("q0"), row("q1", "1" * 60)
 
-    assert failed(checked(policy, *rows, max_length=40)) == ["no row is longer than 40 tokens"]
-    allowed = checked(policy, *rows, max_length=40, allow_truncation=True)
+    assert failed(checked(base, *rows, max_length=40)) == ["no row is longer than 40 tokens"]
+    allowed = checked(base, *rows, max_length=40, allow_truncation=True)
     assert found(allowed, "no row is longer than 40 tokens") == "1 of 2 rows are truncated, as allowed"
 
 
-def test_a_tokenizer_without_the_policys_end_fails(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_without_the_policys_end_fails(base: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
     import restem.training.gate as gate_module
 
     without_end = gate_module.encode_rows
@@ -129,15 +122,15 @@ def test_a_tokenizer_without_the_policys_end_fails(policy: Policy, monkeypatch: 
 
     monkeypatch.setattr(gate_module, "encode_rows", forgets_the_end)
 
-    assert "the end of a completion is learnt in every finished one" in failed(checked(policy, row("q0")))
+    assert "the end of a completion is learnt in every finished one" in failed(checked(base, row("q0")))
 
 
 def test_completions_that_were_encoded_alone_fail(
-    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(policy.folder, tmp_path / "policy")
+    shutil.copytree(base.folder, tmp_path / "policy")
     made("llama_2").save_pretrained(tmp_path / "policy")
-    spaced = replace(policy, path=str(tmp_path / "policy"))
+    spaced = replace(base, path=str(tmp_path / "policy"))
     rows = row("q0", "4 2"), row("q1", " 4 2")
     check = "what is learnt reads as the completion, behind its prompt"
 
@@ -149,8 +142,8 @@ def test_completions_that_were_encoded_alone_fail(
     assert failed(checked(spaced, *rows)) == [check]
 
 
-def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None:
-    gate = checked(policy, row("q0", " 2", token_ids=[1, 2, 3]), row("q1", " 2"))
+def test_the_tokens_that_were_sampled_are_what_is_learnt(base: Policy) -> None:
+    gate = checked(base, row("q0", " 2", token_ids=[1, 2, 3]), row("q1", " 2"))
 
     assert (
         found(gate, "rows that are learnt in the very tokens that were sampled")
@@ -158,8 +151,8 @@ def test_the_tokens_that_were_sampled_are_what_is_learnt(policy: Policy) -> None
     )
 
 
-def test_tokens_that_the_policy_does_not_have_fail(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(policy.folder)
+def test_tokens_that_the_policy_does_not_have_fail(base: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base.folder)
     (digit,) = tokenizer("2", add_special_tokens=False)["input_ids"]
     check = "what is learnt reads as the completion, behind its prompt"
 
@@ -167,10 +160,10 @@ def test_tokens_that_the_policy_does_not_have_fail(policy: Policy, monkeypatch: 
         return list(sampled)
 
     ours, theirs = row("q0", "2", token_ids=[digit, len(tokenizer)]), row("q0", "2", token_ids=[len(tokenizer), digit])
-    assert failed(checked(policy, ours)) == failed(checked(policy, theirs)) == []
+    assert failed(checked(base, ours)) == failed(checked(base, theirs)) == []
     monkeypatch.setattr(Continuations, "ids", taken_on_trust)
-    assert check in failed(checked(policy, ours))
-    assert check in failed(checked(policy, theirs))
+    assert check in failed(checked(base, ours))
+    assert check in failed(checked(base, theirs))
 
 
 @pytest.mark.parametrize(
@@ -178,27 +171,27 @@ def test_tokens_that_the_policy_does_not_have_fail(policy: Policy, monkeypatch: 
     [("collate", {}), ("collate", {"gradient_checkpointing": True}), ("pack", {"packing": True})],
 )
 def test_a_mask_that_lets_the_prompt_through_fails(
-    policy: Policy, monkeypatch: pytest.MonkeyPatch, way: str, options: dict[str, Any]
+    base: Policy, monkeypatch: pytest.MonkeyPatch, way: str, options: dict[str, Any]
 ) -> None:
     proper = getattr(batches, way)
 
     def off_by_one(examples: Any, **how: Any) -> Any:
         return proper([example._replace(n_prompt=example.n_prompt - 1) for example in examples], **how)
 
-    assert failed(checked(policy, row("q0"), row("q1"), **options)) == []
+    assert failed(checked(base, row("q0"), row("q1"), **options)) == []
     monkeypatch.setattr(batches, way, off_by_one)
 
-    assert "nothing of the prompt is learnt" in failed(checked(policy, row("q0"), row("q1"), **options))
+    assert "nothing of the prompt is learnt" in failed(checked(base, row("q0"), row("q1"), **options))
 
 
-def test_what_is_looked_at_are_the_batches_that_training_takes(policy: Policy, tmp_path: Path) -> None:
+def test_what_is_looked_at_are_the_batches_that_training_takes(base: Policy, tmp_path: Path) -> None:
     lengths = [5, 9, 3, 7, 6, 4]
     rows = [row("q0", "1" * length, sample_index=length, finish_reason="length") for length in lengths]
     parameters = TrainingParameters(batch_size=4, micro_batch_size=2, seed=3, dtype="float32", eval_every=None)
-    write = Continuations(AutoTokenizer.from_pretrained(policy.folder))
+    write = Continuations(AutoTokenizer.from_pretrained(base.folder))
     examples = encode_rows(pd.DataFrame(rows), write)
     place = Workplace(tmp_path, checkpoint_every_s=0)
-    trainer = set_up(pd.DataFrame(rows), policy, parameters, place, validation=None, add_special_tokens=True)
+    trainer = set_up(pd.DataFrame(rows), base, parameters, place, validation=None, add_special_tokens=True)
     taken = [batch["rows"].tolist() for batch in trainer.get_train_dataloader()]
 
     looked_at = batches.batching(parameters, launch_of(parameters)).first_epoch(examples)
@@ -206,8 +199,8 @@ def test_what_is_looked_at_are_the_batches_that_training_takes(policy: Policy, t
     assert [batch["rows"].tolist() for batch in looked_at] == taken
 
 
-def test_a_rerun_finds_the_same(policy: Policy, tmp_path: Path) -> None:
+def test_a_rerun_finds_the_same(base: Policy, tmp_path: Path) -> None:
     for name in ("first", "again"):
-        checked(policy, row("q0"), row("q1")).to_parquet(tmp_path / name)
+        checked(base, row("q0"), row("q1")).to_parquet(tmp_path / name)
 
     assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()

@@ -21,9 +21,9 @@ from restem.training.launch import Launch, launch_of, outside_of_the_group
 from restem.training.launcher import launch_command
 from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
 from restem.training.run import train
+from tests.builders import sums, weights
 from tests.conftest import ROOT
 from tests.training.test_early_stop_and_resume import validation
-from tests.training.test_run import sums, weights
 
 PRESETS = ROOT / "conf" / "accelerate"
 TWO = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml"), "processes": 2}

@@ -18,9 +18,7 @@ from restem.training.request import TrainingResult
 from restem.training.rows import IGNORED, collate, encode_example, epoch_order, shared_prefix_length
 from restem.training.run import train
 from restem.training.weighted_sft import WeightedSFTTrainer, learning_rate_share
-
-EXEMPLAR = "q: 2 + 5\na: 7\n\n"
-SUMS = [(1, 2), (3, 4), (2, 2), (1, 6), (5, 3), (4, 5)]
+from tests.builders import EXEMPLAR, SUMS, sums, training_row, weights
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
@@ -30,23 +28,10 @@ def tokenizer(base: Policy) -> Any:
     return AutoTokenizer.from_pretrained(base.path)
 
 
-def row(question_id: str, prompt: str, completion: str, **changed: Any) -> dict[str, Any]:
-    usual = {"policy_id": "p", "sample_index": 0, "finish_reason": "stop", "weight": 1.0, "rank": 1}
-    return {**usual, "question_id": question_id, "prompt": prompt, "completion": completion, **changed}
-
-
-def sums(**changed: Any) -> pd.DataFrame:
-    return pd.DataFrame([row(f"{a}+{b}", f"{EXEMPLAR}q: {a} + {b}\na:", f" {a + b}", **changed) for a, b in SUMS])
-
-
 def trained(table: pd.DataFrame, base: Policy, output: Path, **changed: Any) -> TrainingResult:
     return train(
         table, base, parameters=TrainingParameters(**{"epochs": 1, "dtype": "float32", **changed}), output=output
     )
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
 
 
 def loss_by_hand(table: pd.DataFrame, base: Policy, tokenizer: Any) -> float:
@@ -274,7 +259,7 @@ def test_a_policy_has_the_files_of_its_base_and_other_weights(base: Policy, tmp_
 
 
 def test_the_policy_answers_what_it_has_memorised(base: Policy, tokenizer: Any, tmp_path: Path) -> None:
-    table = pd.DataFrame([row(f"{a}+{b}", f"{a}+{b}=", str(a + b)) for a, b in SUMS])
+    table = pd.DataFrame([training_row(f"{a}+{b}", f"{a}+{b}=", str(a + b)) for a, b in SUMS])
 
     folder = trained(table, base, tmp_path / "policy", epochs=60, learning_rate=1e-2).folder
 

@@ -14,9 +14,9 @@ from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
 from restem.training.run import train
 from restem.training.set_aside import set_aside, tensors_of
+from tests.builders import sums, weights
 from tests.tiny_models import tiny_model, write_tiny_policy
 from tests.training.test_early_stop_and_resume import validation
-from tests.training.test_run import sums, weights
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
