@@ -125,7 +125,7 @@ def report_figures(folder: Path, n_questions: int) -> dict[str, float]:
     made = assemble.by_iteration(datasets, "record")
     datasets["cost"] = cost.cost_table(made, evaluations, {}, suite="test", seed=0)
     tables = time.perf_counter()
-    assemble.draw_figures(datasets)
+    datasets |= zip(assemble.SVGS, assemble.as_svg(assemble.draw_figures(datasets)), strict=True)
     page = assemble.report("benchmark", datasets, seed=0)
     seconds = time.perf_counter() - started
     size = len(page.html.encode()) / 1e6

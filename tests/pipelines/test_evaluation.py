@@ -71,7 +71,9 @@ def test_every_figure_is_a_png_and_an_svg_file(finished: Project) -> None:
 
     assert "difficulty" in names
     assert names == sorted(path.stem for path in folder.glob("*.svg"))
-    assert finished.catalog().load("svg_pass_at_k").startswith("<svg")
+    svg = finished.catalog().load("svg_pass_at_k")
+    assert svg.startswith("<svg")
+    assert svg in finished.catalog().load("report_html")
 
 
 def test_plan_counts_what_the_experiment_then_did(finished: Project) -> None:

@@ -123,6 +123,15 @@ def test_validation_curves_mark_the_best_reward_whatever_the_loss() -> None:
     assert list(losses.lines[0].get_ydata()) == [1.5, 1.0]
 
 
+def test_only_trainings_with_a_validation_have_a_curve_of_it_even_if_nothing_was_right() -> None:
+    without = LOGS[1].assign(validation_reward=NAN, validation_loss=NAN)
+    all_wrong = LOGS[1].assign(validation_reward=[0.0, NAN, 0.0])
+
+    rewards, _ = figures.validation_curves({1: without, 2: all_wrong, 3: LOGS[1][["step", "loss"]]}).axes
+
+    assert [line.get_label() for line in rewards.lines if len(line.get_xdata()) > 1] == ["iteration 2"]
+
+
 @pytest.mark.parametrize("name", ["pass_at_k", "kept"])
 def test_the_same_figure_gives_the_same_bytes(name: str) -> None:
     draw = DRAWN[name]

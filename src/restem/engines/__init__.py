@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from restem.engines.arithmetic import Arithmetic
@@ -146,8 +147,7 @@ def engine_versions(name: str, options: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         EngineError: If they cannot be had.
     """
-    module = importlib.import_module(_load(name).__module__)
-    say: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = getattr(module, "versions", None)
+    say: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = getattr(_module_of(name), "versions", None)
     return {} if say is None else dict(say(options))
 
 
@@ -159,9 +159,12 @@ def resolve_arithmetic(name: str, options: Mapping[str, Any]) -> Arithmetic | No
     Raises:
         EngineError: If there is no such engine or dtype, or `auto` cannot be resolved for want of the device.
     """
-    module = importlib.import_module(_load(name).__module__)
-    say: Callable[[Mapping[str, Any]], Arithmetic] | None = getattr(module, "arithmetic", None)
+    say: Callable[[Mapping[str, Any]], Arithmetic] | None = getattr(_module_of(name), "arithmetic", None)
     return None if say is None else say(options)
+
+
+def _module_of(name: str) -> ModuleType:
+    return importlib.import_module(_load(name).__module__)
 
 
 def _load(name: str) -> Callable[..., AbstractContextManager[Engine]]:

@@ -3,8 +3,8 @@
 Datasets are named NAME_i, i being the iteration; 0 is the base policy.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import COLUMNS
@@ -15,17 +15,13 @@ from restem.store.fingerprints import question_seed
 from restem.store.records import stale_iterations
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
 
-# Their datasets, in the order in which `draw_figures` returns them.
-FIGURES = [
-    "figure_pass_at_1",
-    "figure_train_against_test",
-    "figure_pass_at_k",
-    "figure_kept",
-    "figure_training_loss",
-    "figure_validation",
-    "figure_difficulty",
-]
-SVGS = [name.replace("figure_", "svg_") for name in FIGURES]  # the same figures, as text
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# In the order in which `draw_figures` returns them.
+_NAMES = ("pass_at_1", "train_against_test", "pass_at_k", "kept", "training_loss", "validation", "difficulty")
+FIGURES = [f"figure_{name}" for name in _NAMES]  # their datasets
+SVGS = [f"svg_{name}" for name in _NAMES]  # the same figures, as text
 _SAMPLE = ["question_id", "sample_index"]
 _EXAMPLES_EACH = 3  # kept, and not kept, per iteration
 
@@ -43,7 +39,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
     Args:
         experiment: Its name.
         datasets: evaluation_i and record_i from 0; examples_i and training_log_i from 1; breakdown, pass_at_k,
-            changed_questions and cost.
+            changed_questions and cost; svg_NAME of every figure.
         seed: Of the bootstrap.
     """
     records = by_iteration(datasets, "record")
@@ -59,6 +55,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
         records=records,
         examples=[row for table in by_iteration(datasets, "examples").values() for row in table.to_dict("records")],
         training_logs=by_iteration(datasets, "training_log"),
+        svgs={name: datasets[svg] for name, svg in zip(_NAMES, SVGS, strict=True)},
         tables=Tables(*(datasets[name] for name in Tables._fields)),
         recommendation=recommend(records),
         seed=seed,
@@ -73,7 +70,7 @@ def sentinels_of(records: Mapping[int, Mapping[str, Any]]) -> Table:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def draw_figures(datasets: Mapping[str, Any]) -> tuple[Any, ...]:
+def draw_figures(datasets: Mapping[str, Any]) -> tuple["Figure", ...]:
     """Return the figures: pass@1, train against test, pass@k, what was kept, loss, validation, difficulty."""
     records = by_iteration(datasets, "record")
     metrics = {i: record["metrics"] for i, record in records.items()}
@@ -88,6 +85,11 @@ def draw_figures(datasets: Mapping[str, Any]) -> tuple[Any, ...]:
         figures.validation_curves(by_iteration(datasets, "training_log")),
         figures.by_difficulty(difficulty_metrics(datasets["breakdown"], suite=suite)),
     )
+
+
+def as_svg(drawn: Iterable["Figure"]) -> tuple[str, ...]:
+    """Return the figures as SVG, to be files and parts of a page."""
+    return tuple(figures.to_svg(figure, name=name) for name, figure in zip(SVGS, drawn, strict=True))
 
 
 def choose_examples(

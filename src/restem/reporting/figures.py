@@ -154,7 +154,7 @@ def training_loss(logs: Mapping[int, Table]) -> "Figure":
 
 
 def validation_curves(logs: Mapping[int, Table]) -> "Figure":
-    """Return reward and loss on the validation questions over optimizer steps, a line per iteration.
+    """Return reward and loss on the validation questions over optimizer steps, a line per iteration with any.
 
     A larger marker is where the reward was best: those weights are the policy.
 
@@ -168,7 +168,7 @@ def validation_curves(logs: Mapping[int, Table]) -> "Figure":
     reward_axes.set_title("Validation during training", loc="left", fontsize=11, color=_INK)
     _dress(reward_axes, "", "greedy reward")
     _dress(loss_axes, "optimizer step", "loss per token")
-    for index, i in enumerate(sorted(logs)):
+    for index, i in enumerate(sorted(validated(logs))):
         rewards = logs[i].dropna(subset=["validation_reward"])
         losses = logs[i].dropna(subset=["validation_loss"])
         over, values = rewards["step"].tolist(), rewards["validation_reward"].tolist()
@@ -180,6 +180,11 @@ def validation_curves(logs: Mapping[int, Table]) -> "Figure":
     reward_axes.set_ylim(bottom=0)
     _legend(reward_axes)
     return figure
+
+
+def validated(logs: Mapping[int, Table]) -> list[int]:
+    """Return the iterations during whose training the validation questions were asked."""
+    return [i for i, log in logs.items() if "validation_reward" in log and log["validation_reward"].notna().any()]
 
 
 def pass_at_k_of(numbers: Mapping[str, Measured], *, suite: str) -> dict[int, Measured]:

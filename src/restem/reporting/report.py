@@ -21,7 +21,7 @@ from restem.reporting.sections import (
     all_numbers,
     configuration_section,
     data_section,
-    drawing,
+    drawings_of,
     examples_section,
     first_ids,
     interval,
@@ -36,7 +36,6 @@ from restem.reporting.table_sections import (
     breakdown_section,
     changed_questions_section,
     cost_section,
-    curves_of,
     sentinels_section,
 )
 from restem.schemas import OWN_SUITES
@@ -61,6 +60,7 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
     records: Mapping[int, Mapping[str, Any]],
     examples: Sequence[Mapping[str, Any]] = (),
     training_logs: Mapping[int, Table] | None = None,
+    svgs: Mapping[str, str] | None = None,
     tables: Tables | None = None,
     recommendation: Recommendation | None = None,
     seed: int = 0,
@@ -76,6 +76,7 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         records: Where each policy came from: policy, parent, base, parameters, versions, git_commit ...
         examples: Completions to show, with iteration, question_id, question, completion, reason and kept.
         training_logs: The `training_log` of every iteration from 1, with columns step and loss.
+        svgs: The figures of assemble.draw_figures by name, as SVG.
         tables: Of the catalog.
         recommendation: Which iteration to keep.
         seed: Of the bootstrap.
@@ -84,17 +85,17 @@ def build_report(  # noqa: PLR0913 - everything that the page shows
         EvaluationError: If the base policy or an iteration lacks its evaluation, or two cannot be compared.
     """
     suite = _main_suite(metrics, evaluations)
-    table, tables = results_table(metrics), tables or Tables()
+    table, tables, svgs = results_table(metrics), tables or Tables(), svgs or {}
     compared = _Compared.of(evaluations, suite=suite, seed=seed)
     sections = [
-        _curves(metrics, suite, tables),
+        _curves(suite, svgs),
         _numbers(table, metrics, compared),
-        breakdown_section(tables.breakdown, suite=suite),
+        breakdown_section(tables.breakdown, suite=suite, svgs=svgs),
         changed_questions_section(tables.changed_questions, suite=suite),
-        data_section(filtering, scoring),
+        data_section(filtering, scoring, svgs),
         audit_section(records),
         sentinels_section(records),
-        training_section(training_logs or {}, records),
+        training_section(training_logs or {}, records, svgs),
         examples_section(examples),
         cost_section(tables.cost),
         configuration_section(records),
@@ -255,19 +256,13 @@ def _warnings(records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     return warnings
 
 
-def _curves(metrics: Metrics, suite: str, tables: Tables) -> Section:
-    curves = {figures.policy_label(i): figures.pass_at_k_of(metrics[i], suite=suite) for i in sorted(metrics)}
-    if tables.pass_at_k is not None:
-        curves = curves_of(tables.pass_at_k, suite=suite)
-    drawings = [
-        drawing("pass-at-1", "pass@1 by iteration with 95 % intervals.", figures.pass_at_1_by_iteration(metrics)),
-        drawing("gap", "Questions trained on against questions held out.", figures.train_against_test(metrics)),
-        drawing(
-            "pass-at-k",
-            f"pass@k on {suite}: the base policy against each trained one.",
-            figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
-        ),
-    ]
+def _curves(suite: str, svgs: Mapping[str, str]) -> Section:
+    drawings = drawings_of(
+        svgs,
+        pass_at_1="pass@1 by iteration with 95 % intervals.",
+        train_against_test="Questions trained on against questions held out.",
+        pass_at_k=f"pass@k on {suite}: the base policy against each trained one.",
+    )
     return Section("Results by iteration", drawings=drawings)
 
 

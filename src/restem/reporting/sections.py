@@ -119,6 +119,11 @@ def drawing(name: str, caption: str, figure: "Figure") -> Drawing:
     return Drawing(caption, figures.to_svg(figure, name=name))
 
 
+def drawings_of(svgs: Mapping[str, str], **captions: str) -> list[Drawing]:
+    """Return those of the figures that were drawn, as SVG by name, that have a caption here."""
+    return [Drawing(caption, svgs[name]) for name, caption in captions.items() if name in svgs]
+
+
 def all_numbers(metrics: figures.Metrics) -> Grid:
     """Return every metric of every suite, a column per iteration."""
     names = list(dict.fromkeys(name for i in sorted(metrics) for name in metrics[i]))
@@ -133,7 +138,9 @@ def all_numbers(metrics: figures.Metrics) -> Grid:
     return Grid("Every number, with its 95 % interval.", header, rows)
 
 
-def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[int, Mapping[str, Any]]) -> Section:
+def data_section(
+    filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[int, Mapping[str, Any]], svgs: Mapping[str, str]
+) -> Section:
     """Return what was sampled, what it earned, what was kept and why the rest was not."""
     if not filtering:
         return Section("What was kept")
@@ -160,24 +167,20 @@ def data_section(filtering: Mapping[int, Mapping[str, Any]], scoring: Mapping[in
     text = [f"Iteration {i}: {line}." for i, one in sorted(scoring.items()) for line in one.get("warnings", [])]
     if verdicts:
         tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))
-    caption = "What became of the samples, as shares of all that were drawn."
-    return Section(
-        "What was kept",
-        text=text,
-        tables=tables,
-        drawings=[drawing("kept", caption, figures.kept_and_dropped(filtering))],
-    )
+    drawings = drawings_of(svgs, kept="What became of the samples, as shares of all that were drawn.")
+    return Section("What was kept", text=text, tables=tables, drawings=drawings)
 
 
-def training_section(logs: Mapping[int, Table], records: Mapping[int, Mapping[str, Any]]) -> Section:
+def training_section(
+    logs: Mapping[int, Table], records: Mapping[int, Mapping[str, Any]], svgs: Mapping[str, str]
+) -> Section:
     """Return the loss and the validation reward of every training, and what was checked before the last one."""
     if not logs:
         return Section("Training")
-    drawings = [drawing("loss", "Training loss by iteration.", figures.training_loss(logs))]
-    measured = {i: log for i, log in logs.items() if "validation_reward" in log and log["validation_reward"].any()}
-    if measured:
+    drawings = drawings_of(svgs, training_loss="Training loss by iteration.")
+    if figures.validated(logs):
         caption = "Greedy reward and loss on the validation questions; the large marker is the policy that was kept."
-        drawings.append(drawing("validation", caption, figures.validation_curves(measured)))
+        drawings += drawings_of(svgs, validation=caption)
     gates = {i: record["training"]["gate"] for i, record in records.items() if record.get("training", {}).get("gate")}
     tables = []
     if gates:

@@ -9,7 +9,7 @@ from restem.evaluation.metrics import Measured
 from restem.evaluation.solved_and_lost import LOST, SOLVED
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
-from restem.reporting.sections import Drawing, Grid, Link, Section, ShownSample, drawing, interval, words
+from restem.reporting.sections import Grid, Link, Section, ShownSample, drawings_of, interval, words
 from restem.store.tables import Table
 
 _SHOWN_EACH = 5  # changed questions whose answers the page shows
@@ -44,17 +44,14 @@ def difficulty_metrics(breakdown: Table, *, suite: str) -> Metrics:
     return {i: {row["group"]: _measured(row) for row in _records(rows[rows["iteration"] == i])} for i in iterations}
 
 
-def breakdown_section(breakdown: Table | None, *, suite: str) -> Section:
+def breakdown_section(breakdown: Table | None, *, suite: str, svgs: Mapping[str, str]) -> Section:
     """Return sampled pass@1 by difficulty, level and source."""
     title = "Difficulty, level and source"
     if breakdown is None or breakdown.empty:
         return Section(title)
     tables = [_groups(_rows(breakdown, suite, by), by, suite) for by in ("difficulty", "level", "source")]
-    drawn: list[Drawing] = []
-    of_difficulty = difficulty_metrics(breakdown, suite=suite)
-    if of_difficulty:
-        caption = f"pass@1 on {suite} by the base policy's share of correct samples, with 95 % intervals."
-        drawn.append(drawing("difficulty", caption, figures.by_difficulty(of_difficulty)))
+    caption = f"pass@1 on {suite} by the base policy's share of correct samples, with 95 % intervals."
+    drawn = drawings_of(svgs, difficulty=caption) if len(_rows(breakdown, suite, "difficulty")) else []
     text = (
         "The base policy's own luck sorts the questions by difficulty: its number is too low in the hardest group and "
         "too high in the easiest. Compare the trained policies there."

@@ -12,8 +12,7 @@ looks for one.
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from restem.errors import RewardError
 from restem.rewards.format import FormatJudge
@@ -26,7 +25,7 @@ _WEIGHTS_ADD_UP = 1e-9  # to one, but for this
 _SHOWN_DIGITS = 12  # of a weighted sum
 
 
-class ComposedReward:
+class ComposedReward(Reward):
     """Several rewards that count together."""
 
     def __init__(self, name: str, parts: Mapping[str, Reward], weights: Mapping[str, float] | None) -> None:
@@ -94,16 +93,6 @@ class ComposedReward:
         """Close all parts."""
         for part in self.parts.values():
             part.close()
-
-    def __enter__(self) -> Self:
-        """Return the reward."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close all parts."""
-        self.close()
 
 
 def checked_parts(name: str, rewards: Any) -> dict[str, dict[str, Any]]:

@@ -10,17 +10,19 @@ Options (gold may override `kind` for its question: {"answer": "B", "kind": "cho
 - tolerance: largest difference of numbers that are equal, 0 by default: 0.1 and 1/10 are equal, 0.33 and 1/3 are not.
 """
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from restem.rewards.base import Judge
 from restem.rewards.choices import letter_of
-from restem.rewards.extraction import checked_ways, extract
+from restem.rewards.extraction import checked_ways, extract, in_form
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
+_Read = TypeVar("_Read")
 _KINDS = ("string", "number", "regex", "choice")
 _NUMBER = re.compile(r"([-+]?)\$?((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?)(?:[eE]([-+]?\d{1,4}))?(?:\s*/\s*(\d+))?\s*%?")
 _LONGEST_NUMBER = 4000  # characters; Python refuses to read integers beyond 4,300 digits
@@ -76,12 +78,7 @@ class ExactJudge(Judge):
         return text.casefold() if self._case == "fold" else text
 
     def _number(self, expected: str, answer: str) -> str:
-        expected_value, value = read_number(expected), read_number(answer)
-        if expected_value is None:
-            return "unparseable_gold"
-        if value is None:
-            return "unparseable_answer"
-        return "correct" if abs(value - expected_value) <= self.tolerance else "wrong"
+        return _compared(read_number, expected, answer, lambda gold, value: abs(value - gold) <= self.tolerance)
 
     def _pattern(self, expected: str, answer: str) -> str:
         try:
@@ -91,18 +88,13 @@ class ExactJudge(Judge):
         return "correct" if pattern.fullmatch(answer) else "wrong"
 
     def _choice(self, expected: str, answer: str) -> str:
-        expected_letter, letter = letter_of(expected), letter_of(answer)
-        if expected_letter is None:
-            return "unparseable_gold"
-        if letter is None:
-            return "unparseable_answer"
-        return "correct" if expected_letter == letter else "wrong"
+        return _compared(letter_of, expected, answer, operator.eq)
 
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the gold answer in the asked form; None for patterns, of which no match is known."""
         if gold.get("kind", self.kind) == "regex":
             return None
-        return _in_form(self._ways[0], str(gold.get("answer", "")))
+        return in_form(self._ways[0], str(gold.get("answer", "")))
 
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return another answer in the asked form."""
@@ -115,7 +107,19 @@ class ExactJudge(Judge):
             answer = "B" if letter_of(answer) == "A" else "A"
         else:
             answer = f"not {answer}"
-        return _in_form(self._ways[0], answer)
+        return in_form(self._ways[0], answer)
+
+
+def _compared(
+    read: Callable[[str], _Read | None], expected: str, answer: str, same: Callable[[_Read, _Read], bool]
+) -> str:
+    """Return the reason of the verdict on what is read in the gold and in the answer."""
+    gold, value = read(expected), read(answer)
+    if gold is None:
+        return "unparseable_gold"
+    if value is None:
+        return "unparseable_answer"
+    return "correct" if same(gold, value) else "wrong"
 
 
 def read_number(text: str) -> Fraction | None:
@@ -130,8 +134,3 @@ def read_number(text: str) -> Fraction | None:
     if exponent:
         value *= Fraction(10) ** int(exponent)
     return -value if sign == "-" else value
-
-
-def _in_form(way: str, answer: str) -> str:
-    forms = {"answer_is": "The answer is {}", "tag": "<answer>{}</answer>", "hashes": "#### {}"}
-    return forms.get(way, "{}").format(answer)

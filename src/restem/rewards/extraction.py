@@ -47,6 +47,15 @@ EXTRACTIONS: dict[str, Callable[[str], str | None]] = {
 }
 
 
+# How a text states an answer, by what finds it there.
+FORMS = {"answer_is": "The answer is {answer}", "tag": "<answer>{answer}</answer>", "hashes": "#### {answer}"}
+
+
+def in_form(way: str, answer: str) -> str:
+    """Return a text that states the answer so that this way finds it; the bare answer for all other ways."""
+    return FORMS.get(way, "{answer}").replace("{answer}", answer)
+
+
 def extract(text: str, ways: tuple[str, ...]) -> Answer | None:
     """Return what the first way that finds anything finds."""
     found = ((EXTRACTIONS[way](text), way) for way in ways)

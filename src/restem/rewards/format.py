@@ -13,9 +13,11 @@ It says nothing about what the answer is: compose it with a reward that does, by
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from restem.rewards.base import Judge
+from restem.rewards.extraction import FORMS
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _HASHES = re.compile(r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?%?)")
@@ -68,9 +70,9 @@ def _code_block(text: str) -> str | None:
 
 _FORMS: dict[str, tuple[Callable[[str], str | None], str]] = {  # how a text ends, and how to end so
     "boxed": (_boxed, rf"\boxed{{{_PLACE}}}"),
-    "hashes": (_hashes, f"#### {_PLACE}"),
-    "answer_is": (_answer_is, f"The answer is {_PLACE}"),
-    "tag": (_tag, f"<answer>{_PLACE}</answer>"),
+    "hashes": (_hashes, FORMS["hashes"]),
+    "answer_is": (_answer_is, FORMS["answer_is"]),
+    "tag": (_tag, FORMS["tag"]),
     "code_block": (_code_block, f"```python\n{_PLACE}\n```"),
 }
 
@@ -80,6 +82,7 @@ class FormatJudge(Judge):
 
     memory_bytes = 4 << 30
     sees_question = True  # and needs no gold
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("format", "extraction"))
 
     def __init__(self, *, form: str | None = None, pattern: str | None = None, example: str | None = None) -> None:
         """Check the options; the module's docstring explains them."""

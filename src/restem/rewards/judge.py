@@ -32,6 +32,7 @@ from restem.errors import EngineError, RewardError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Budgeted, NonNegative, Pause, Positive, Seconds, Seed, Temperature
 from restem.rewards.base import Judge, Task
+from restem.rewards.extraction import in_form
 from restem.rewards.rubric import CRITERIA, Case, put, read_verdict
 from restem.rewards.verdicts import Answer, Gold, Verdict, gold_of
 from restem.store.fingerprints import question_seed
@@ -45,7 +46,7 @@ class ModelJudge(Judge):
     """What to ask, and of whom."""
 
     sees_question = True
-    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "rubric"))
+    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "rubric", "extraction"))
 
     def __init__(  # noqa: PLR0913 - one argument per option
         self,
@@ -167,7 +168,7 @@ class ModelJudge(Judge):
         """Return the solution, or the bare answer."""
         if isinstance(gold.get("solution"), str):
             return str(gold["solution"])
-        return f"The answer is {gold['answer']}" if "answer" in gold else None
+        return in_form("answer_is", str(gold["answer"])) if "answer" in gold else None
 
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return what answers nothing."""

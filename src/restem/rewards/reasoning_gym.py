@@ -22,7 +22,7 @@ from typing import Any
 
 from restem.errors import RewardError
 from restem.rewards.base import Judge
-from restem.rewards.extraction import checked_ways, extract
+from restem.rewards.extraction import checked_ways, extract, in_form
 from restem.rewards.reasoning_gym_gate import admits, is_plain, needs_own_process
 from restem.rewards.sandbox.launch import SANDBOX_NEEDS
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
@@ -92,12 +92,12 @@ class ReasoningGymJudge(Judge):
         """Return the entry's own answer."""
         entry = gold.get("entry")
         answer = entry.get("answer") if isinstance(entry, Mapping) else None
-        return _in_tag(self._ways, str(gold.get("answer", "") if answer is None else answer))
+        return in_form(self._ways[0], str(gold.get("answer", "") if answer is None else answer))
 
     def wrong_completion(self, gold: Gold) -> str | None:
         """Return a number or a word that answers no task."""
         is_number = _NUMBER.fullmatch(str(gold.get("answer", "")))
-        return _in_tag(self._ways, "-90817" if is_number else "nothing")
+        return in_form(self._ways[0], "-90817" if is_number else "nothing")
 
 
 @lru_cache(maxsize=256)
@@ -139,8 +139,3 @@ def _shape(text: str, gold: str) -> tuple[int, int, int]:
     counts = _NUMBER.fullmatch(gold) or not _NUMBER.search(gold)  # formulas may be written with other numbers
     numbers = len(_NUMBER.findall(text)) if counts else 0
     return len(_WORD.findall(text)), len(text.split("\n")), numbers
-
-
-def _in_tag(ways: tuple[str, ...], answer: str) -> str:
-    forms = {"answer_is": "The answer is {}", "tag": "<answer>{}</answer>", "hashes": "#### {}"}
-    return forms.get(ways[0], "{}").format(answer)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from importlib.metadata import version
 from inspect import getsourcefile
 from pathlib import Path
@@ -18,6 +17,7 @@ from restem.rewards.pool import WorkerPool
 from restem.rewards.reasoning import USUAL, Reasoning, checked_reasoning
 from restem.rewards.verdicts import Answer, Question, Verdict, gold_of, refused
 from restem.store.fingerprints import fingerprint
+from restem.store.importing import named
 
 _COMMON = (
     "base",
@@ -61,11 +61,13 @@ class Reward(Protocol):
 
     def __enter__(self) -> Self:
         """Return the reward."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it."""
+        self.close()
 
 
 class Label(NamedTuple):
@@ -76,7 +78,7 @@ class Label(NamedTuple):
     opinion: str | None
 
 
-class SingleReward:
+class SingleReward(Reward):
     """A judge with its options, and the processes in which it works."""
 
     def __init__(self, label: Label, judge: Judge, pool: Pool, *, reasoning: Reasoning | None = USUAL) -> None:
@@ -135,16 +137,6 @@ class SingleReward:
         """End the worker processes. Scoring again starts new ones."""
         self._pool.close()
 
-    def __enter__(self) -> Self:
-        """Return the reward."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the worker processes."""
-        self.close()
-
 
 class _Entry(NamedTuple):
     """A completion whose answer must be judged."""
@@ -190,8 +182,7 @@ def open_single(
 
 def judge_class(path: str) -> type[Judge]:
     """Return the class that a path "module:class" names."""
-    module, _, name = path.partition(":")
-    kind: type[Judge] = getattr(import_module(module), name)
+    kind: type[Judge] = named(path)
     return kind
 
 

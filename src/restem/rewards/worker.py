@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.rewards.base import Judge
 from restem.rewards.verdicts import Doubtful
+from restem.store.importing import named
 
 if TYPE_CHECKING:
     from restem.rewards.sandbox.judges import JudgeGround
@@ -63,10 +64,7 @@ def _receive_exactly(connection: socket.socket, length: int) -> bytes | None:
 
 def open_judge(path: str, options: Mapping[str, Any]) -> Judge:
     """Return the judge that a path "module:class" and options describe."""
-    from importlib import import_module
-
-    module, _, name = path.partition(":")
-    judge: Judge = getattr(import_module(module), name)(**options)
+    judge: Judge = named(path)(**options)
     return judge
 
 

@@ -9,6 +9,17 @@ from typing import Any
 from restem.errors import RestemError
 
 
+def named(path: str) -> Any:
+    """Return what a dotted path like my_pkg.my_module:my_function names.
+
+    Raises:
+        ImportError: If there is no such module.
+        AttributeError: If it holds no such thing.
+    """
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def import_function(
     path: str,
     *,
@@ -37,7 +48,7 @@ def import_function(
     if module_name.partition(".")[0] in sys.stdlib_module_names:
         raise error(f"{asked} names a part of Python, not a function that was written for it")
     try:
-        function = getattr(importlib.import_module(module_name), name)
+        function = named(path)
     except (ImportError, AttributeError) as fault:
         raise error(f"{asked} cannot be imported: {fault}") from fault
     if not callable(function):

@@ -3,14 +3,14 @@
 from typing import Any
 
 from restem.parameters import EmParameters
-from restem.reporting import assemble, figures
+from restem.reporting import assemble
 from restem.store.tables import Table
 
 
 def draw_figures(**datasets: Any) -> tuple[Any, ...]:
     """Return the figures of the experiment, and the same as SVG."""
     drawn = assemble.draw_figures(datasets)
-    return *drawn, *(figures.to_svg(figure, name=name) for figure, name in zip(drawn, assemble.SVGS, strict=True))
+    return *drawn, *assemble.as_svg(drawn)
 
 
 def write_report(experiment: str, em: EmParameters, **datasets: Any) -> tuple[Table, str, str]:

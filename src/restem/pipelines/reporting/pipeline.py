@@ -28,7 +28,7 @@ def create_pipeline(last: int) -> Pipeline:
             Node(
                 write_report,
                 {"experiment": "params:experiment", "em": "params:em"}
-                | _by_name(records + logs + evaluations + examples + list(Tables._fields)),
+                | _by_name(records + logs + evaluations + examples + SVGS + list(Tables._fields)),
                 ["results", "report_html", "report_markdown"],
                 name="write_report",
             ),
