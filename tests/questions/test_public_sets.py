@@ -12,7 +12,7 @@ import pytest
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions import load_questions
-from restem.questions.math import last_box
+from restem.questions.boxes import last_box
 from restem.questions.mbpp import function_under_test
 
 Find = Callable[[str], Path]

@@ -47,7 +47,7 @@ def test_the_version_follows_the_options() -> None:
 
 
 def imported_by(file: Path) -> set[Path]:
-    """Return the modules of restem.rewards that a file imports, anywhere in it, and those that they import."""
+    """Return the modules of rewards and questions that a file imports, anywhere in it, and those that they import."""
     root = Path(restem.__file__).parent
     found, waiting = set(), [file]
     while waiting:
@@ -56,7 +56,9 @@ def imported_by(file: Path) -> set[Path]:
             continue
         found.add(one)
         for node in ast.walk(ast.parse(one.read_text())):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("restem.rewards."):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
+                ("restem.rewards.", "restem.questions.")
+            ):
                 names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
                 paths = [root.parent / f"{name.replace('.', '/')}.py" for name in names]
                 waiting += [path for path in paths if path.exists()]

@@ -11,12 +11,12 @@ Source: Hendrycks et al. 2021, https://arxiv.org/abs/2103.03874 (MIT; the right 
 January 2025, so point to your own copy). MATH-500: Lightman et al. 2023, https://arxiv.org/abs/2305.20050.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
+from restem.questions.boxes import last_box
 from restem.questions.dealing import deal
 from restem.questions.public import HubSet, Layout, Records, Row, read
 from restem.questions.reading import Record, as_text
@@ -38,7 +38,6 @@ LAYOUT = Layout(
     own_options=("subjects", "levels", "test_set"),
 )
 MATH_500 = LAYOUT._replace(hub=HubSet("HuggingFaceH4/MATH-500", splits=("test",)))
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 
 
 def load(parameters: QuestionsParameters) -> Iterator[Row]:
@@ -55,23 +54,6 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
         and (levels is None or row["level"].removeprefix("level ") in levels)
     )
     return deal(chosen, parameters)
-
-
-def last_box(solution: str) -> str | None:
-    r"""Return what the last \boxed{...} or \fbox{...} holds, braces matched; also of \boxed 7."""
-    matches = list(_BOX.finditer(solution))
-    if not matches:
-        return None
-    start = matches[-1].end()
-    if solution[start : start + 1] != "{":
-        return solution[start:].split("$", maxsplit=1)[0].strip() or None
-    depth = 0
-    for index in range(start, len(solution)):
-        escaped = solution[index - 1] == "\\"
-        depth += {"{": 1, "}": -1}.get(solution[index], 0) if not escaped else 0
-        if depth == 0:
-            return solution[start + 1 : index].strip() or None
-    return None
 
 
 def _records(parameters: QuestionsParameters) -> Records:

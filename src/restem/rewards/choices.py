@@ -2,10 +2,11 @@
 
 import re
 
+from restem.questions.boxes import box_starts
+
 _STATED = re.compile(r"\banswer\s*(?:(?:is|must\s+be|should\s+be)\s*:?|:|=)[\s*_$]*", re.IGNORECASE)
 _OPTION = re.compile(r"(?:option|choice)\s+", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|nor)\s+\([A-Z]\)")
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _COMMAND = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|textrm)\s*(?=\{)")
 _AROUND = " \t\r\n*_`\"'$"
 _LETTER = re.compile(
@@ -21,7 +22,7 @@ def letter_of(text: str) -> str | None:
     A letter that is a word is none ("A train ..."), nor is one of several ("A or B").
     """
     stated = list(_STATED.finditer(text))
-    boxes = list(_BOX.finditer(text))
+    boxes = box_starts(text)
     start = max(stated[-1].end() if stated else 0, boxes[-1].start() if boxes else 0)
     rest = _COMMAND.sub("", text[start:]).replace("{", "").replace("}", "") if "\\" in text[start:] else text[start:]
     rest = rest.replace("**", "").strip(_AROUND)

@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
+from restem.questions import boxes
 from restem.rewards.base import Judge
 from restem.rewards.choices import letter_of
 from restem.rewards.extraction import checked_ways, extract, in_form
@@ -32,7 +33,10 @@ class ExactJudge(Judge):
     """Compares an answer with the gold answer."""
 
     memory_bytes = 4 << 30
-    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction", "choices"))
+    sources = (
+        *(Path(__file__).with_name(f"{name}.py") for name in ("exact", "extraction", "choices")),
+        Path(boxes.__file__),
+    )
 
     def __init__(
         self, *, kind: str = "string", extract: str = "whole", case: str = "fold", tolerance: float = 0.0

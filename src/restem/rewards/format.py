@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from restem.questions import boxes
+from restem.questions.boxes import box_starts, closings
+from restem.rewards import extraction
 from restem.rewards.base import Judge
-from restem.rewards.extraction import FORMS
 from restem.rewards.verdicts import Answer, Gold, Verdict, correct, refused
 
 _HASHES = re.compile(r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?%?)")
@@ -30,15 +32,9 @@ _AFTER_BOX = " \t\r\n.$*)]\\"
 def _boxed(text: str) -> str | None:
     r"""Return what is in the box that the text ends with."""
     text = text.rstrip(_AFTER_BOX)
-    depth = 0
-    for place in range(len(text) - 1, -1, -1):
-        if place and text[place - 1] == "\\":
-            continue  # an escaped brace
-        depth += (text[place] == "}") - (text[place] == "{")
-        if depth <= 0:
-            before = text[:place].rstrip()
-            return text[place + 1 : -1] if text[place] == "{" and before.endswith("\\boxed") else None
-    return None
+    ends = closings(text)
+    starts = [mark.end() for mark in box_starts(text) if mark[0].rstrip() == "\\boxed"]
+    return next((text[start + 1 : -1] for start in starts if ends.get(start) == len(text)), None)
 
 
 def _hashes(text: str) -> str | None:
@@ -70,9 +66,9 @@ def _code_block(text: str) -> str | None:
 
 _FORMS: dict[str, tuple[Callable[[str], str | None], str]] = {  # how a text ends, and how to end so
     "boxed": (_boxed, rf"\boxed{{{_PLACE}}}"),
-    "hashes": (_hashes, FORMS["hashes"]),
-    "answer_is": (_answer_is, FORMS["answer_is"]),
-    "tag": (_tag, FORMS["tag"]),
+    "hashes": (_hashes, extraction.FORMS["hashes"]),
+    "answer_is": (_answer_is, extraction.FORMS["answer_is"]),
+    "tag": (_tag, extraction.FORMS["tag"]),
     "code_block": (_code_block, f"```python\n{_PLACE}\n```"),
 }
 
@@ -82,7 +78,7 @@ class FormatJudge(Judge):
 
     memory_bytes = 4 << 30
     sees_question = True  # and needs no gold
-    sources = tuple(Path(__file__).with_name(f"{name}.py") for name in ("format", "extraction"))
+    sources = (Path(__file__), Path(extraction.__file__), Path(boxes.__file__))
 
     def __init__(self, *, form: str | None = None, pattern: str | None = None, example: str | None = None) -> None:
         """Check the options; the module's docstring explains them."""

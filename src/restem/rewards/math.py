@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from restem.questions import boxes
 from restem.rewards.base import Judge
 from restem.rewards.mathematics.comparison import Comparison, Policies
 from restem.rewards.mathematics.form import Form, is_known
@@ -52,7 +53,7 @@ class MathJudge(Judge):
 
     libraries = ("mpmath",)
     memory_bytes = 4 << 30
-    sources = (Path(__file__), *sorted(Path(__file__).with_name("mathematics").glob("*.py")))
+    sources = (Path(__file__), Path(boxes.__file__), *sorted(Path(__file__).with_name("mathematics").glob("*.py")))
 
     def __init__(self, **options: Any) -> None:
         """Check the options; the module's docstring explains them."""

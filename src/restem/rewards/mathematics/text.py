@@ -9,6 +9,7 @@ not closed hides every answer before it. Where two readings are left, there is n
 
 import re
 
+from restem.questions.boxes import BOX, closings
 from restem.rewards.mathematics.prose import is_denied, leading_quantity, prose_number
 from restem.rewards.mathematics.words import number_in_words
 from restem.rewards.verdicts import Answer
@@ -21,9 +22,6 @@ _MOST_WORDS = 3  # in a bare answer; more is prose
 
 _TURN_END = re.compile(r"<\|im_end\|>|<\|im_start\|>\s*user|<\|endoftext\|>|<\|eot_id\|>|</s>")
 _HOPE = re.compile(r"I hope (?:it|this) is correct\.?\s*$")
-_BRACE = re.compile(r"(?<!\\)[{}]")
-_BRACES = 2  # around an answer
-_BOX = re.compile(r"\\(?:boxed|fbox|beginboxed)(?![A-Za-z])\s*")
 _BARE_BOX = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])")  # what \boxed without braces may hold
 _DENIED = re.compile(r"[\s$.*]{0,8}(?:(?:is|was|seems|looks)\s(?:wrong|incorrect|not\b|a mistake)|\?)")
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$|\\(?:quad|qquad|[,;:! ])(?![A-Za-z])|\\text\s*\{|[{}]|&|\\\\|~")
@@ -84,7 +82,7 @@ def extract_math(text: str, *, gold: str = "", box: str = "last", bare: str = "l
     boxes = _boxes(text)
     if boxes is None:
         return None
-    text = _BOX.sub("", text).strip().removesuffix("{}").strip() if not boxes and _BOX.search(text) else text
+    text = BOX.sub("", text).strip().removesuffix("{}").strip() if not boxes and BOX.search(text) else text
     stated = _stated_answer(text)
     if boxes:
         if _DENIED.match(text, boxes[-1][2]):
@@ -135,14 +133,14 @@ def _own_turn(text: str) -> str:
 def _boxes(text: str) -> list[tuple[str, int, int]] | None:
     r"""Return (content, start, end) of every \boxed that holds something, in order; None if the last one has no end."""
     found, end, is_open = [], 0, False
-    marks = list(_BOX.finditer(text))
-    closings = _closings(text) if marks else {}
+    marks = list(BOX.finditer(text))
+    ends = closings(text, within=LONGEST_ANSWER) if marks else {}
     for mark in marks:
         if mark.start() < end:
             continue  # a box in a box
         start = mark.end()
         if text[start : start + 1] == "{":
-            end = closings.get(start, 0)
+            end = ends.get(start, 0)
             is_open = not end
             if content := text[start + 1 : end - 1].strip() if end else "":
                 found.append((content, mark.start(), end))
@@ -150,18 +148,6 @@ def _boxes(text: str) -> list[tuple[str, int, int]] | None:
             end, is_open = start + token.end(), False
             found.append((token[0], mark.start(), end))
     return None if is_open else found
-
-
-def _closings(text: str) -> dict[int, int]:
-    """Return, by the place of each opening brace that is closed soon enough, the place after what closes it."""
-    closed: dict[int, int] = {}
-    waiting: list[int] = []
-    for brace in _BRACE.finditer(text):
-        if brace[0] == "{":
-            waiting.append(brace.start())
-        elif waiting and brace.end() - (start := waiting.pop()) <= LONGEST_ANSWER + _BRACES:
-            closed[start] = brace.end()
-    return closed
 
 
 def _chosen_boxes(text: str, boxes: list[tuple[str, int, int]], box: str) -> str:

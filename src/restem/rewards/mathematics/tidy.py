@@ -32,6 +32,21 @@ _TEXT = (
 )
 _PER = re.compile(r"(?<=[A-Za-z\d)])\s*\\?%|(?<=\})\s*\\?%|\\%")
 
+_SIGNS = {  # names of commands, and what they are written as
+    "lt": "<",
+    "gt": ">",
+    "lbrace": r"\\{",
+    "rbrace": r"\\}",
+    "lbrack": "[",
+    "rbrack": "]",
+    "[lr]?vert|mid": "|",
+    "colon": ":",
+    "varnothing": r"\\emptyset",
+    "wedge": r"\\land",
+    "vee": r"\\lor",
+    "neg": r"\\lnot",
+    "setminus|smallsetminus": r"\\backslash",
+}
 _REWRITES: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
@@ -56,19 +71,7 @@ _REWRITES: list[tuple[re.Pattern[str], str]] = [
         (r"\\(?:leqslant|leq|le)(?![A-Za-z])|<=|=<", r"\\le "),
         (r"\\(?:geqslant|geq|ge)(?![A-Za-z])|>=", r"\\ge "),
         (r"\\(?:neq|ne)(?![A-Za-z])|!=", r"\\ne "),
-        (r"\\lt(?![A-Za-z])", "<"),
-        (r"\\gt(?![A-Za-z])", ">"),
-        (r"\\lbrace(?![A-Za-z])", r"\\{"),
-        (r"\\rbrace(?![A-Za-z])", r"\\}"),
-        (r"\\lbrack(?![A-Za-z])", "["),
-        (r"\\rbrack(?![A-Za-z])", "]"),
-        (r"\\(?:[lr]?vert|mid)(?![A-Za-z])", "|"),
-        (r"\\colon(?![A-Za-z])", ":"),
-        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
-        (r"\\wedge(?![A-Za-z])", r"\\land"),
-        (r"\\vee(?![A-Za-z])", r"\\lor"),
-        (r"\\neg(?![A-Za-z])", r"\\lnot"),
-        (r"\\setminus(?![A-Za-z])|\\smallsetminus(?![A-Za-z])", r"\\backslash"),
+        *((rf"\\(?:{names})(?![A-Za-z])", sign) for names, sign in _SIGNS.items()),
         (r"(?<![A-Za-z\\])(?:infinity|infty|inf|oo)(?![A-Za-z])", r"\\infty "),
         (r"\+ ?\\infty", r"\\infty"),
         (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
