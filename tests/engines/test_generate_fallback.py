@@ -11,7 +11,7 @@ import pytest
 
 from restem.engines import Completion, open_engine
 from restem.engines.context import context_window, context_window_of
-from tests.engines.test_transformers import MANY_ENDS, RAGGED, draw, generated
+from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated
 
 PolicyMaker = Callable[..., Path]
 

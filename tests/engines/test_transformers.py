@@ -5,8 +5,7 @@ import re
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +15,12 @@ from scipy.stats import chisquare
 
 from restem.engines import Batched, Completion, deciding_engine_options, open_engine, resolve_arithmetic
 from restem.errors import EngineError, PolicyError
+from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated, plain_model
 
 PolicyMaker = Callable[..., Path]
 
-RAGGED = [
-    "12 + 34",
-    "Q: the weather in an inn?\nA:",
-    "Q: he?\nA:",
-    "x",
-    "Q: the 1234 abba. Another one, quite a bit longer\nA:",
-]
 FEW_SHOT = [f"Q: 1 + 2?\nA: 3\n\nQ: {question}\nA:" for question in ("12 + 34?", "he?", "1 + 2?", "the end")]
-MANY_ENDS = [0, *range(5, 105, 9)]  # so that a random policy ends soon, and at different times
 ARCHITECTURES = ["llama", "qwen3", "gpt_neox", "gemma3_text", "mixtral", "gemma2"]
-
-
-def draw(policy: Path, prompts: Sequence[str] = RAGGED, /, **arguments: Any) -> list[list[Completion]]:
-    options = {name: arguments.pop(name) for name in ("max_batch", "dtype") if name in arguments}
-    with open_engine("transformers", policy, **{"dtype": "float32", **options}) as engine:
-        return list(engine.sample(prompts, **{"n": 3, "max_new_tokens": 12, "seed": 0, **arguments}))
-
-
-@lru_cache
-def plain_model(policy: Path) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(policy)
-
-
-def generated(policy: Path, prompt: str, max_new_tokens: int) -> tuple[list[int], str]:
-    model, tokenizer = plain_model(policy)
-    inputs = tokenizer(prompt, return_tensors="pt")["input_ids"]
-    output = model.generate(inputs, do_sample=False, max_new_tokens=max_new_tokens)
-    tokens = output[0, inputs.shape[1] :].tolist()
-    return tokens, tokenizer.decode(tokens, skip_special_tokens=True)
 
 
 def logits_after(policy: Path, prompt: str) -> np.ndarray:

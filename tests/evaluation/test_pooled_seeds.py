@@ -102,7 +102,7 @@ def test_experiments_with_other_questions_are_refused_and_the_questions_named() 
     random = np.random.default_rng(36)
     whole = drawn(np.full(4, 0.5), random)
 
-    with pytest.raises(EvaluationError, match=r"1 of its questions are missing from the second .*q0003"):
+    with pytest.raises(EvaluationError, match=r"1 of its questions are missing from the second .*test-00003"):
         combine_pairs([whole, whole], [whole, drawn(np.full(4, 0.5), random, n_questions=3)], suite="test", seed=0)
 
 

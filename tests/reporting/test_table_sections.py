@@ -14,7 +14,7 @@ from restem.policies.policy import Policy
 from restem.reporting.report import Report, build_report
 from restem.reporting.table_sections import Tables, changed_questions_section, curves_of
 from restem.store.tables import ShardedTable, write_shard
-from tests.reporting.test_report import EVALUATIONS, Page, inputs, record
+from tests.reporting.planted import EVALUATIONS, Page, inputs, record
 
 QUESTIONS = pd.DataFrame(
     {

@@ -12,23 +12,17 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling.progress import Progress
-from restem.sampling.sampler import Decoding, Draw, EngineChoice, draw_samples
-from restem.store.journal import Journal
-from tests.builders import NO_POLICY
+from tests.sampling.drawing import DECODING, scripted
 
-DECODING = Decoding("sampled", n=16, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, stop=())
-CHOICE = EngineChoice("transformers", {"dtype": "float32", "threads": 1}, True, questions_per_shard=6)
-POLICY = NO_POLICY
 SCRIPT = """
 import logging, sys
 from dataclasses import replace
 from pathlib import Path
-from tests.sampling.test_sampler import CHOICE, DECODING, POLICY, asked
+from tests.sampling.drawing import CHOICE, DECODING, POLICY, asked
 from restem.store.journal import Journal
 from restem.sampling.sampler import Draw, draw_samples
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -37,26 +31,6 @@ policy = replace(POLICY, path=str(folder.parent / "model"))
 draw = Draw(asked(48), DECODING, purpose="train", iteration=1)
 draw_samples([draw], policy, choice=CHOICE, journal=Journal(folder), experiment_seed=5)
 """
-
-
-def asked(n: int) -> Any:
-    rows = range(n)
-    return pd.DataFrame(
-        {
-            "question_id": [f"q{row}" for row in rows],
-            "prompt_id": [f"{row:016x}" for row in rows],
-            "prompt": [f"what is {row} + {row}?" for row in rows],
-            "suite": "train",
-        }
-    )
-
-
-def scripted(journal: Path, *, n_questions: int, seed: int = 0, **changes: Any) -> Any:
-    """Return the table that the scripted engine draws."""
-    decoding = DECODING._replace(**changes)
-    choice = EngineChoice("scripted", {"default": ["a b c", "d e", "x" * 5000]}, True, questions_per_shard=6)
-    draw = Draw(asked(n_questions), decoding, purpose="train", iteration=1)
-    return draw_samples([draw], POLICY, choice=choice, journal=Journal(journal), experiment_seed=seed)
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

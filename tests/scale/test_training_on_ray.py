@@ -19,8 +19,7 @@ from restem.training.request import TrainingResult
 from restem.training.run import train
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import wait_until
-from tests.training.test_early_stop_and_resume import validation
-from tests.training.test_launcher import OPTIONS, PRESETS, REWARDS, TWO, rows, trained, worker
+from tests.training.trainings import OPTIONS, PRESETS, REWARDS, TWO, rows, trained, validation, worker
 
 ON_TWO_NODES = {**TWO, "launcher": "ray", "machines": 2}
 

@@ -18,7 +18,7 @@ from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.training.workplace import Course, Workplace
 from tests.conftest import Project
-from tests.sampling.test_sampler import scripted
+from tests.sampling.drawing import scripted
 
 N_PLACES = 3  # in every file
 

@@ -1,6 +1,5 @@
 """Trainings that stop by reward, and trainings that are killed and go on."""
 
-import json
 import os
 import resource
 import signal
@@ -14,49 +13,25 @@ import pandas as pd
 import pytest
 
 from restem.errors import PolicyError, TrainingError
-from restem.parameters import SamplingParameters, ScoringParameters, TrainingParameters
+from restem.parameters import SamplingParameters, TrainingParameters
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
-from restem.sampling.sampler import EngineChoice
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
 from restem.training.m_step import train_policy
 from restem.training.request import TrainingResult
 from restem.training.run import train
-from restem.training.validation import Validation, greedy_reward, make_validation
+from restem.training.validation import greedy_reward, make_validation
 from restem.training.workplace import Workplace, validation_steps
 from tests import declining_engine
-from tests.builders import EXEMPLAR, sums, training_row
+from tests.builders import sums
+from tests.training.trainings import validation
 
-N_VALIDATION = 4
 N_STEPS_PER_EPOCH = 3  # six rows in batches of two
 PASSED = pd.DataFrame({"check": ["all"], "outcome": ["passed"], "found": [""]})
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
-
-
-def validation(n_right: list[int], *, engine: str = declining_engine.NAME) -> Validation:
-    """Return a validation whose k-th measurement finds n_right[k] of 4 answers right."""
-    declining_engine.opened.clear()
-    names = [f"v{n}" for n in range(N_VALIDATION)]
-    questions = pd.DataFrame(
-        {"question_id": names, "gold": json.dumps({"answer": "yes"}), "reward": "exact", "split": "validation"}
-    )
-    prompts = pd.DataFrame({"question_id": names, "prompt_id": names, "prompt": [f"{EXEMPLAR}q: {n}" for n in names]})
-    solutions = pd.DataFrame([training_row(name, f"{EXEMPLAR}q: {name}\na:", " 3") for name in names])
-    options: dict[str, Any] = {"n_right": n_right} if engine == declining_engine.NAME else {"dtype": "float32"}
-    made = make_validation(
-        questions,
-        prompts,
-        solutions,
-        every=1.0,
-        choice=EngineChoice(engine, options, add_special_tokens=True, questions_per_shard=8),
-        sampling=SamplingParameters(max_new_tokens=2),
-        scoring=ScoringParameters(workers=1),
-    )
-    assert made is not None
-    return made
 
 
 def trained(base: Policy, output: Path, n_right: list[int] | None, **changed: Any) -> TrainingResult:

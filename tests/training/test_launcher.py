@@ -20,36 +20,11 @@ from restem.training import launcher
 from restem.training.launch import Launch, launch_of, outside_of_the_group
 from restem.training.launcher import launch_command
 from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
-from restem.training.run import train
-from tests.builders import sums, weights
+from tests.builders import weights
 from tests.conftest import ROOT
-from tests.training.test_early_stop_and_resume import validation
-
-PRESETS = ROOT / "conf" / "accelerate"
-TWO = {"launcher": "accelerate", "launcher_config": str(PRESETS / "ddp.yaml"), "processes": 2}
-OPTIONS = {"epochs": 3, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-3, "dtype": "float32"}
-REWARDS = [1, 3, 2]
+from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, validation, worker
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
-
-
-def rows() -> pd.DataFrame:
-    """Five rows in batches of four: the last batch of an epoch has one row, and the second process none."""
-    table = sums().head(5)
-    table["weight"] = [1.0, 0.5, 0.25, 1.0, 2.0]
-    table.loc[2, "completion"] = " 4, as two and two make four"
-    return table
-
-
-def trained(base: Policy, folder: Path, n_right: list[int], **changed: Any) -> TrainingResult:
-    return train(
-        rows(),
-        base,
-        parameters=TrainingParameters(**{**OPTIONS, "checkpoint_every_s": 0, **changed}),
-        output=folder / "policy",
-        validation=validation(n_right),
-        unfinished=folder / "unfinished",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -119,19 +94,6 @@ def ended_by(work: Callable[[], Any], when: Callable[[], bool], find: Callable[[
     os.kill(find(), signal.SIGKILL)
     thread.join()
     return raised[0]
-
-
-def worker(folder: Path, rank: int) -> int:
-    """Return the id of the process of that rank which trains on the request below a folder."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
-        except OSError:
-            continue
-        named = f"restem.training.worker\0{folder}".encode() in command and b"accelerate" not in command
-        if named and f"\0RANK={rank}\0".encode() in environment:
-            return int(process.name)
-    raise LookupError(rank)
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from restem.training.run import train
 from restem.training.set_aside import set_aside, tensors_of
 from tests.builders import sums, weights
 from tests.tiny_models import tiny_model, write_tiny_policy
-from tests.training.test_early_stop_and_resume import validation
+from tests.training.trainings import validation
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
