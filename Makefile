@@ -31,8 +31,8 @@ $(READY): requirements.lock requirements-models.lock pyproject.toml
 
 # One EM iteration on a real model: questions, the base policy's score, one iteration, the table.
 demo: install
-	$(KEDRO) run --pipeline=prepare
-	$(KEDRO) run --pipeline=em_iteration
+	$(KEDRO) run --pipelines=prepare
+	$(KEDRO) run --pipelines=em_iteration
 
 tiny: install
 	$(KEDRO) run --env tiny

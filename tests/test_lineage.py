@@ -163,7 +163,7 @@ def test_a_question_that_was_left_out_says_why() -> None:
 
 
 def test_an_experiment_without_questions_says_what_to_run() -> None:
-    with pytest.raises(LineageError, match="kedro run --pipeline=prepare"):
+    with pytest.raises(LineageError, match="kedro run --pipelines=prepare"):
         find(memory(), "a")
 
 

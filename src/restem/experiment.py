@@ -11,6 +11,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from restem import suggestions
 from restem.errors import ExperimentError
 from restem.evaluation.sentinels import refuse_to_begin, why_stopped
 from restem.parameters import EmParameters
@@ -54,8 +55,8 @@ class Standing(NamedTuple):
         """
         if not self.prepared:
             raise ExperimentError(
-                f"experiment {self.name!r} has no questions and no base policy yet; "
-                "run this first: kedro run --pipeline=prepare"
+                f"experiment {self.name!r} has no questions and no base policy yet; run this first: "
+                f"{suggestions.run('prepare')}"
             )
         if self.forced and self.next_iteration - 1 > len(self.complete):
             raise ExperimentError(
@@ -66,9 +67,13 @@ class Standing(NamedTuple):
         if not self.forced and len(self.complete) == self.iterations:
             raise ExperimentError(
                 f"experiment {self.name!r} is complete: {self.iterations} of {self.iterations} iterations. "
-                f"Go on with --params=em.iterations={self.iterations + 1}, "
-                f"or redo one with --params=em.iteration={self.iterations}"
+                f"Go on with: {suggestions.run('em_iteration', params={'em.iterations': self.iterations + 1})}. "
+                f"Or redo one with: {_forced(self.iterations)}"
             )
+
+
+def _forced(iteration: int) -> str:
+    return suggestions.run("em_iteration", params={"em.iteration": iteration})
 
 
 _find_standing: Callable[[], Standing] | None = None

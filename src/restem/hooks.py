@@ -17,17 +17,19 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from restem import experiment
+from restem import experiment, suggestions
 from restem.configuration.check import check_parameters
 from restem.configuration.consistency import refuse_changes
 from restem.configuration.hub import stay_offline
 from restem.configuration.preflight import refuse_unusable
 from restem.engines.model_code import allow_model_code
-from restem.experiment import is_recorded, recorded_iterations
+from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
 
 _logger = logging.getLogger(__name__)
+
+_DEFAULT_ENV = "local"  # as in settings.py
 
 
 class ExperimentHooks:
@@ -43,6 +45,7 @@ class ExperimentHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check every parameter before anything runs, and tell the registry where the experiment stands."""
+        suggestions.use(_asked_for(context))
         self._parameters = parameters = check_parameters(context.config_loader["parameters"])
         stay_offline(parameters)
         allow_model_code(parameters.policy.run_code_from_model_folder)
@@ -53,13 +56,14 @@ class ExperimentHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Refuse an iteration that has nothing to build on, or nothing that fits, and take the experiment's lock."""
+        suggestions.use(suggestions.asked()._replace(pipelines=tuple(run_params["pipeline_names"] or ())))
         standing = experiment.current_standing()
         if "em_iteration" in (run_params["pipeline_names"] or []):
             standing.refuse_unless_ready()
         if self._parameters is not None:
             if "journal" in pipeline.inputs():  # it draws, judges or trains
                 refuse_unusable(self._parameters)
-            refuse_changes(_built_on(pipeline, catalog), self._parameters)
+            refuse_changes(_concerned(pipeline, catalog, standing), self._parameters)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(standing.name))
         self._seconds = _seconds_so_far(catalog)
@@ -156,12 +160,29 @@ def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
         return {}
 
 
-def _built_on(pipeline: Pipeline, catalog: DataCatalog) -> dict[int, Any]:
-    """Return the records of the iterations that those of the pipeline build on, and that it does not make anew."""
+def _concerned(pipeline: Pipeline, catalog: DataCatalog, standing: experiment.Standing) -> dict[int, Any]:
+    """Return the records of the iterations that the pipeline builds on or makes again, as far as they hold.
+
+    One that is forced is meant to be made in another way, and those after it are stale then.
+    """
     spaces = {str(node.namespace) for node in pipeline.nodes if node.namespace}
     made = {int(space.removeprefix("iteration_")) for space in spaces if space.startswith("iteration_")}
-    before = [i for i in range(max(made, default=0)) if i not in made and is_recorded(catalog, i)]
-    return {i: catalog.load(f"record_{i}") for i in before}
+    if "questions" in pipeline.all_outputs():
+        made.add(0)
+    last = min(max(made, default=-1), standing.next_iteration - 1 if standing.forced else max(made, default=-1))
+    holds = {*standing.complete, *([0] if standing.has_baseline else [])}
+    return {i: catalog.load(f"record_{i}") for i in sorted(holds) if i <= last}
+
+
+def _asked_for(context: KedroContext) -> suggestions.Asked:
+    """Return how the session differs from one without options."""
+    project, source, env = Path(context.project_path), str(context.config_loader.conf_source), context.env
+    return suggestions.Asked(
+        env=None if env == _DEFAULT_ENV else env,
+        params=context._runtime_params or {},
+        conf_source=None if Path(source) == project / "conf" else source,
+        is_package=not (project / "pyproject.toml").is_file(),
+    )
 
 
 def _bare_catalog(context: KedroContext) -> DataCatalog:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restem import suggestions
 from restem.errors import LineageError, first_few
 from restem.experiment import Catalog
 from restem.filtering.solutions import HUMAN
@@ -60,7 +61,7 @@ def find(catalog: Catalog, asked: str) -> Wanted:
         LineageError: If the id names nothing, or more than one thing.
     """
     if not catalog.exists("candidate_questions"):
-        raise LineageError("the experiment has no questions yet; run this first: kedro run --pipeline=prepare")
+        raise LineageError(f"the experiment has no questions yet; run this first: {suggestions.run('prepare')}")
     known = sorted(set(catalog.load("candidate_questions")["question_id"]))
     sample = _SAMPLE.fullmatch(asked)
     if asked in known or sample is None:
@@ -99,7 +100,7 @@ def steps(catalog: Catalog, wanted: Wanted) -> Iterator[Step]:
         of_policy = f" of policy {wanted.policy_id}" if wanted.policy_id else ""
         raise LineageError(
             f"question {wanted.question_id} has no sample {wanted.sample_index}{of_policy}; "
-            f"restem trace {wanted.question_id} shows what it has"
+            f"{suggestions.restem('trace', wanted.question_id)} shows what it has"
         )
 
 

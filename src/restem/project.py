@@ -23,14 +23,29 @@ def project_folder() -> Path:
     from kedro.utils import find_kedro_project
 
     project = find_kedro_project(Path.cwd())
-    if project is None:
+    if project is None and not (Path.cwd() / "conf").is_dir():
         raise ExperimentError(f"{Path.cwd()} is not in a Kedro project; change to the folder that holds conf/")
-    return Path(project)
+    return Path(project or Path.cwd())
+
+
+def bootstrap(project: Path) -> None:
+    """Let Kedro know the project; a folder with nothing but conf/ is one, where restem is installed as a package."""
+    from kedro.framework.project import configure_project
+    from kedro.framework.startup import bootstrap_project
+
+    if (project / "pyproject.toml").is_file():
+        bootstrap_project(project)
+    else:
+        configure_project("restem")
 
 
 @contextmanager
 def opened(
-    env: str | None, experiment: str | None, params: Mapping[str, Any] | None = None
+    env: str | None,
+    experiment: str | None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    conf_source: str | None = None,
 ) -> Iterator[tuple[Catalog, Parameters, Path]]:
     """Return the catalog and the parameters of an experiment, and the project's folder, in an open session.
 
@@ -38,17 +53,17 @@ def opened(
         env: Kedro environment.
         experiment: Its name, if not the configured one.
         params: As --params of kedro run.
+        conf_source: Where the configuration is, if not in the project.
 
     Raises:
         ExperimentError: If the current folder is not in a project.
     """
     from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
 
-    project = project_folder()
-    bootstrap_project(project)
+    project = Path.cwd() if conf_source else project_folder()
+    bootstrap(project)
     runtime = {**(params or {}), **({"experiment": experiment} if experiment else {})}
-    created: Any = KedroSession.create(project_path=project, env=env, runtime_params=runtime)
+    created: Any = KedroSession.create(project_path=project, env=env, conf_source=conf_source, runtime_params=runtime)
     with created as session:
         context = session.load_context()
         yield context.catalog, check_parameters(context.config_loader["parameters"]), project

@@ -16,6 +16,7 @@ from restem.evaluation.intervals import (
     sign_flip_test,
     wilson_interval,
 )
+from restem.evaluation.pooled_seeds import combine_pairs
 from tests.builders import evaluation
 
 
@@ -182,6 +183,39 @@ def test_comparison_names_what_is_newly_solved_and_lost() -> None:
     assert comparison.newly_lost == ("test-00001",)
     assert (comparison.n, comparison.greedy_difference, comparison.p_value) == (4, 0.0, 1.0)
     assert comparison.conclusion == "no difference shown (n = 4, smallest detectable 1.000)"
+
+
+@pytest.mark.parametrize("n", [16, 64, 128])
+@pytest.mark.parametrize("rate", [0.0, 0.4, 1.0])
+def test_the_smallest_detectable_difference_is_shown_in_80_percent_of_trials(
+    n: int, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At zero and at one too, where nothing changed before."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 500)
+    random = np.random.default_rng([n, int(10 * rate)])
+    before = random.binomial(8, rate, n)
+    noise = evaluation(list(random.binomial(8, rate, n)))
+    detectable = compare(evaluation(list(before)), noise, suite="test", seed=0).smallest_detectable
+    shown = 0
+    for seed in range(200):
+        a, b = random.binomial(8, rate, n), random.binomial(8, min(1.0, rate + detectable), n)
+        if rate in (0.0, 1.0):  # so many questions change as a whole
+            b = np.where(random.random(n) < detectable, 8 - a, a)
+        shown += not compare(evaluation(list(a)), evaluation(list(b)), suite="test", seed=seed).verdict.startswith("no")
+
+    assert 0 < detectable < 1
+    assert 0.65 <= shown / 200 <= 0.95
+
+
+def test_the_smallest_detectable_difference_is_the_same_from_one_seed_as_from_two_policies() -> None:
+    for changed in ([0] * 16, [1] + [0] * 15, [4, -2, 1] * 5 + [0]):
+        a = evaluation([4] * 16)
+        b = evaluation([4 + each for each in changed])
+
+        together = combine_pairs([a], [b], suite="test", seed=0).smallest_detectable
+
+        assert together == pytest.approx(compare(a, b, suite="test", seed=0).smallest_detectable)
+        assert together > 0
 
 
 def test_fewer_questions_than_any_test_needs_are_never_called_better() -> None:

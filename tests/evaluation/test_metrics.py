@@ -8,6 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from restem.errors import EvaluationError
+from restem.evaluation import intervals
 from restem.evaluation.intervals import share_interval, wilson_interval
 from restem.evaluation.metrics import (
     evaluate_policy,
@@ -92,6 +93,33 @@ def test_wilson_interval_refuses_impossible_counts() -> None:
 def test_a_share_that_is_the_same_everywhere_still_has_an_interval() -> None:
     assert share_interval([0.0] * 32, seed=0) == wilson_interval(0, 32)
     assert share_interval([1.0] * 32, seed=0) == wilson_interval(32, 32)
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_the_interval_of_few_right_answers_reaches_no_less_far_than_that_of_none(end: int) -> None:
+    for n in (8, 16, 64, 400):
+        reach = 0.0
+        for n_right in range(6):
+            rates = np.zeros(n)
+            rates[:n_right] = 0.25
+            rates = abs(end - rates)
+            low, high = share_interval(rates, seed=0)
+            assert low <= rates.mean() <= high
+            reached = high if end == 0 else 1 - low
+            assert reached >= reach - 1e-9
+            reach = reached
+
+
+def test_intervals_of_rates_near_zero_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 500)
+    random = np.random.default_rng(5)
+    for mean in (0.005, 0.02, 0.1):
+        held = 0
+        for seed in range(300):
+            chance = random.beta(0.2, 0.2 * (1 - mean) / mean, 40)
+            low, high = share_interval(random.binomial(4, chance) / 4, seed=seed)
+            held += low <= mean <= high
+        assert held / 300 >= 0.93, mean
 
 
 def test_majority_vote_takes_the_first_seen_of_equally_frequent_answers() -> None:

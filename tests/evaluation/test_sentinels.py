@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from restem.errors import ExperimentError
+from restem.evaluation import intervals
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import NOT_MEASURED, NOT_SEEN, SHOWN, SUSPECTED, Watched, refuse_if_stopped, watch
 from restem.parameters import EmParameters
@@ -79,10 +80,12 @@ def test_train_up_and_validation_a_little_down_is_only_suspected() -> None:
     now = BASE.copy()
     is_train = now["suite"] == "train"
     now.loc[is_train, "n_correct"] = np.minimum(N, now.loc[is_train, "n_correct"] + 2)
-    one = now.index[(now["suite"] == "validation") & (now["n_correct"] > 0)][0]
-    now.loc[one, "n_correct"] -= 1
+    right = now.index[(now["suite"] == "validation") & (now["n_correct"] > 0)]
+    now.loc[right[:1], "n_correct"] -= 1
+    by_one = signs(now, BASE)["overfitting"]
+    now.loc[right[1:5], "n_correct"] -= 1
 
-    assert signs(now, BASE)["overfitting"] == SUSPECTED
+    assert (by_one, signs(now, BASE)["overfitting"]) == (NOT_SEEN, SUSPECTED)
 
 
 def test_overfitting_is_judged_from_the_iteration_before_not_from_the_base_policy() -> None:
@@ -123,7 +126,8 @@ def test_a_loss_on_one_of_several_transfer_suites_is_shown_and_named() -> None:
 
 def test_an_audit_that_refuses_more_is_shown_beyond_its_interval() -> None:
     assert signs(BASE, BASE, audits=(audit(2), audit(20)))["worse_audit"] == SHOWN
-    assert signs(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == SUSPECTED
+    assert signs(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == NOT_SEEN
+    assert signs(BASE, BASE, audits=(audit(2), audit(8)))["worse_audit"] == SUSPECTED
     assert signs(BASE, BASE, audits=(audit(4), audit(2)))["worse_audit"] == NOT_SEEN
 
 
@@ -141,6 +145,47 @@ def test_equal_policies_rarely_raise_an_alarm() -> None:
         shown += [verdict for verdict in signs(now, base).values() if verdict == SHOWN]
 
     assert len(shown) <= 6  # of 180
+
+
+def test_distinct_completions_fall_without_alarm_where_pass_at_k_rises_within_its_interval() -> None:
+    base = evaluation(1, validation=0.3)
+    now = base.copy()
+    few = now.index[now["n_correct"] == 0][:2]
+    now.loc[few, "n_correct"] = N
+    now["n_distinct"] = 2
+
+    assert signs(now, base)["diversity_collapse"] == NOT_SEEN
+
+
+@pytest.mark.parametrize("n", [16, 60])
+def test_a_sentinel_suspects_at_most_one_in_ten_iterations_in_which_nothing_went_wrong(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Policies that are equal on validation and transfer, however much better on what they were trained on."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 500)
+    n_times = 300
+    raised: dict[str, int] = {}
+    for seed in range(n_times):
+        random = np.random.default_rng([n, seed])
+        chance = random.beta(0.5, 1.0, n)
+        wrong = random.uniform(0.0, 0.2)
+        base, now = (
+            pd.concat(
+                [
+                    suite("train", np.minimum(1.0, chance + gain), n=n, seed=10 * seed + i),
+                    *(suite(name, chance, n=n, seed=10 * seed + i) for name in ("validation", "bbh", "svamp")),
+                ],
+                ignore_index=True,
+            )
+            for i, gain in ((1, 0.0), (2, 0.3))
+        )
+        audits = tuple(audit(int(random.binomial(100, wrong))) for _ in range(2))
+        for name, verdict in signs(now, base, audits=audits).items():
+            raised[name] = raised.get(name, 0) + (verdict in (SUSPECTED, SHOWN))
+
+    # The standard error of 10 % of 300 is 1.7 %.
+    assert {name: count for name, count in raised.items() if count / n_times > 0.10 + 2 * 0.017} == {}
+    assert raised["overfitting"] > 0
 
 
 def record(i: int, value: float | None, **changed: Any) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_plan_of_what_is_not_prepared_names_the_command(project: Project) -> Non
     result = command(project, "plan")
 
     assert result.exit_code == 1
-    assert "kedro run --pipeline=prepare" in result.output
+    assert "kedro run --pipelines=prepare" in result.output
 
 
 def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written(copied: Project) -> None:

@@ -118,7 +118,7 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(finished: Project, proj
     for marker in ("samples-train-1", "policy-", "samples-evaluation-"):
         journal = project.folder / "data/02_intermediate/journal"
         before = set(journal.glob(f"{marker}*/*"))
-        process = forked.start(["kedro", "run", "--env", "tiny", "--pipeline=em_iteration"], project.folder)
+        process = forked.start(["kedro", "run", "--env", "tiny", "--pipelines=em_iteration"], project.folder)
         while process.is_alive() and before.issuperset(journal.glob(f"{marker}*/*")):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_second_run_on_the_same_experiment_is_refused(project: Project) -> None:
 @pytest.mark.parametrize(
     ("pipeline", "parameters", "error", "message"),
     [
-        ("em_iteration", {}, ExperimentError, "kedro run --pipeline=prepare"),
+        ("em_iteration", {}, ExperimentError, "kedro run --pipelines=prepare"),
         (
             "prepare",
             {"filtering__max_per_question": 0},
@@ -173,15 +173,15 @@ def test_zero_correct_samples_keep_the_samples_and_say_what_to_change(project: P
 
 
 def test_faults_that_the_user_can_mend_print_one_line_and_no_traceback(project: Project) -> None:
-    result = forked.run(["kedro", "run", "--env", "tiny", "--pipeline=em_iteration"], project.folder)
+    result = forked.run(["kedro", "run", "--env", "tiny", "--pipelines=em_iteration"], project.folder)
 
     assert result.returncode == 1
-    assert "kedro run --pipeline=prepare" in result.stderr + result.stdout
+    assert "kedro run --pipelines=prepare" in result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
 
 
 def test_run_prints_the_results_with_intervals(copied: Project) -> None:
-    result = forked.run(["kedro", "run", "--env", "tiny", "--pipeline=compare"], copied.folder)
+    result = forked.run(["kedro", "run", "--env", "tiny", "--pipelines=compare"], copied.folder)
 
     assert result.returncode == 0, result.stderr
     for i in range(3):

@@ -127,3 +127,66 @@ def test_own_source_by_dotted_path() -> None:
 
     assert list(table["text"]) == ["0?", "1?"]
     assert set(table["source"]) == {f"{__name__}:own_source"}
+
+
+SPLITS_OF_FILE = [
+    {"text": f"{split} {number}", "gold": {"answer": str(number)}, "split": split}
+    for split, n in (("exemplar", 5), ("train", 9), ("validation", 4), ("test", 6))
+    for number in range(n)
+]
+COUNTS = {"n_train": 7, "n_validation": 2, "n_test": 3, "n_exemplars": 2}
+
+
+def own_rows(parameters: QuestionsParameters) -> Any:
+    return SPLITS_OF_FILE
+
+
+def own_nothing(parameters: QuestionsParameters) -> Any:
+    [row for row in SPLITS_OF_FILE if row["split"] == "train"]
+
+
+def own_texts(parameters: QuestionsParameters) -> Any:
+    yield "1 + 1?"
+
+
+@pytest.mark.parametrize("source", ["file", f"{__name__}:own_rows"])
+def test_numbers_of_questions_mean_the_same_for_a_file_and_a_function(source: str, tmp_path: Path) -> None:
+    options = {"path": str(jsonl(tmp_path / "q.jsonl", SPLITS_OF_FILE))} if source == "file" else {}
+
+    first, again, other = (
+        load_questions(QuestionsParameters(source=source, options=options, seed=seed, **COUNTS)) for seed in (0, 0, 1)
+    )
+
+    assert first["split"].value_counts().to_dict() == {"train": 7, "test": 3, "validation": 2, "exemplar": 2}
+    assert first.equals(again)
+    assert set(first["text"]) != set(other["text"])
+
+
+def test_a_file_with_fewer_questions_than_asked_for_gives_all_it_has(tmp_path: Path) -> None:
+    table = from_file(jsonl(tmp_path / "q.jsonl", GOOD))
+
+    assert table["split"].value_counts().to_dict() == {"train": 1, "test": 1}
+
+
+def test_a_transfer_suite_of_a_file_is_its_test_questions_as_many_as_asked_for(tmp_path: Path) -> None:
+    mine = {"source": "file", "path": str(jsonl(tmp_path / "q.jsonl", SPLITS_OF_FILE)), "n": 4}
+
+    table = load_questions(small(transfer={"mine": mine}))
+
+    of_mine = table[table["source"].str.startswith("mine/")]
+    assert of_mine["split"].tolist() == ["transfer"] * 4
+    assert of_mine["text"].str.startswith("test ").all()
+
+
+def test_what_is_wrong_with_a_transfer_suite_is_named_by_its_own_parameters(tmp_path: Path) -> None:
+    with pytest.raises(QuestionsError, match=r"^questions\.transfer\.mine\.path: there is no file"):
+        load_questions(small(transfer={"mine": {"source": "file", "path": str(tmp_path / "none.jsonl")}}))
+    path = str(jsonl(tmp_path / "q.jsonl", GOOD))
+    with pytest.raises(QuestionsError, match=r"^questions\.transfer\.mine\.odd is not an option of .*"):
+        load_questions(small(transfer={"mine": {"source": "file", "path": path, "odd": 1}}))
+
+
+@pytest.mark.parametrize("name", ["own_nothing", "own_texts"])
+def test_a_source_of_ones_own_that_gives_no_rows_is_told_what_rows_are(name: str) -> None:
+    with pytest.raises(QuestionsError, match=r"must (return or yield|give) rows, dicts with text, gold and split"):
+        load_questions(QuestionsParameters(source=f"{__name__}:{name}"))

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from restem.__main__ import restem
@@ -78,3 +80,23 @@ def test_reads_standard_input_in_a_process_of_its_own() -> None:
         done = subprocess.run(command, input=content, env=environment, capture_output=True, check=True)
 
         assert [json.loads(line)["reward"] for line in done.stdout.splitlines()] == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("gold", ["4", 4, {"answer": 4}, '{"answer": "4"}'])
+def test_a_gold_is_taken_as_a_file_of_questions_has_it(gold: Any, tmp_path: Path) -> None:
+    file = tmp_path / "completions.jsonl"
+    file.write_text(json.dumps({"gold": gold, "completion": "4"}))
+
+    result = CliRunner().invoke(restem, ["score", str(file), "--reward", "exact"])
+
+    assert json.loads(result.stdout)["reason"] == "correct"
+
+
+def test_broken_json_is_named_by_its_line_and_character(tmp_path: Path) -> None:
+    file = tmp_path / "completions.jsonl"
+    file.write_text('{"gold": "4", "completion": "4"}\n{"gold": "4" "completion"}\n')
+
+    result = CliRunner().invoke(restem, ["score", str(file), "--reward", "exact"])
+
+    assert result.exit_code == 1
+    assert "line 2, character 14: not JSON: Expecting ',' delimiter" in result.output

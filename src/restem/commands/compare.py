@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from restem.commands.project import environment
+from restem import suggestions
+from restem.commands.options import Where, of_project
 from restem.errors import EvaluationError, ExperimentError, first_few
 from restem.experiment import recorded_iterations
-from restem.project import known_experiments, opened
+from restem.project import known_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,25 +32,28 @@ class _Measured(NamedTuple):
 @click.option("--against", multiple=True, metavar="EXPERIMENT", help="Compare with this one; repeat for its seeds.")
 @click.option("--iteration", type=click.IntRange(min=0), default=None, help="Whose policies; the last by default.")
 @click.option("--suite", default="test", show_default=True, help="On which questions.")
-@environment
+@of_project
 def compare(
-    experiments: tuple[str, ...], against: tuple[str, ...], iteration: int | None, suite: str, env: str | None
+    experiments: tuple[str, ...], against: tuple[str, ...], iteration: int | None, suite: str, where: Where
 ) -> None:
     """Say what EXPERIMENTs that differ only in their seed show together.
 
     Each iteration is compared with the base policy, question by question, over all seeds. With --against, the policies
     of one iteration are compared with those of other experiments.
     """
-    group = _measured(experiments, env)
+    twice = sorted({*experiments} & {*against})
+    if twice:
+        raise ExperimentError(f"{', '.join(twice)} cannot be compared with itself; name another one after --against")
+    group = _measured(experiments, where)
     if against:
-        compared = {_title(group, iteration): _across(group, _measured(against, env), iteration, suite)}
+        compared = {_title(group, iteration): _across(group, _measured(against, where), iteration, suite)}
     else:
         compared = _within(group, iteration, suite)
     for line in _lines(compared):
         click.echo(line)
 
 
-def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
+def _measured(names: "Sequence[str]", where: Where) -> list[_Measured]:
     """Return experiments that differ in nothing but their seeds.
 
     Raises:
@@ -57,13 +61,13 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
     """
     from restem.evaluation.pooled_seeds import differing
 
-    group = [_load(name, env) for name in names]
+    group = [_load(name, where) for name in names]
     others = differing({each.name: each.parameters for each in group})
     if others:
         shown = "; ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in others.items())
         raise ExperimentError(
             f"{', '.join(names)} differ in more than their seeds: {shown}. Compare them with each other instead: "
-            f"restem compare {names[0]} --against {names[-1]}"
+            f"{suggestions.restem('compare', names[0], '--against', names[-1], of='project')}"
         )
     repeated = len(group) - len({each.parameters["em.seed"] for each in group})
     if repeated:
@@ -71,19 +75,17 @@ def _measured(names: "Sequence[str]", env: str | None) -> list[_Measured]:
     return group
 
 
-def _load(name: str, env: str | None) -> _Measured:
+def _load(name: str, where: Where) -> _Measured:
     from restem.configuration.check import check_parameters
     from restem.configuration.consistency import deciding_as_asked
 
-    with opened(env, name) as (catalog, parameters, _):
+    with where._replace(experiment=name).open() as (catalog, parameters, _):
         known = known_experiments(catalog, parameters)
         if name not in known:
             raise ExperimentError(f"there is no experiment {name!r}; there are: {', '.join(known) or 'none'}")
         evaluations: list[Table] = [catalog.load(f"evaluation_{i}") for i in recorded_iterations(catalog)]
         if not evaluations:
-            raise EvaluationError(
-                f"experiment {name!r} has no evaluation: kedro run --pipeline=baseline --params=experiment={name}"
-            )
+            raise EvaluationError(f"experiment {name!r} has no evaluation: {suggestions.run('baseline')}")
         recorded = check_parameters(catalog.load(f"record_{len(evaluations) - 1}")["parameters"])
     return _Measured(name, evaluations, deciding_as_asked(recorded))
 

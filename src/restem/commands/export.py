@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from restem.commands.project import environment, experiment_option
+from restem import suggestions
+from restem.commands.options import Where, of_experiment
 from restem.errors import ExperimentError, PolicyError
 from restem.experiment import Catalog
 from restem.policies.model_card import export_policy
 from restem.policies.policy import Policy
-from restem.project import opened
 
 
 def _iteration(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
@@ -25,13 +25,10 @@ def _iteration(_context: click.Context, _parameter: click.Parameter, value: str)
 @click.command()
 @click.argument("iteration", callback=_iteration)
 @click.argument("folder", type=click.Path(path_type=Path))
-@environment
-@experiment_option
+@of_experiment
 @click.option("--hub", metavar="OWNER/NAME", default=None, help="Upload it there too; needs HF_TOKEN.")
 @click.option("--public", is_flag=True, help="Make a new hub repository public.")
-def export(  # noqa: PLR0913 - one argument per option
-    iteration: int | None, folder: Path, env: str | None, experiment: str | None, hub: str | None, public: bool
-) -> None:
+def export(iteration: int | None, folder: Path, where: Where, hub: str | None, public: bool) -> None:
     """Copy the policy of an ITERATION, or the `best` one, with its model card to a new FOLDER."""
     token = os.environ.get("HF_TOKEN", "").strip()
     if hub and not token:
@@ -40,14 +37,14 @@ def export(  # noqa: PLR0913 - one argument per option
         raise PolicyError("HF_TOKEN holds a line break, a space or a character that is not ASCII; set the token alone")
     if hub:
         os.environ["HF_HUB_OFFLINE"] = "0"  # before the session sets it for runs, which fetch nothing
-    with opened(env, experiment) as (catalog, parameters, _):
+    with where.open() as (catalog, parameters, _):
         if iteration is None:
             iteration = _best(catalog, parameters.experiment)
         missing = [name for name in (f"policy_{iteration}", f"record_{iteration}") if not catalog.exists(name)]
         if missing:
             raise ExperimentError(
                 f"experiment {parameters.experiment!r} has no {' and no '.join(missing)}; "
-                "restem status shows what it has"
+                f"{suggestions.restem('status')} shows what it has"
             )
         policy, record = catalog.load(f"policy_{iteration}"), catalog.load(f"record_{iteration}")
         export_policy(policy, record, experiment=parameters.experiment, output=folder)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment, experiment_option
+from restem import suggestions
+from restem.commands.options import Where, of_experiment
 from restem.errors import ExperimentError, RewardError
-from restem.project import opened
 from restem.schemas import CORRECT, REASONS
 
 if TYPE_CHECKING:
@@ -20,16 +20,14 @@ iteration_option = click.option(
 
 
 @click.command("inspect")
-@environment
-@experiment_option
+@of_experiment
 @iteration_option
 @click.option("--accepted", default=3, show_default=True, help="Samples with a reward of 1 to show.")
 @click.option("--rejected", default=3, show_default=True, help="Other samples to show.")
 @click.option("--reason", type=click.Choice(REASONS), help="Only verdicts with this reason.")
 @click.option("--seed", default=0, show_default=True, help="Another seed shows other samples.")
 def inspect(  # noqa: PLR0913 - one argument per option
-    env: str | None,
-    experiment: str | None,
+    where: Where,
     iteration: int | None,
     accepted: int,
     rejected: int,
@@ -39,7 +37,7 @@ def inspect(  # noqa: PLR0913 - one argument per option
     """Show a few random samples of an iteration, with what was answered, how that was found, and the verdict."""
     from restem.scoring.inspection import format_sample, samples_to_read
 
-    with opened(env, experiment) as (catalog, parameters, _):
+    with where.open() as (catalog, parameters, _):
         i, scored = _scored(catalog, parameters.em.iterations, iteration)
         rows = samples_to_read(
             scored, catalog.load("questions"), n_accepted=accepted, n_rejected=rejected, reason=reason, seed=seed
@@ -50,35 +48,37 @@ def inspect(  # noqa: PLR0913 - one argument per option
 
 
 @click.command()
-@environment
-@experiment_option
+@of_experiment
 @iteration_option
-@click.option("--reward", required=True, help="The reward to audit, as questions name it.")
+@click.option("--reward", help="The reward to audit, as questions name it; all that they name, if not said.")
 @click.option("--samples", type=click.IntRange(min=0), help="Accepted samples to look at; scoring.audit.n_samples.")
 @click.option("--questions", "n_questions", type=click.IntRange(min=0), help="Golds to try; scoring.audit.n_questions.")
 @click.option("--seed", default=0, show_default=True, help="Another seed looks at other samples and questions.")
 def audit(  # noqa: PLR0913 - one argument per option
-    env: str | None,
-    experiment: str | None,
+    where: Where,
     iteration: int | None,
-    reward: str,
+    reward: str | None,
     samples: int | None,
     n_questions: int | None,
     seed: int,
 ) -> None:
-    """Audit a reward: known cases, the golds of an experiment, and a second verifier on samples that it accepted.
+    """Audit rewards: known cases, the golds of an experiment, and a second verifier on samples that it accepted.
 
     The exit code is 1 if a known case or a gold failed.
     """
     from restem.scoring.audit import audit_rewards, summarise_audit
 
-    with opened(env, experiment) as (catalog, parameters, _):
+    with where.open() as (catalog, parameters, _):
         chosen = {name: n for name, n in (("n_samples", samples), ("n_questions", n_questions)) if n is not None}
         scoring = replace(parameters.scoring, audit=replace(parameters.scoring.audit, **chosen))
         asked = catalog.load("questions")
-        asked = asked[asked["reward"] == reward]
+        named = sorted(set(asked["reward"]))
+        asked = asked if reward is None else asked[asked["reward"] == reward]
         if asked.empty:
-            raise RewardError(f"no question of experiment {parameters.experiment} is judged by the reward {reward!r}")
+            raise RewardError(
+                f"no question of experiment {parameters.experiment} is judged by the reward {reward!r}; they are "
+                f"judged by {', '.join(named)}"
+            )
         scored = None
         if iteration is not None or _last_scored(catalog, parameters.em.iterations) is not None:
             i, scored = _scored(catalog, parameters.em.iterations, iteration)
@@ -115,7 +115,7 @@ def _scored(catalog: "Catalog", iterations: int, iteration: int | None) -> "tupl
     i = iteration or _last_scored(catalog, iterations)
     if i is None or not catalog.exists(f"iteration_{i}.scored_samples"):
         raise ExperimentError(
-            f"iteration {i or 1} has no scored samples yet; run it first: kedro run --pipeline=em_iteration"
+            f"iteration {i or 1} has no scored samples yet; run it first: {suggestions.run('em_iteration')}"
         )
     return i, catalog.load(f"iteration_{i}.scored_samples")
 

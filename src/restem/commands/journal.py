@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from restem.commands.project import environment
+from restem import suggestions
+from restem.commands.options import Where, of_project
 from restem.errors import ExperimentError
-from restem.project import filepath, known_experiments, opened
+from restem.project import filepath, known_experiments
 from restem.store.journal import Journal
 from restem.store.journal_usage import (
     CatalogFiles,
@@ -36,14 +37,14 @@ _LINKED = (
 
 
 @click.group(invoke_without_command=True)
-@environment
+@of_project
 @click.pass_context
-def journal(context: click.Context, env: str | None) -> None:
+def journal(context: click.Context, where: Where) -> None:
     """Show what the journal of finished work takes on disk, by kind."""
-    context.obj = env
+    context.obj = where
     if context.invoked_subcommand:
         return
-    _, uses = _uses(env)
+    _, uses = _uses(where)
     by_kind: dict[str, list[JournalUse]] = defaultdict(list)
     for use in uses:
         by_kind[use.kind].append(use)
@@ -51,14 +52,18 @@ def journal(context: click.Context, env: str | None) -> None:
     for kind, of_kind in sorted(by_kind.items()):
         click.echo(_sums(kind, of_kind))
     click.echo(_sums("all", uses))
-    click.echo("needed: the newest version of some dataset was made from it; see restem journal prune")
+    click.echo(
+        "needed: the newest version of some dataset was made from it; see "
+        f"{suggestions.restem('journal', 'prune', of='project')}"
+    )
 
 
 @journal.command("list")
+@of_project
 @click.pass_obj
-def list_entries(env: str | None) -> None:
+def list_entries(of_group: Where, where: Where) -> None:
     """Show every entry: size, when something was added last, and which experiments need it."""
-    _, uses = _uses(env)
+    _, uses = _uses(_nearer(where, of_group))
     for use in uses:
         click.echo(_line(use))
 
@@ -70,19 +75,24 @@ def list_entries(env: str | None) -> None:
 @click.option("--experiment", help="What this experiment used, instead of what no experiment needs.")
 @click.option("--entry", "names", multiple=True, metavar="ENTRY", help="This entry, whoever needs it; repeat for more.")
 @click.option("--yes", is_flag=True, help="Do it; without this, only show what would go.")
+@of_project
 @click.pass_obj
-def prune(env: str | None, days: float, experiment: str | None, names: tuple[str, ...], *, yes: bool) -> None:
+def prune(  # noqa: PLR0913 - one argument per option
+    of_group: Where, where: Where, days: float, experiment: str | None, names: tuple[str, ...], *, yes: bool
+) -> None:
     """Delete entries that no newest catalog version was made from, or those that are named.
 
     Catalog versions stay whole, whatever goes. What goes would be done again if it were asked for again; that
     includes the progress of a run that was stopped and not yet gone on with.
     """
-    root = _root(env)
+    where = _nearer(where, of_group)
+    root = _root(where)
     with Journal(root).lock_all() if yes else nullcontext():  # before it is found out who needs what
-        _, uses = _uses(env)
+        _, uses = _uses(where)
         missing = set(names) - {use.name for use in uses}
         if missing:
-            raise ExperimentError(f"the journal has no entry {sorted(missing)[0]!r}; restem journal list shows them")
+            shown = suggestions.restem("journal", "list", of="project")
+            raise ExperimentError(f"the journal has no entry {sorted(missing)[0]!r}; {shown} shows them")
         doomed = prunable(uses, Choice(names, experiment, days))
         for use in doomed:
             click.echo(_line(use))
@@ -115,22 +125,27 @@ def _line(use: JournalUse) -> str:
     return f"{use.bytes / _MB:10.1f} MB  {when}  {use.name}  {needed}"
 
 
-def _root(env: str | None) -> Path:
-    with opened(env, None) as (catalog, _parameters, _project):
+def _nearer(where: Where, of_group: Where) -> Where:
+    """Return the options given after the command's own name; where none are, those given before it."""
+    return where if any(where) else of_group
+
+
+def _root(where: Where) -> Path:
+    with where.open() as (catalog, _parameters, _project):
         return Path(catalog.load("journal").root)
 
 
-def _uses(env: str | None) -> tuple[Path, list[JournalUse]]:
-    with opened(env, None) as (catalog, parameters, _project):
+def _uses(where: Where) -> tuple[Path, list[JournalUse]]:
+    with where.open() as (catalog, parameters, _project):
         root = catalog.load("journal").root
         names = known_experiments(catalog, parameters)
-    return root, journal_uses(root, {name: _catalog_files(env, name) for name in names})
+    return root, journal_uses(root, {name: _catalog_files(where._replace(experiment=name)) for name in names})
 
 
-def _catalog_files(env: str | None, experiment: str) -> CatalogFiles:
+def _catalog_files(where: Where) -> CatalogFiles:
     current: list[Path] = []
     ever: list[Path] = []
-    with opened(env, experiment) as (catalog, _parameters, _project):
+    with where.open() as (catalog, _parameters, _project):
         i = 0
         while any(catalog.exists(name.format(i=i)) for name in _LINKED) or i == 0:
             for name in (linked.format(i=i) for linked in _LINKED):

@@ -2,16 +2,15 @@
 
 import click
 
-from restem.commands.project import environment, experiment_option
+from restem import suggestions
+from restem.commands.options import Where, of_experiment
 from restem.errors import ExperimentError
-from restem.project import opened
 
 
 @click.command()
-@environment
-@experiment_option
+@of_experiment
 @click.option("--measure/--no-measure", default=True, help="Sample and train for a minute at most, to know the time.")
-def plan(env: str | None, experiment: str | None, *, measure: bool) -> None:
+def plan(where: Where, *, measure: bool) -> None:
     """Show the samples, tokens, time, disk and memory that an experiment takes.
 
     Its questions must be prepared. Nothing is written; what is done already is counted too.
@@ -21,12 +20,12 @@ def plan(env: str | None, experiment: str | None, *, measure: bool) -> None:
     from restem.planning.planner import disk_and_memory, plan_rows, workload
     from restem.reporting.report import aligned
 
-    with opened(env, experiment) as (catalog, parameters, _):
+    with where.open() as (catalog, parameters, _):
         missing = [name for name in ("questions", "prompts", "policy_0") if not catalog.exists(name)]
         if missing:
             raise ExperimentError(
                 f"experiment {parameters.experiment!r} has no {' and no '.join(missing)} yet, so there is nothing to "
-                "count; run this first: kedro run --pipeline=prepare"
+                f"count; run this first: {suggestions.run('prepare')}"
             )
         questions, prompts, policy = (catalog.load(name) for name in ("questions", "prompts", "policy_0"))
     work = workload(questions, prompts, parameters)

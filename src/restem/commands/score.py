@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restem.questions.file import gold_as_dict
+from restem.questions.reading import read_json_text
+
 if TYPE_CHECKING:
     from restem.rewards import Reward
 
@@ -74,7 +77,10 @@ def _rows(file: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = read_json_text(line.decode())
+        except json.JSONDecodeError as error:  # which counts lines within the text
+            place = f"{name}, line {number}, character {error.pos + 1}"
+            raise click.ClickException(f"{place}: not JSON: {error.msg}") from error
         except (ValueError, RecursionError) as error:
             raise click.ClickException(f"{name}, line {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
@@ -83,7 +89,8 @@ def _rows(file: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             raise click.ClickException(
                 f"{name}, line {number}: 'completion' must be a text, got {row.get('completion')!r}"
             )
-        yield row
+        # As in a file of questions: a bare answer is a gold too, and a number is what is written.
+        yield {**row, "gold": gold_as_dict(f"{name}, line {number}", row["gold"])} if "gold" in row else row
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -5,28 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment
+from restem import suggestions
+from restem.commands.options import environment
+from restem.commands.options import params as params_option
 from restem.errors import StudyError
 from restem.project import load_path, opened, project_folder
 from restem.studies.study import known_studies, read_study
+from restem.suggestions import Asked
 
 if TYPE_CHECKING:
     from restem.parameters import Parameters
     from restem.studies.report import StudyReport
 
 _FOLDER = Path("conf") / "studies"
-
-
-def _parsed(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, Any]:
-    """Return --params as Kedro reads them."""
-    from kedro.framework.cli.utils import _split_params
-
-    return dict(_split_params(context, parameter, value or ""))
-
-
-_params = click.option(
-    "--params", default=None, callback=_parsed, help="As in kedro run --params; for every experiment of the study."
-)
 
 
 @click.group()
@@ -50,7 +41,7 @@ def list_studies() -> None:
 @study.command()
 @click.argument("name")
 @environment
-@_params
+@params_option
 def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     """Run what is missing of a study; what is done is not done again, and what experiments share is done once."""
     from restem.studies.runs import experiments_of, run_tasks
@@ -67,14 +58,14 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     if outcome.failed:
         listed = "; ".join(f"{experiment}: {why}" for experiment, why in outcome.failed.items())
         raise StudyError(f"{len(outcome.failed)} of {len(tasks)} experiments failed: {listed}")
-    given = f" --env {env}" if env else ""
-    click.echo(f"next: restem study report {name}{given}, with the same --params")
+    suggestions.use(Asked(env, params))
+    click.echo(f"next: {suggestions.restem('study', 'report', name, of='study')}")
 
 
 @study.command()
 @click.argument("name")
 @environment
-@_params
+@params_option
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A folder to copy the page to, as NAME.md and NAME.html."
 )
@@ -88,6 +79,8 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
     tasks = experiments_of(asked, project=project, env=env, params=params)
     made, missing, shared = read_results(tasks)
     seed = tasks[0].parameters.em.seed
+    asked_for = Asked(env, params)
+    suggestions.use(asked_for)  # and not as the last of its experiments was
     page = build_study_report(asked, made, missing=missing, shared=shared, seed=seed)
     named = tasks[0].parameters.experiment.rpartition(".")[0]
     with opened(env or asked.env, named, params) as (catalog, _, _project):
@@ -95,6 +88,7 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
         catalog.save("study_html", page.html)
         click.echo(f"report: {load_path(catalog, 'study_html')}")
     if tasks[0].parameters.tracking.enabled:
+        suggestions.use(asked_for)
         _log(page, asked.name, tasks[0].parameters, project)
     if output:
         output.mkdir(parents=True, exist_ok=True)

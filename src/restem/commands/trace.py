@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.commands.project import environment, experiment_option
-from restem.project import opened
+from restem.commands.options import Where, of_experiment
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -17,11 +16,10 @@ _SHOWN_CHARACTERS = 100
 
 @click.command()
 @click.argument("name", metavar="ID")
-@environment
-@experiment_option
+@of_experiment
 @click.option("--samples", is_flag=True, help="Every sample, not only counts and what was learned from.")
 @click.option("--full", is_flag=True, help="Prompt and completions whole, not their beginning.")
-def trace(name: str, env: str | None, experiment: str | None, *, samples: bool, full: bool) -> None:
+def trace(name: str, where: Where, *, samples: bool, full: bool) -> None:
     """Show the way of a question, a sample or a training row through all iterations, forth and back.
 
     ID is QUESTION, or QUESTION:INDEX for a sample, or QUESTION:INDEX@POLICY for that of one policy (policy_1, or its
@@ -29,7 +27,7 @@ def trace(name: str, env: str | None, experiment: str | None, *, samples: bool, 
     """
     from restem.lineage import find, origin, steps
 
-    with opened(env, experiment) as (catalog, _parameters, _project):
+    with where.open() as (catalog, _parameters, _project):
         wanted = find(catalog, name)
         click.echo("\n".join(_origin(origin(catalog, wanted), full=full)))
         each = samples or wanted.sample_index is not None

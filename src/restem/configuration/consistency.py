@@ -7,6 +7,7 @@ is refused, unless `em.allow_changes` says otherwise. What only decides how fast
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
+from restem import suggestions
 from restem.engines import deciding_engine_options
 from restem.errors import ExperimentError, first_few
 from restem.parameters import Parameters
@@ -70,7 +71,7 @@ def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> lis
     if "decided_by" not in record:
         raise ExperimentError(
             f"the record of iteration {record['iteration']} does not say what decided it: it is of another version of "
-            "restem. Use another name: --params=experiment=NAME"
+            f"restem. Use another name: {suggestions.same_run({'experiment': 'NAME'})}"
         )
     here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
     before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
@@ -104,9 +105,9 @@ def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Paramet
             made = "the base policy was measured" if i == 0 else f"iteration {i} was made"
             raise ExperimentError(
                 f"in experiment {parameters.experiment!r}, {made} with {describe(changed, 'before')}, and now it is "
-                f"{describe(changed, 'now')}. Iterations made in different ways do not belong to one experiment: use "
-                "another name, --params=experiment=NAME, give the parameters that it was begun with, or go on all the "
-                "same with --params=em.allow_changes=true"
+                f"{describe(changed, 'now')}. Iterations made in different ways do not belong to one experiment. "
+                f"Use another name: {suggestions.same_run({'experiment': 'NAME'})}. Or give the parameters that it was "
+                f"begun with. Or go on all the same: {suggestions.same_run({'em.allow_changes': True})}"
             )
 
 

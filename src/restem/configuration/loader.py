@@ -1,11 +1,16 @@
 """Kedro's configuration loader, with methods: named differences between the preset and --params."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+from kedro.config import MissingConfigException, OmegaConfigLoader
 
 from restem.configuration.resolve import resolve
+from restem.errors import ParameterError
+
+_NO_ENVIRONMENTS = {"base", "accelerate", "studies"}  # folders of conf/ that are something else
+_EXPERIMENT = "default"  # without an environment
 
 
 class MethodConfigLoader(OmegaConfigLoader):
@@ -28,7 +33,31 @@ class MethodConfigLoader(OmegaConfigLoader):
         super().__setitem__(key, value)
 
     def _load(self, key: str) -> dict[str, Any]:
-        config: dict[str, Any] = super().__getitem__(key)
+        try:
+            config: dict[str, Any] = super().__getitem__(key)
+        except MissingConfigException as error:
+            self._refuse_unknown_environment(error)
+            raise
+        if key == "globals":
+            # An environment of its own has an experiment of its own, so that it writes into no other one.
+            own = self.env not in (None, self.base_env, self.default_run_env)
+            return {"experiment": self.env if own else _EXPERIMENT, **config}
         if key != "parameters":
             return config
+        named = (self.runtime_params or {}).get("experiment", self["globals"]["experiment"])
+        if config.get("experiment", named) != named:
+            raise ParameterError(
+                f"experiment is {config['experiment']!r} in parameters.yml, which names no folder: name it in "
+                f"globals.yml beside it, or for one run with --params=experiment={config['experiment']}"
+            )
         return resolve(config, methods=super().__getitem__("methods"), runtime=self.runtime_params)
+
+    def _refuse_unknown_environment(self, error: MissingConfigException) -> None:
+        folder = Path(self.conf_source)
+        if self.env is None or not folder.is_dir() or (folder / self.env).is_dir():
+            return
+        known = sorted(each.name for each in folder.iterdir() if each.is_dir() and each.name not in _NO_ENVIRONMENTS)
+        raise ParameterError(
+            f"there is no environment {self.env!r}: {folder} has {', '.join(known) or 'none'}. Your own is a folder "
+            f"there, with a parameters.yml that says what is other than in base"
+        ) from error

@@ -27,7 +27,9 @@ def resolve(
     name = parameters.get("method", DEFAULT_METHOD)
     if name not in methods:
         raise ParameterError(
-            f"method must be one of {', '.join(sorted(methods))}, got {name!r}; see conf/base/methods.yml"
+            f"method must be one of {', '.join(sorted(methods))}, got {name!r}; see conf/base/methods.yml. One of "
+            "your own is in conf/local/methods.yml, which is read without --env only, or in "
+            "conf/ENV/methods.yml, with --env ENV"
         )
     differences: Mapping[str, Any] = methods[name] or {}
     return _limited(merged(merged(parameters, differences), runtime or {}))

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from restem import suggestions
 from restem.errors import PolicyError
 
 PARAMETER = "policy.run_code_from_model_folder"
@@ -42,7 +43,7 @@ def refusal(asked: str) -> PolicyError:
     """
     return PolicyError(
         f"{asked} needs Python code of its own to be loaded, which would run with your rights and see your keys. "
-        f"Read the .py files there; if you trust whoever wrote them: --params={PARAMETER}=true"
+        f"Read the .py files there; if you trust whoever wrote them: {suggestions.same_run({PARAMETER: True})}"
     )
 
 

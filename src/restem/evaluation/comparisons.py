@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_POWER = 0.8
 _Z_POWER_80 = 0.8416212335729143  # one-sided 20 %
-DETECTABLE = Z_95 + _Z_POWER_80  # standard errors that a two-sided 5 % test finds with 80 % power
+_DETECTABLE = Z_95 + _Z_POWER_80  # standard errors that a two-sided 5 % test finds with 80 % power
 SHOWN = ("better", "worse")  # conclusions; all others begin with NOT_SHOWN
 NOT_SHOWN = "no difference shown"
 _FEWEST_DIFFERENT = 6  # 2 * 0.5**6 < 0.05 < 2 * 0.5**5: with fewer, no two-sided test can reject
@@ -57,7 +58,9 @@ def compare(evaluation_a: Table, evaluation_b: Table, *, suite: str, seed: int) 
     questions = first.index.to_numpy()
     sampled = paired_bootstrap(rate_a, rate_b, seed=seed)
     n_different = int(np.count_nonzero(rate_a != rate_b))
-    detectable = _smallest_detectable(rate_b - rate_a)
+    change = rate_b - rate_a
+    error = float(change.std(ddof=1)) / math.sqrt(len(change)) if len(change) > 1 else 0.0
+    detectable = smallest_detectable(change, error=error, freedom=len(change) - 1)
     conclusion = say(sampled, n=len(first), n_different=n_different, detectable=detectable)
     p_value = sign_flip_test(rate_a, rate_b, seed=seed)
     return Comparison(
@@ -162,13 +165,29 @@ def _not_shown(n: int, detectable: float, among: str = "") -> str:
     return f"{NOT_SHOWN}{among} (n = {n}, smallest detectable {detectable:.3f})"
 
 
-def _smallest_detectable(change: "NDArray[np.float64]") -> float:
-    """Return the mean change that a two-sided 5 % test finds with 80 % power, given how much changes vary."""
+def smallest_detectable(change: "NDArray[np.float64]", *, error: float, freedom: float) -> float:
+    """Return the mean change that so many questions show, by a two-sided 5 % test, in 80 % of trials.
+
+    Two things limit it, and the larger counts: how much changes vary, and that at least six questions must change.
+    Where hardly any did, as under policies that are always wrong or always right, the second one does.
+
+    Args:
+        change: Of each question's rate, as it was seen.
+        error: Standard error of the mean change.
+        freedom: Its degrees of freedom.
+    """
+    import numpy as np
+    from scipy.special import betaincinv, stdtrit
+
     n = len(change)
     if n < _FEWEST_DIFFERENT:
         return 1.0
-    spread = float(change.std(ddof=1)) * DETECTABLE / math.sqrt(n)
-    return min(1.0, spread or _FEWEST_DIFFERENT / n)
+    widening = float(stdtrit(max(1.0, freedom), 0.975)) / Z_95
+    # The share of questions of which six or more change in 80 % of trials, by the binomial distribution.
+    share = float(betaincinv(_FEWEST_DIFFERENT, n - _FEWEST_DIFFERENT + 1, _POWER))
+    size = np.abs(change[change != 0])
+    by_count = share * (float(size.mean()) if size.size else 1.0)
+    return min(1.0, max(error * widening * _DETECTABLE, by_count))
 
 
 def same_questions(a: Table, b: Table, suite: str) -> tuple[Table, Table]:

@@ -18,6 +18,7 @@ RESAMPLES = 10_000  # ours: the ends of an interval then move by about 1 % of it
 _VALUES_IN_MEMORY = 2**22  # of one chunk of resamples, 32 MiB
 _COUNTS_IN_CACHE = 2**17  # of one chunk of counted resamples, 1 MiB
 ALPHA = 0.05  # what the intervals leave out and tests risk, both sides together
+_FEW = 6  # questions that differ from the others; ours: the interval of a few of them is then no narrower than of none
 Z_95 = 1.959963984540054  # two-sided 5 % of a normal distribution
 
 
@@ -44,7 +45,7 @@ class PairedDifference(NamedTuple):
     high: float
 
 
-def wilson_interval(n_success: float, n: int) -> Interval:
+def wilson_interval(n_success: float, n: float) -> Interval:
     """Return the 95 % score interval of a share.
 
     Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
@@ -66,8 +67,10 @@ def wilson_interval(n_success: float, n: int) -> Interval:
 def share_interval(values: "ArrayLike", *, seed: int) -> Interval:
     """Return the interval of a mean over questions of values in [0, 1].
 
-    Where all questions have the same value a bootstrap sees no chance at all and would say [x, x]. Nothing
-    in [0, 1] varies more than 0 and 1 do, so the score interval of a share is a safe answer there.
+    Where nearly all questions have the same value, a bootstrap sees hardly any chance, and none where all have it.
+    Nothing in [0, 1] varies more than 0 and 1 do: the score interval of a share of so many questions is a safe answer
+    there. Between the two, it counts the questions for as many as their values vary less than zeros and ones would;
+    that is believed the more, the more questions differ from the most common value. The wider interval counts.
 
     Args:
         values: One share per question.
@@ -76,9 +79,26 @@ def share_interval(values: "ArrayLike", *, seed: int) -> Interval:
     import numpy as np
 
     shares = np.asarray(values, dtype=np.float64)
-    if shares.size and shares.min() == shares.max():
-        return wilson_interval(float(shares[0]) * len(shares), len(shares))
-    return bootstrap_interval(shares, seed=seed)
+    return widened_for_few(bootstrap_interval(shares, seed=seed), shares)
+
+
+def widened_for_few(interval: Interval, shares: "Floats") -> Interval:
+    """Return a bootstrap interval of a mean of shares, at least as wide as `share_interval` says.
+
+    Args:
+        interval: Of their mean.
+        shares: In [0, 1], one per question.
+    """
+    import numpy as np
+
+    n, mean = len(shares), float(shares.mean())
+    most_varied = mean * (1 - mean)  # the variance of zeros and ones with this mean
+    n_other = n - int(np.unique(shares, return_counts=True)[1].max())
+    seen = float(shares.var()) / most_varied if most_varied > 0 else 1.0
+    believed = n_other**2 / (n_other**2 + _FEW**2)
+    n_worth = n / (believed * seen + (1 - believed))
+    low, high = wilson_interval(min(n_worth, mean * n_worth), n_worth)
+    return Interval(min(interval.low, low), max(interval.high, high))
 
 
 def mcnemar(a: "ArrayLike", b: "ArrayLike") -> McNemar:

@@ -10,7 +10,7 @@ from restem.evaluation.intervals import (
     Interval,
     bootstrap_intervals,
     independent_difference,
-    share_interval,
+    widened_for_few,
     wilson_interval,
 )
 from restem.evaluation.tallies import QUESTION, tally
@@ -161,8 +161,8 @@ def _with_intervals(numbers: Mapping[str, Any], *, seed: int) -> dict[str, Measu
     table = pd.DataFrame(numbers).astype("float64")
     intervals = dict(zip(map(str, table), bootstrap_intervals(table, seed=seed), strict=True))
     for name, values in table.items():
-        if name not in _NO_SHARES and values.min() == values.max():
-            intervals[str(name)] = share_interval(values, seed=seed)
+        if name not in _NO_SHARES:
+            intervals[str(name)] = widened_for_few(intervals[str(name)], values.to_numpy())
     return {name: _measured(table[name], interval) for name, interval in intervals.items()}
 
 

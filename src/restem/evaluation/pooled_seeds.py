@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import EvaluationError
-from restem.evaluation.comparisons import DETECTABLE, same_questions, say
+from restem.evaluation.comparisons import same_questions, say, smallest_detectable
 from restem.evaluation.intervals import ALPHA, RESAMPLES, Z_95, PairedDifference
 from restem.store.tables import Table
 
@@ -107,7 +107,7 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
     low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (ALPHA / 2, 1 - ALPHA / 2))
     p_value = 2 * float(stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
     n = after.shape[1]
-    detectable = min(1.0, error * widening * DETECTABLE)
+    detectable = smallest_detectable(np.asarray(change), error=error, freedom=freedom)
     n_different = int(np.count_nonzero(change))
     return Combined(
         suite=suite,

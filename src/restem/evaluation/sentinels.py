@@ -1,17 +1,19 @@
 """What can go wrong from one iteration to the next: each a sign with its evidence.
 
-A sign is `shown` where intervals leave no room for chance, `suspected` where only the numbers point that way,
-`not seen`, or `not measured`. Decisions rest on validation and transfer questions, never on test questions. What is
-watched for is in Singh et al. 2023, https://arxiv.org/abs/2312.06585, sections 5.1 to 5.3; the rules below are ours.
+A sign is `shown` where intervals leave no room for chance, `suspected` where chance alone would say so in at most
+10 % of iterations in which nothing went wrong, `not seen`, or `not measured`. Decisions rest on validation and transfer
+questions, never on test questions. What is watched for is in Singh et al. 2023, https://arxiv.org/abs/2312.06585,
+sections 5.1 to 5.3; the rules below are ours.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from restem import suggestions
 from restem.errors import ExperimentError
 from restem.evaluation.comparisons import Comparison, compare, judge_together
-from restem.evaluation.intervals import PairedDifference, paired_bootstrap
+from restem.evaluation.intervals import PairedDifference, paired_bootstrap, sign_flip_test
 from restem.evaluation.metrics import chances
 from restem.parameters import EmParameters
 from restem.schemas import OWN_SUITES
@@ -20,6 +22,7 @@ from restem.store.tables import Table
 SHOWN, SUSPECTED, NOT_SEEN, NOT_MEASURED = "shown", "suspected", "not seen", "not measured"
 SIGNS = (NOT_SEEN, SUSPECTED, SHOWN)  # the worse the later
 COLUMNS = ["iteration", "sentinel", "sign", "evidence"]
+_FALSE_ALARMS = 0.1  # share of iterations in which nothing went wrong that a sentinel may suspect; ours
 _CHOSEN_BY, _TRAINED_ON = "validation", "train"
 
 
@@ -71,9 +74,10 @@ def refuse_to_begin(iteration: int, reason: str) -> None:
         ExperimentError: With it, and how to go on.
     """
     if reason:
+        go_on = suggestions.run("em_iteration", params={"em.iteration": iteration})
         raise ExperimentError(
-            f"iteration {iteration} is not begun: {reason}. See the report: kedro run --pipeline=compare. Go on all "
-            f"the same: kedro run --pipeline=em_iteration --params=em.iteration={iteration}"
+            f"iteration {iteration} is not begun: {reason}. See the report: {suggestions.run('compare')}. Go on all "
+            f"the same: {go_on}"
         )
 
 
@@ -98,7 +102,7 @@ def overfitting(watched: Watched) -> Sighting:
     return Sighting(
         _sign(
             shown=train.low > 0 and held_out.conclusion == "worse",
-            suspected=train.difference > 0 > held_out.difference,
+            suspected=train.difference > 0 and _falls(held_out.difference, held_out.sampled_p_value, _FALSE_ALARMS),
         ),
         evidence,
     )
@@ -122,12 +126,19 @@ def diversity_collapse(watched: Watched) -> Sighting:
         _paired(solved[first["n_correct"], column], solved[last["n_correct"], column], watched) for column in (0, 1)
     )
     distinct = _paired(first["n_distinct"] / n, last["n_distinct"] / n, watched)
+    k_falls, fewer_distinct = (
+        _falls(change.difference, sign_flip_test(a, b, seed=watched.seed), _FALSE_ALARMS / 2)  # two ways to be wrong
+        for change, a, b in (
+            (at_k, solved[first["n_correct"], 1], solved[last["n_correct"], 1]),
+            (distinct, first["n_distinct"] / n, last["n_distinct"] / n),
+        )
+    )
     numbers = f"pass@1 {_of(at_1)}, pass@{k} {_of(at_k)}, distinct {_of(distinct)}"
     rises = at_1.low > 0
     return Sighting(
         _sign(
-            shown=rises and (at_k.high < 0 or (distinct.high < 0 and at_k.low <= 0)),
-            suspected=at_1.difference > 0 and (at_k.difference < 0 or (distinct.difference < 0 and at_k.low <= 0)),
+            shown=rises and (at_k.high < 0 or (distinct.high < 0 and at_k.difference <= 0)),
+            suspected=at_1.difference > 0 and (k_falls or (fewer_distinct and at_k.difference <= 0)),
         ),
         f"on validation, from the base policy: {numbers}",
     )
@@ -143,7 +154,7 @@ def transfer_loss(watched: Watched) -> Sighting:
     return Sighting(
         _sign(
             shown=any(each.conclusion == "worse" for each in compared),
-            suspected=any(each.difference < 0 for each in compared),
+            suspected=any(_falls(each.difference, each.holm_p_value, _FALSE_ALARMS) for each in compared),
         ),
         evidence,
     )
@@ -154,6 +165,8 @@ def worse_audit(watched: Watched) -> Sighting:
 
     Source: of the interval of a difference, Newcombe 1998, method 10, https://doi.org/10.1002/sim.4780170801.
     """
+    from scipy.stats import hypergeom
+
     last, first = watched.audit, watched.audit_before
     if last.get("false_positive_rate") is None:
         return Sighting(NOT_MEASURED, "no accepted sample was audited")
@@ -164,10 +177,25 @@ def worse_audit(watched: Watched) -> Sighting:
     rise = last["false_positive_rate"] - first["false_positive_rate"]
     low = rise - math.hypot(last["false_positive_rate"] - last["low"], first["high"] - first["false_positive_rate"])
     before = f"{first['false_positive_rate']:.3f} of {first['n_checked']} before"
-    return Sighting(_sign(shown=low > 0, suspected=rise > 0), f"{now}, {before}")
+    n_refused, n_refused_before = (round(each["false_positive_rate"] * each["n_checked"]) for each in (last, first))
+    n, n_before = last["n_checked"], first["n_checked"]
+    # Fisher's exact test: the chance of so many among those of now, if both are equally often wrong.
+    p_value = hypergeom.sf(n_refused - 1, n + n_before, n_refused + n_refused_before, n)
+    return Sighting(_sign(shown=low > 0, suspected=rise > 0 and p_value <= _FALSE_ALARMS), f"{now}, {before}")
 
 
 SENTINELS = {each.__name__: each for each in (overfitting, diversity_collapse, transfer_loss, worse_audit)}
+
+
+def _falls(difference: float, p_value: float, level: float) -> bool:
+    """Return whether a number fell, by a one-sided test.
+
+    Args:
+        difference: How much it changed.
+        p_value: Two-sided, of the difference.
+        level: In how many cases chance alone may say so.
+    """
+    return difference < 0 and p_value <= 2 * level
 
 
 def _sign(*, shown: bool, suspected: bool) -> str:

@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+from restem import suggestions
 from restem.engines.loading import quiet
 from restem.engines.model_code import from_folder, may_run_model_code, refusal, refuse_code_in_pickles, wants_code
 from restem.errors import PolicyError
@@ -143,7 +144,9 @@ def _from_hub(model: str) -> Path:
     asked = _HUB_ID.fullmatch(model)
     if asked is None:
         raise PolicyError(f"policy.model is {model!r}, which is no Hugging Face model id")
-    elsewhere = "or download it elsewhere and give its folder: --params=policy.model=/path/to/folder"
+    elsewhere = (
+        f"or download it elsewhere and give its folder: {suggestions.same_run({'policy.model': '/path/to/folder'})}"
+    )
     files = [*_HUB_FILES, "*.py"] if may_run_model_code() else _HUB_FILES
     try:
         # Files in subfolders are other formats (onnx, original checkpoints) that nothing here reads.

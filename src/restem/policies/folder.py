@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restem import suggestions
 from restem.engines.model_code import from_folder
 from restem.errors import TrainingError
 from restem.store.fingerprints import NOT_THE_MODEL
@@ -69,7 +70,8 @@ def saving(folder: Path, *, n_bytes: int) -> Iterator[None]:
     if free < n_bytes:
         raise TrainingError(
             f"{folder} takes about {n_bytes / 1e6:,.0f} MB, and the disk has {free / 1e6:,.0f} MB left; make room "
-            "(restem journal shows what can go), then run again: training goes on from its last checkpoint"
+            f"({suggestions.restem('journal', of='project')} shows what can go), "
+            "then run again: training goes on from its last checkpoint"
         )
     try:
         yield

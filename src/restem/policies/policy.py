@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from restem import suggestions
 from restem.errors import PolicyError
 from restem.store.digests import faults, recorded_digests
 from restem.store.fingerprints import folder_fingerprint
@@ -38,10 +39,11 @@ class Policy:
             PolicyError: With the command that makes them again.
         """
         if self.deleted:
+            again = suggestions.run("em_iteration", params={"em.iteration": self.iteration, "em.keep_policies": "all"})
             raise PolicyError(
                 f"the weights of policy_{self.iteration} ({self.fingerprint}) were deleted, as em.keep_policies asked; "
                 "what was sampled and measured with them is kept. To have them again, train it again: "
-                f"kedro run --pipeline=em_iteration --params=em.iteration={self.iteration},em.keep_policies=all"
+                f"{again}"
             )
 
     def unchanged(self) -> "Policy":
@@ -78,10 +80,10 @@ class Policy:
         if self.iteration:
             return (
                 "have it trained again (what damaged it there is in the journal too, and is made again): "
-                f"kedro run --pipeline=em_iteration --params=em.iteration={self.iteration}"
+                f"{suggestions.run('em_iteration', params={'em.iteration': self.iteration})}"
             )
         return (
-            "put it back, or begin another experiment; a built-in model is made again by: kedro run --pipeline=prepare"
+            f"put it back, or begin another experiment; a built-in model is made again by: {suggestions.run('prepare')}"
         )
 
     def to_dict(self) -> dict[str, Any]:

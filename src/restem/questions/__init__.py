@@ -12,6 +12,7 @@ from typing import Any
 
 from restem.errors import QuestionsError, first_few
 from restem.parameters import QuestionsParameters
+from restem.questions.dealing import as_many_as_asked
 from restem.questions.exemplars import read_exemplars
 from restem.questions.likeness import same_text
 from restem.questions.reading import PLACE, as_text
@@ -68,7 +69,8 @@ def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
     parameters = replace(parameters, options=options)
     from_file = parameters.exemplars is not None
     judged_by = {"reward": parameters.reward} if parameters.reward else {}
-    for row in check_source(parameters.source)(replace(parameters, n_exemplars=0) if from_file else parameters):
+    wanted = replace(parameters, n_exemplars=0) if from_file else parameters
+    for row in as_many_as_asked(_given_by(check_source(parameters.source), wanted), wanted):
         yield {**row, **judged_by}
     yield from read_exemplars(parameters)
 
@@ -96,14 +98,50 @@ def _transfer_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any
             transfer={},
         )
         judged_by = {"reward": reward} if reward else {}
-        for number, row in enumerate(check_source(source, parameter=f"questions.transfer.{name}.source")(wanted)):
+        load = check_source(source, parameter=f"questions.transfer.{name}.source")
+        try:
+            rows = as_many_as_asked(_given_by(load, wanted), wanted)
+        except QuestionsError as error:
+            raise QuestionsError(_of_suite(error.message, name)) from error
+        for number, row in enumerate(rows, start=1):
             if not row.get("gold"):
+                place = row.get(PLACE, f"question {number}")
                 raise QuestionsError(
-                    f"questions.transfer.{name}: question {number} has no gold to judge answers by; "
+                    f"questions.transfer.{name}: {place} has no gold to judge answers by; "
                     f"leave the suite out with questions.transfer.{name}=null"
                 )
             split = "transfer" if row["split"] == "test" else row["split"]
             yield {**row, **judged_by, "source": _within(name, source, row), "split": split}
+
+
+def _given_by(load: Source, parameters: QuestionsParameters) -> list[dict[str, Any]]:
+    """Return the rows of a source.
+
+    Raises:
+        QuestionsError: If it gives no rows, as a function that returns nothing.
+    """
+    rows = load(parameters)
+    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping):
+        raise QuestionsError(
+            f"questions.source={parameters.source} must return or yield rows, dicts with text, gold and split, and "
+            f"returned {type(rows).__name__}"
+        )
+    found = list(rows)
+    other = next((row for row in found if not isinstance(row, Mapping)), None)
+    if other is not None:
+        raise QuestionsError(
+            f"questions.source={parameters.source} must give rows, dicts with text, gold and split, and gave {other!r}"
+        )
+    return [dict(row) for row in found]
+
+
+def _of_suite(message: str, name: str) -> str:
+    """Return what is wrong with a source in the words by which a transfer suite was asked for."""
+    suite = f"questions.transfer.{name}"
+    in_suite = {"questions.options": suite, "questions.source": f"{suite}.source", "questions.n_test": f"{suite}.n"}
+    for own, theirs in {**in_suite, "questions.n_exemplars": f"{suite}.n_exemplars"}.items():
+        message = message.replace(own, theirs)
+    return message
 
 
 def _within(suite: str, source: str, row: Mapping[str, Any]) -> str:
@@ -192,8 +230,8 @@ def _check_splits(rows: list[dict[str, str]]) -> None:
         if first["split"] != row["split"]:
             raise QuestionsError(
                 f"the {first['split']} and {row['split']} splits share a question ({first[PLACE]}; {row[PLACE]}): "
-                f"{row['text'][:80]!r}. The policy is chosen by validation questions and reported by the others, so "
-                "none may be in both: leave one of them out"
+                f"{row['text'][:80]!r}. A question that helps to choose the best policy must not also "
+                "measure it, and no question may count twice: leave one of them out"
             )
     _check_ids(rows)
     missing = {"train", "test"} - {row["split"] for row in rows}

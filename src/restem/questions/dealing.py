@@ -1,5 +1,6 @@
 """From the splits of a public set to the splits of an experiment."""
 
+import logging
 from collections.abc import Iterable, Iterator
 
 from restem.errors import QuestionsError
@@ -7,6 +8,8 @@ from restem.parameters import QuestionsParameters
 from restem.questions.likeness import same_text
 from restem.questions.public import Row
 from restem.store.fingerprints import question_seed
+
+_log = logging.getLogger(__name__)
 
 
 def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
@@ -43,6 +46,34 @@ def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
         yield from ({**row, "split": split} for row in chosen)
 
 
+def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> list[Row]:
+    """Return at most as many rows of each split as are asked for, in their order; `questions.seed` chooses them.
+
+    It is for rows that have their splits, as those of a file: where there are fewer, all are taken, as the log says.
+
+    Args:
+        rows: With `split` as the experiment has it.
+        parameters: For the numbers and the seed; None is all.
+    """
+    rows = list(rows)
+    wanted = {
+        "exemplar": parameters.n_exemplars,
+        "test": parameters.n_test,
+        "validation": parameters.n_validation,
+        "train": parameters.n_train,
+    }
+    kept: set[int] = set()
+    for split in dict.fromkeys(str(row.get("split")) for row in rows):
+        of_split = [index for index, row in enumerate(rows) if str(row.get("split")) == split]
+        n = wanted.get(split)
+        if n is not None and n < len(of_split):
+            of_split.sort(key=lambda index: question_seed(parameters.seed, "deal", str(rows[index].get("text"))))
+        elif n is not None and n > len(of_split):
+            _log.info("%s=%d, and there are %d: all are taken", _parameter(split), n, len(of_split))
+        kept.update(of_split[:n])
+    return [row for index, row in enumerate(rows) if index in kept]
+
+
 def _pools(rows: Iterable[Row], seed: int) -> dict[str, list[Row]]:
     """Return the rows by split, shuffled, no text twice in a split."""
     pools: dict[str, dict[str, Row]] = {}
@@ -55,10 +86,13 @@ def _pools(rows: Iterable[Row], seed: int) -> dict[str, list[Row]]:
 
 
 def _too_few(split: str, n: int, found: int, parameters: QuestionsParameters) -> str:
-    what = {"exemplar": "questions.n_exemplars", "test": "questions.n_test", "validation": "questions.n_validation"}
     kind = "with a human solution " if split == "exemplar" else ""
-    name = what.get(split, "questions.n_train")
+    name = _parameter(split)
     return (
         f"{name} is {n}, but {parameters.source} has only {found} questions {kind}left for it; "
         f"ask for fewer, or for all that are left with {name}=null"
     )
+
+
+def _parameter(split: str) -> str:
+    return f"questions.n_{'exemplars' if split == 'exemplar' else split}"

@@ -38,7 +38,13 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
         given = {name: as_text(value) for name, value in record.items() if name in _READ and name != "gold"}
         given = {name: text for name, text in given.items() if text is not None}
         place = f"{file.name}, {record[PLACE]}"
-        yield {"reward": reward, "source": file.name, **given, PLACE: place, "gold": _gold(place, record.get("gold"))}
+        yield {
+            "reward": reward,
+            "source": file.name,
+            **given,
+            PLACE: place,
+            "gold": gold_as_dict(place, record.get("gold")),
+        }
 
 
 def _check_columns(file: Path, records: list[Record]) -> None:
@@ -51,8 +57,16 @@ def _check_columns(file: Path, records: list[Record]) -> None:
         _logger.warning("%s: nothing reads column %s", file.name, ", ".join(unread))
 
 
-def _gold(place: str, value: Any) -> Any:
-    """Return the gold as a dict, with its answer in the characters of the file; None if there is none."""
+def gold_as_dict(place: str, value: Any) -> Any:
+    """Return the gold as a dict, with its answer in the characters of the file; None if there is none.
+
+    Args:
+        place: Where it stands, for the error.
+        value: A dict, the JSON of one, or a bare answer.
+
+    Raises:
+        QuestionsError: If it begins like JSON and is none.
+    """
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             value = read_json_text(value)

@@ -126,7 +126,7 @@ def check_columns(records: list[Record], layout: Layout, *, where: str) -> None:
     Raises:
         QuestionsError: With the columns that were looked for and those that were found.
     """
-    for number, record in enumerate(records):
+    for number, record in enumerate(records, start=1):
         empty = [column for column in layout.columns if column in record and record[column] is None]
         if empty:
             raise QuestionsError(

@@ -132,6 +132,8 @@ def _read_jsonl(path: Path) -> list[Record]:
 def _record(line: str, number: int) -> Record:
     try:
         record = read_json_text(line)
+    except json.JSONDecodeError as error:  # which counts lines within the text
+        raise ValueError(f"line {number}, character {error.pos + 1}: {error.msg}") from error
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from error
     if not isinstance(record, dict):

@@ -6,6 +6,7 @@ HTML and Markdown are two renderings of the same page. What a model or a user wr
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from restem import suggestions
 from restem.errors import EvaluationError
 from restem.evaluation.best_policy import Recommendation
 from restem.evaluation.comparisons import Comparison, compare, judge_together
@@ -190,7 +191,7 @@ def main_suite(numbers: Mapping[str, Measured]) -> str:
 
 def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
     if 0 not in evaluations:
-        raise EvaluationError("the base policy has no evaluation; run: kedro run --pipeline=baseline")
+        raise EvaluationError(f"the base policy has no evaluation; run: {suggestions.run('baseline')}")
     lone = sorted(set(metrics) ^ set(evaluations))
     if lone:
         raise EvaluationError(f"iterations {lone} lack their evaluation or their metrics; run those iterations again")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from restem import suggestions
 from restem.evaluation.breakdowns import DIFFICULTIES
 from restem.evaluation.metrics import Measured
 from restem.evaluation.solved_and_lost import LOST, SOLVED
@@ -97,7 +98,7 @@ def changed_questions_section(changed: Table | None, *, suite: str) -> Section:
     counts = ", ".join(f"{int((rows['change'] == change).sum())} {change}" for change in (SOLVED, LOST))
     text = (
         f"Greedy answers of iteration {last} against those of the base policy on {suite}: {counts}. All of them are in "
-        "changed_questions; restem trace QUESTION_ID shows a question's whole way."
+        f"changed_questions; {suggestions.restem('trace', 'QUESTION_ID', on_page=True)} shows a question's whole way."
     )
     table = Grid(
         f"The first {_SHOWN_EACH} of each.",

@@ -5,6 +5,7 @@ from typing import Any
 
 from restem.rewards.loading import load_reward
 from restem.rewards.scoring import Reward
+from restem.rewards.trial import faults_of_own, own_judge
 from restem.rewards.verdicts import Question, Verdict, gold_of
 from restem.schemas import CORRECT
 from restem.store.tables import Table
@@ -21,7 +22,7 @@ def check_golds(
 
     Every question's gold, rendered as a completion, must earn 1, and a corrupted answer must earn 0. Of a reward that
     is made of others this holds for every part, and the gold must earn 1 from all together. A reward that cannot render
-    its gold, as a pattern or a function of the user's own, is not tried.
+    its gold, as a pattern, is not tried. A function of the user's own is, see `restem.rewards.trial`.
 
     Args:
         questions: A table, or dicts, with the columns of `questions`.
@@ -41,6 +42,9 @@ def _faults(reward: Reward, questions: Sequence[Question]) -> Iterable[tuple[str
     for label, part in reward.parts.items():
         for question_id, _, of_part in _faults(part, questions):
             yield question_id, reward.name, f"{label}: {of_part}"
+    if own_judge(reward) is not None:
+        for index, why in faults_of_own(reward, questions):
+            yield str(questions[index]["question_id"]), reward.name, why
     right = [reward.gold_completion(question) for question in questions]
     wrong = [reward.wrong_completion(question) for question in questions]
     of_gold = _scored(reward, questions, right)

@@ -16,10 +16,11 @@ installed packages and the function's own package, and with no folder to write t
 own verdict; a function that lets a completion run code in its own process can be told any verdict by it.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
-from inspect import getsourcefile
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,7 +44,7 @@ class OwnJudge(Judge):
         self._path = path
         self.sandbox = "required" if sandbox else ""
         self._options = options
-        self.sources = [Path(__file__), *map(Path, filter(None, [getsourcefile(self.function)]))]
+        self.sources = [Path(__file__), *map(Path, filter(None, [inspect.getsourcefile(self.function)]))]
         self.shown = _files_of(import_module(path.partition(":")[0].partition(".")[0]))
 
     def needs_fresh(self, subject: Mapping[str, Any], answer: str) -> bool:
@@ -62,6 +63,12 @@ class OwnJudge(Judge):
             self._path, parameter="the reward", error=RewardError, takes=2, by_name=list(self._options)
         )
 
+    @property
+    def _where(self) -> str:
+        """Return the path of the function, with the file and line where it is if it has any."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return f"{self._path} ({code.co_filename}, line {code.co_firstlineno})" if code else self._path
+
     def answer_of(self, gold: Gold, completion: str) -> Answer | None:
         """Return the completion: what counts as an answer is the function's business."""
         return Answer(completion)
@@ -72,11 +79,14 @@ class OwnJudge(Judge):
         if (gold := gold_of(question)) is not None:
             question["gold"] = gold
         result = self.function(question, answer, **self._options)
+        is_number = isinstance(result, Real) or hasattr(result, "__float__")  # as those of numpy and torch have it
+        if not isinstance(result, Verdict) and not is_number:
+            raise TypeError(f"{self._where} must return a number from 0 to 1 or a Verdict, and returned {result!r}")
         verdict = result if isinstance(result, Verdict) else _verdict(float(result))
         if not 0.0 <= verdict.reward <= 1.0:
-            raise ValueError(f"a reward must be in [0, 1], got {verdict.reward!r}")
+            raise ValueError(f"{self._where}: a reward must be in [0, 1], got {verdict.reward!r}")
         if verdict.reason not in REASONS:
-            raise ValueError(f"a reason must be one of {', '.join(REASONS)}, got {verdict.reason!r}")
+            raise ValueError(f"{self._where}: a reason must be one of {', '.join(REASONS)}, got {verdict.reason!r}")
         return verdict
 
 

@@ -264,6 +264,6 @@ def _read(message: bytes) -> _Judged | _Fault | None:
 
 def _raise_broken(task: Task, message: str) -> Verdict:
     raise RewardError(
-        f"the reward failed twice on question {task.name!r} with {message}; "
-        "this is a fault of the reward and not of the completion: mend it, and run again"
+        f"the reward failed twice on question {task.name!r} and the completion {task.answer[:_SHOWN]!r} with "
+        f"{message}; this is a fault of the reward and not of the completion: mend it, and run again"
     )

@@ -30,7 +30,7 @@ from restem.rewards.verdicts import Answer, Doubtful, Gold, Verdict, correct, re
 _ROUNDING = 1e-9  # relative, of floating point
 _WHY_NOT = {
     "format": "the form is all that it asks for",
-    "judge": "a model's opinion; read some with restem inspect",
+    "judge": "a model's opinion; read some of its verdicts",
 }
 
 

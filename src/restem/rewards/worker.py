@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -79,7 +80,12 @@ class Opening(NamedTuple):
 
 
 def main(control: socket.socket) -> None:
-    """Serve the nursery until the caller is gone, however it went."""
+    """Serve the nursery until the caller is gone, however it went, as by Ctrl-C while this was starting."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        _open_and_serve(control)
+
+
+def _open_and_serve(control: socket.socket) -> None:
     message = receive_bytes(control)
     if message is None:
         return
@@ -209,6 +215,15 @@ def _fresh_reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> bytes
     return said
 
 
+def _line(judge: Judge, error: Exception) -> str:
+    """Return where in the sources of a judge an error arose: the user's own, if the judge is a function of theirs."""
+    sources = {str(source) for source in getattr(judge, "sources", ())}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in sources]
+    ours = str(Path(__file__).parents[1])
+    theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
+    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+
+
 def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> bytes:
     start = time.monotonic()
     try:
@@ -217,7 +232,7 @@ def _reply(judge: Judge, subject: Mapping[str, Any], answer: str) -> bytes:
         os._exit(1)  # nothing can be trusted to work now; the caller sees a crash
     except Exception as error:
         with suppress(Exception):  # an exception whose own text fails
-            return json.dumps({"error": f"{type(error).__name__}: {error}"}).encode()
+            return json.dumps({"error": f"{type(error).__name__}: {error}{_line(judge, error)}"}).encode()
         return json.dumps({"error": type(error).__name__}).encode()
     is_doubtful = isinstance(judged, Doubtful)
     verdict = judged.verdict if isinstance(judged, Doubtful) else judged

@@ -67,7 +67,9 @@ class Draw(NamedTuple):
 
     def __str__(self) -> str:
         """Return what it is called in the log."""
-        return f"{self.purpose}, iteration {self.iteration}, {self.decoding.name}"
+        # What is measured during training is of no iteration's policy yet.
+        of = "" if self.purpose == "validation" else f", iteration {self.iteration}"
+        return f"{self.purpose}{of}, {self.decoding.name}"
 
 
 class EngineChoice(NamedTuple):

@@ -47,7 +47,8 @@ def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Ite
         wanted = (shard["reward"] >= CORRECT) == is_accepted
         if reason is not None:
             wanted &= shard["reason"] == reason
-        yield from shard[wanted].to_dict("records")
+        # What is missing is None, and not NaN, which is a value like any other.
+        yield from shard[wanted].astype(object).where(shard[wanted].notna(), None).to_dict("records")
 
 
 def _first(rows: Iterable[dict[str, Any]], n: int, seed: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from restem import suggestions
 from restem.errors import RewardError
 from restem.evaluation.intervals import share_interval
 from restem.parameters import Fault, ScoringParameters
@@ -167,7 +168,7 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
 def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
     found = [
         f"{share:.1%} of the verdicts are {reason}, more than scoring.warn_above.{reason} = {limits[reason]:g}; "
-        f"look at some with: restem inspect --reason {reason}"
+        f"look at some with: {suggestions.restem('inspect', '--reason', reason)}"
         for reason, share in shares.items()
         if share > limits[reason]
     ]

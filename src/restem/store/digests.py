@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from restem import suggestions
 from restem.store.fingerprints import file_fingerprint, fingerprint
 from restem.store.partials import partial_of
 
@@ -81,11 +82,8 @@ def unsealed(text: str) -> dict[str, Any] | None:
 def make_again(version: Path) -> str:
     """Return how to have a version of a dataset again, from where it is: damaged, it would stop what makes it."""
     found = _ITERATION.search(version.as_posix())
-    command = f"kedro run --pipeline=em_iteration --params=em.iteration={found[1]}" if found else "kedro run"
-    return (
-        f"Remove {version} and have it made again, which costs little where the journal has it: {command} "
-        "(with the run's own --env and experiment)"
-    )
+    command = suggestions.run("em_iteration", params={"em.iteration": int(found[1])}) if found else suggestions.run()
+    return f"Remove {version} and have it made again, which costs little where the journal has it: {command}"
 
 
 def _fault(file: Path, found: str | None, expected: str | None) -> str:

@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from restem import suggestions
 from restem.errors import DamageError, ExperimentError
 from restem.store.digests import digests, digests_file, faults, record_digests, recorded_digests
 from restem.store.fingerprints import fingerprint
@@ -123,7 +124,7 @@ class Journal:
         if stream is None:
             raise ExperimentError(
                 f"experiment {experiment!r} is being run by {holder(file)}; "
-                "wait for it to end, or give this run another name with --params=experiment=NAME"
+                f"wait for it to end, or give this run another name: {suggestions.same_run({'experiment': 'NAME'})}"
             )
         with stream:
             yield
@@ -229,7 +230,8 @@ class JournalEntry:
         if found:
             raise DamageError(
                 f"{'; '.join(found)}. What the journal held of it is to be made again: remove it with "
-                f"restem journal prune --yes --entry {self.folder.name}, then run again"
+                f"{suggestions.restem('journal', 'prune', '--yes', '--entry', self.folder.name, of='project')}, "
+                "then run again"
             )
         return self.path(name).read_text(encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from restem import suggestions
 from restem.errors import ExperimentError
 from restem.store.fingerprints import fingerprint
 
@@ -39,5 +40,6 @@ def refuse_later_format(record: Mapping[str, Any]) -> None:
     if found > FORMAT:
         raise ExperimentError(
             f"the record of iteration {record['iteration']} has format {found}, and this version of restem reads up to "
-            f"{FORMAT}: a later one wrote it. Use that one, or another experiment: --params=experiment=NAME"
+            f"{FORMAT}: a later one wrote it. Use that one, or another experiment: "
+            f"{suggestions.same_run({'experiment': 'NAME'})}"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from restem import suggestions
 from restem.errors import EvaluationError, StudyError
 from restem.evaluation.comparisons import NOT_SHOWN, SHOWN, compare, judge_together
 from restem.reporting import figures
@@ -38,7 +39,7 @@ def build_study_report(
         StudyError: If no experiment is complete, or they were not measured on the same questions.
     """
     if not made:
-        raise StudyError(f"study {study.name!r} has no complete experiment; first: restem study run {study.name}")
+        raise StudyError(f"study {study.name!r} has no complete experiment; first: {_go_on(study)}")
     arms = list(_arms(study, made))
     suites = _suites(arms)
     pairs = {suite: _pairs(study, made, arms, suite=suite, seed=seed) for suite in suites}
@@ -118,10 +119,14 @@ def _conclusion(study: Study, pairs: Sequence[Pair], suite: str) -> str:
     return f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {found}."
 
 
+def _go_on(study: Study) -> str:
+    return suggestions.restem("study", "run", study.name, of="study", on_page=True)
+
+
 def _missing(study: Study, missing: Mapping[str, str]) -> Iterator[str]:
     if missing:
         listed = "; ".join(f"{name}: {what}" for name, what in missing.items())
-        yield f"Missing, so not on this page: {listed}. Go on with: restem study run {study.name}"
+        yield f"Missing, so not on this page: {listed}. Go on with: {_go_on(study)}"
 
 
 def _experiments(made: Sequence[Made], missing: Mapping[str, str]) -> Section:

@@ -16,7 +16,7 @@ from restem.configuration.resolve import merged
 from restem.errors import ParameterError, StudyError
 from restem.experiment import Catalog, current_standing, is_recorded
 from restem.parameters import Parameters
-from restem.project import opened
+from restem.project import bootstrap, opened
 from restem.store.journal_usage import FileKey, file_keys
 from restem.store.plain import flat
 from restem.store.tables import ShardedTable
@@ -180,10 +180,9 @@ def read_results(tasks: Sequence[Task]) -> tuple[list[Made], dict[str, str], Sha
 
 def _run(task: Task, pipelines: Sequence[str], project: Path) -> None:
     from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
     from kedro.runner import SequentialRunner
 
-    bootstrap_project(project)
+    bootstrap(project)
     created: Any = KedroSession.create(project_path=project, env=task.env, runtime_params=_runtime(task))
     with created as session:
         session.run(pipeline_names=list(pipelines), runner=SequentialRunner())
@@ -205,9 +204,8 @@ def _last_policy(lender: Task) -> str:
 def _configuration(project: Path, env: str | None, runtime: Mapping[str, Any]) -> dict[str, Any]:
     from kedro.config import MissingConfigException
     from kedro.framework.project import settings
-    from kedro.framework.startup import bootstrap_project
 
-    bootstrap_project(project)
+    bootstrap(project)
     arguments: dict[str, Any] = dict(settings.CONFIG_LOADER_ARGS)
     loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=env, runtime_params=dict(runtime), **arguments)
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from restem import suggestions
 from restem.parameters import Parameters
 from restem.tracking.runs import experiment_id
 from restem.tracking.sync import reaching
@@ -22,7 +23,7 @@ def log_study(pages: Mapping[str, str], name: str, parameters: Parameters, *, pr
     """
     from mlflow import MlflowClient
 
-    with reaching(parameters, project, later=f"restem study report {name}") as where:
+    with reaching(parameters, project, later=suggestions.restem("study", "report", name, of="study")) as where:
         client = MlflowClient(tracking_uri=where.uri)
         holder = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
         query = f"tags.`restem.kind` = 'study' AND tags.`restem.study` = '{name}'"

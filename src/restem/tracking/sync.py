@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from restem import suggestions
 from restem.errors import RestemError
 from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
@@ -56,7 +57,7 @@ def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int
     Raises:
         TrackingError: If MLflow cannot be reached, with the command that logs later.
     """
-    with reaching(parameters, project, later="restem mlflow-sync") as where:
+    with reaching(parameters, project, later=suggestions.restem("mlflow-sync")) as where:
         return _sync(catalog, parameters, where)
 
 

@@ -1,0 +1,129 @@
+"""Commands that messages suggest: whole, so that they do what is meant when they are copied.
+
+A command carries all by which this run differs from one without options: `--env`, `--conf-source`, `--params` and the
+experiment. Whoever opens a session says how it was asked for (`use`), and everyone else only names the command.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from restem.masking import mask
+
+_ONCE = "em.iteration"  # forces one run; the command after it is not to be forced
+_PLAIN = re.compile(r"[A-Za-z_./@:][\w./@: +-]*")
+_WORDS_OF_YAML = {"null", "true", "false", "yes", "no", "on", "off", "nan", ".nan", ".inf"}
+
+
+class Asked(NamedTuple):
+    """How a session was asked for."""
+
+    env: str | None = None  # None is the default one
+    params: Mapping[str, Any] = {}  # as --params, nested
+    conf_source: str | None = None  # None is the project's own
+    is_package: bool = False  # whether there is no project but a conf/, where Kedro's own command does not work
+    pipelines: tuple[str, ...] = ()
+
+
+_asked = Asked()
+
+
+def use(asked: Asked) -> None:
+    """Set how the session that is now open was asked for."""
+    global _asked  # noqa: PLW0603 - errors of every room suggest commands, and none of them knows the session
+    _asked = asked
+
+
+def asked() -> Asked:
+    """Return how the session that is now open was asked for, or was the last one that was."""
+    return _asked
+
+
+def run(*pipelines: str, params: Mapping[str, Any] | None = None) -> str:
+    """Return the command that runs pipelines of this experiment.
+
+    Args:
+        pipelines: All of it, if none is named.
+        params: By dotted name, in place of those that this run was asked for with.
+    """
+    words = [_program("restem"), "run"] if _asked.is_package else [_program("kedro"), "run"]
+    if pipelines:
+        words.append(f"--pipelines={','.join(pipelines)}")
+    return _whole(words, {**_given(), **(params or {})})
+
+
+def same_run(params: Mapping[str, Any]) -> str:
+    """Return the command that asks for what was asked for now, with other parameters."""
+    return run(*_asked.pipelines, params=params)
+
+
+def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
+    """Return a command of restem.
+
+    Args:
+        words: Its name, arguments and options.
+        of: "experiment", if it takes one; "study", if it takes --params alone; "project", if it takes neither.
+        on_page: Whether it will be read elsewhere, where the program is found by its name alone.
+    """
+    given = _given() if of != "project" else {}
+    named = given.pop("experiment", None) if of == "experiment" else None
+    program = "restem" if on_page else _program("restem")
+    options = ["--experiment", str(named)] if named is not None else []
+    return _whole([program, *words], given, options)
+
+
+def _whole(words: list[str], params: Mapping[str, Any], options: list[str] | None = None) -> str:
+    if _asked.env:
+        words += ["--env", _asked.env]
+    if _asked.conf_source:
+        words += ["--conf-source", _asked.conf_source]
+    words += options or []
+    typed = {name: _typed(value) for name, value in params.items()}
+    untypable = [name for name, value in typed.items() if "," in value]
+    shown = ",".join(f"{name}={value}" for name, value in typed.items() if name not in untypable)
+    if shown:
+        words.append(f"--params={shown}")
+    # Kedro divides --params at every comma, so that a list can only be in a file.
+    beside = f", with {', '.join(untypable)} as in this run" if untypable else ""
+    return mask(shlex.join(words)) + beside
+
+
+def _given() -> dict[str, Any]:
+    """Return, by dotted name, the parameters that the session was asked for with."""
+    return {name: value for name, value in _dotted(_asked.params).items() if name != _ONCE}
+
+
+def _dotted(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            found |= _dotted(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is typed after --params, where it is read as YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_typed, value))}]"
+    if isinstance(value, str) and not (_PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML):
+        return "'" + value.replace("'", "''") + "'"
+    return str(value)
+
+
+def _program(name: str) -> str:
+    """Return what starts a program of this Python's environment: its name, where the shell would find that one."""
+    own = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not own.exists() or (found and Path(found).samefile(own)):
+        return name
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
