@@ -4,6 +4,7 @@ import click
 
 from restem import __version__
 from restem.commands.compare import compare
+from restem.commands.experiments import delete, list_experiments, report
 from restem.commands.export import export
 from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
@@ -29,6 +30,9 @@ for _command in (
     audit,
     inspect,
     status,
+    list_experiments,
+    report,
+    delete,
     compare,
     plan,
     study,

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
@@ -82,11 +81,9 @@ class ExperimentHooks:
         catalog.save("node_seconds", self._seconds)
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Let go of the experiment, and show how it stands."""
+    def after_pipeline_run(self) -> None:
+        """Let go of the experiment."""
         self._held.close()
-        if "results" in pipeline.all_outputs():
-            _show_results(catalog)
 
     @hook_impl
     def on_pipeline_error(self) -> None:
@@ -139,7 +136,18 @@ class TrackingHooks:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Log every iteration that MLflow does not have yet, and the report."""
         recorded = any(name.startswith("record_") for name in pipeline.all_outputs())
-        if self._parameters is None or not self._parameters.tracking.enabled or not recorded:
+        if recorded:
+            self._log(catalog)
+
+    @hook_impl
+    def on_pipeline_error(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Log what was recorded before a run stopped, as the base policy where the first iteration found nothing."""
+        recorded = any(name.startswith("record_") for name in pipeline.all_outputs())
+        if recorded and experiment.is_recorded(catalog, 0):
+            self._log(catalog)
+
+    def _log(self, catalog: DataCatalog) -> None:
+        if self._parameters is None or not self._parameters.tracking.enabled:
             return
         from restem.tracking.sync import TrackingError, sync
 
@@ -208,9 +216,3 @@ def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention)
             _logger.info(
                 "deleted the weights of policy_%d (em.keep_policies=%s): %.1f MB", i, retention.keep, freed / 1e6
             )
-
-
-def _show_results(catalog: DataCatalog) -> None:
-    from restem.reporting.report import format_table
-
-    click.echo(f"\n{format_table(catalog.load('results'))}\n")

@@ -58,6 +58,7 @@ def baseline() -> Pipeline:
             "record": "record_0",
         },
         parameters=SHARED_PARAMETERS - {"params:training", "params:experiment"},
+        tags="iteration_0",
     )
 
 
@@ -100,6 +101,7 @@ def em_iteration(i: int) -> Pipeline:
             "record": f"record_{i}",
         },
         parameters=SHARED_PARAMETERS,
+        tags=f"iteration_{i}",
     )
 
 

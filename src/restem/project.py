@@ -82,6 +82,25 @@ def known_experiments(catalog: Catalog, parameters: Parameters) -> list[str]:
     return sorted(folder.name for folder in place.parent.glob("*") if folder.is_dir())
 
 
+def experiment_folders(catalog: Catalog, parameters: Parameters) -> list[Path]:
+    """Return the folders that hold what an experiment has made, one per layer of data/.
+
+    Args:
+        catalog: Of the experiment.
+        parameters: Of the same.
+    """
+    here = filepath(catalog, "questions_summary")
+    place = next(parent for parent in here.parents if parent.name == parameters.experiment)
+    shared = {filepath_of_root(catalog, name) for name in ("journal", "base_models")}  # with the names of folders too
+    found = (layer / parameters.experiment for layer in sorted(place.parent.parent.iterdir()) if layer.is_dir())
+    return [folder for folder in found if folder.is_dir() and folder.absolute() not in shared]
+
+
+def filepath_of_root(catalog: Catalog, name: str) -> Path:
+    """Return the folder of a journal, which is a dataset without versions."""
+    return Path(catalog.load(name).root).absolute()
+
+
 def filepath(catalog: Catalog, name: str) -> Path:
     """Return where a dataset is, without its version.
 

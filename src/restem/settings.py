@@ -7,12 +7,13 @@ for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TEL
     os.environ.setdefault(_variable, "1")
 
 from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after the variables
+from restem.display import DisplayHooks  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
 
 mask_all_messages()
 
-HOOKS = (TrackingHooks(), RetentionHooks(), ExperimentHooks())  # Kedro calls the last one first
+HOOKS = (DisplayHooks(), TrackingHooks(), RetentionHooks(), ExperimentHooks())  # Kedro calls the last one first
 
 CONFIG_LOADER_CLASS = MethodConfigLoader
 CONFIG_LOADER_ARGS = {

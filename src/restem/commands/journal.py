@@ -44,7 +44,7 @@ def journal(context: click.Context, where: Where) -> None:
     context.obj = where
     if context.invoked_subcommand:
         return
-    _, uses = _uses(where)
+    _, uses = uses_of(where)
     by_kind: dict[str, list[JournalUse]] = defaultdict(list)
     for use in uses:
         by_kind[use.kind].append(use)
@@ -63,7 +63,7 @@ def journal(context: click.Context, where: Where) -> None:
 @click.pass_obj
 def list_entries(of_group: Where, where: Where) -> None:
     """Show every entry: size, when something was added last, and which experiments need it."""
-    _, uses = _uses(_nearer(where, of_group))
+    _, uses = uses_of(_nearer(where, of_group))
     for use in uses:
         click.echo(_line(use))
 
@@ -88,7 +88,7 @@ def prune(  # noqa: PLR0913 - one argument per option
     where = _nearer(where, of_group)
     root = _root(where)
     with Journal(root).lock_all() if yes else nullcontext():  # before it is found out who needs what
-        _, uses = _uses(where)
+        _, uses = uses_of(where)
         missing = set(names) - {use.name for use in uses}
         if missing:
             shown = suggestions.restem("journal", "list", of="project")
@@ -135,7 +135,8 @@ def _root(where: Where) -> Path:
         return Path(catalog.load("journal").root)
 
 
-def _uses(where: Where) -> tuple[Path, list[JournalUse]]:
+def uses_of(where: Where) -> tuple[Path, list[JournalUse]]:
+    """Return the journal's folder, and what each of its entries takes and who needs it."""
     with where.open() as (catalog, parameters, _project):
         root = catalog.load("journal").root
         names = known_experiments(catalog, parameters)

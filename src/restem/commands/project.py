@@ -1,6 +1,9 @@
 """Commands about the Kedro project in the current folder."""
 
+import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -11,6 +14,9 @@ from restem.errors import ExperimentError
 from restem.experiment import Catalog, Standing, current_standing, recorded_iterations
 from restem.parameters import Parameters
 from restem.project import known_experiments
+from restem.screen import duration
+from restem.store.journal import lock_file, state_file
+from restem.store.locks import holder, is_held
 
 
 @click.command("mlflow-sync")
@@ -35,8 +41,11 @@ def mlflow_sync(where: Where) -> None:
 @click.command()
 @of_experiment
 def status(where: Where) -> None:
-    """Show which iterations of an experiment are complete, which are stale, and what comes next."""
+    """Show which iterations of an experiment are complete, which are stale, what is running, and what comes next."""
     with where.open() as (catalog, parameters, _project):
+        running = _running(Path(catalog.load("journal").root), parameters.experiment)
+        if running:
+            click.echo(running)
         for line in _standing(catalog, parameters, current_standing()):
             click.echo(line)
 
@@ -59,6 +68,21 @@ def _standing(catalog: Catalog, parameters: Parameters, standing: Standing) -> I
         yield f"next, with this one: {suggestions.run(params={'experiment': 'NAME'})}"
     elif len(standing.complete) < standing.iterations:
         yield f"next: {suggestions.run('em_iteration' if standing.prepared else 'prepare')}"
+
+
+def _running(root: Path, name: str) -> str:
+    """Return who runs an experiment now, and how far that is; nothing if nobody does."""
+    lock = lock_file(root, name)
+    if not is_held(lock):
+        return ""
+    try:
+        state = json.loads(state_file(root, name).read_text(encoding="utf-8"))
+        since = duration(time.time() - state["since"])
+        at = ", ".join(filter(None, (state["step"], state["state"])))
+        how_far = f", for {since}: {at} ({state['n_done']} of {state['n_nodes']} nodes are done)"
+    except (FileNotFoundError, ValueError, KeyError):  # it has just begun, or is just ending
+        how_far = ""
+    return f"running: {holder(lock)}{how_far}"
 
 
 def _held(standing: Standing) -> list[int]:

@@ -2,6 +2,7 @@
 
 from restem.parameters.groups import (
     AuditParameters,
+    DisplayParameters,
     EmParameters,
     EvaluationParameters,
     Fault,
@@ -23,6 +24,7 @@ from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersPar
 
 __all__ = [
     "AuditParameters",
+    "DisplayParameters",
     "EmParameters",
     "EvaluationParameters",
     "Fault",

@@ -279,6 +279,13 @@ class TrackingParameters:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class DisplayParameters:
+    """What a run shows on the screen; all of its log is in logs/<experiment>.log."""
+
+    log: Annotated[Literal["file", "screen"], Harmless] = "file"  # screen shows the log there too
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Parameters:
     """All of parameters.yml."""
 
@@ -296,4 +303,5 @@ class Parameters:
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200), Harmless]
     limits: LimitsParameters = Field(default_factory=LimitsParameters)
     scale: ScaleParameters = Field(default_factory=ScaleParameters)
+    display: DisplayParameters = Field(default_factory=DisplayParameters)
     method: Annotated[str, Harmless] = "rest_em"  # one of methods.yml, whose differences are in the values above

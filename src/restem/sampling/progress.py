@@ -1,18 +1,15 @@
-"""How far a long operation is: a bar on a terminal, a line in the log now and then elsewhere."""
+"""How far a long operation is: on the screen, and a line in the log now and then."""
 
 import logging
-import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from restem.screen import duration, screen
 
 _logger = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 30.0
-_MINUTE_S = 60
 
 
 class Progress:
@@ -29,30 +26,18 @@ class Progress:
         self._title, self._n_questions, self._n_before = title, n_questions, n_before
         self._n_done = self._n_samples = self._n_tokens = self._n_judged = self._n_accepted = 0
         self._started = self._last_line = time.monotonic()
-        self._bar: tqdm[None] | None = None
 
     def __enter__(self) -> Self:
-        """Show the bar, if anyone looks."""
-        if sys.stderr.isatty() and self._n_before < self._n_questions:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=self._n_questions,
-                initial=self._n_before,
-                desc=self._title,
-                unit=" questions",
-                dynamic_ncols=True,
-                mininterval=0.5,
-            )
+        """Begin."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say how it ended."""
-        if self._bar is not None:
-            self._bar.close()
+        screen.clear()
         if self._n_done:
+            screen.note(self.state())
             _logger.info("%s: %s in %.0f s", self._title, self.state(), time.monotonic() - self._started)
 
     def advance(
@@ -73,12 +58,11 @@ class Progress:
             self._n_judged += n_samples
             self._n_accepted += n_accepted
         now = time.monotonic()
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._speed(), refresh=False)
-            self._bar.update(n_questions)
-        elif now - self._last_line >= _LINE_EVERY_S:
+        left = f"{duration(self._seconds_left())} left"
+        screen.live(self._title, f"{self.state()}, {left}")
+        if now - self._last_line >= _LINE_EVERY_S:
             self._last_line = now
-            _logger.info("%s: %s, %s left", self._title, self.state(), _duration(self._seconds_left()))
+            _logger.info("%s: %s, %s", self._title, self.state(), left)
 
     def state(self) -> str:
         """Return how far it is, in words."""
@@ -96,9 +80,3 @@ class Progress:
     def _seconds_left(self) -> float:
         left = self._n_questions - self._n_before - self._n_done
         return left * (time.monotonic() - self._started) / max(1, self._n_done)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), _MINUTE_S)
-    hours, minutes = divmod(minutes, _MINUTE_S)
-    return f"{hours}:{minutes:02}:{rest:02}"

@@ -25,6 +25,7 @@ from restem.sampling.batch_widths import BatchWidth
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, Workers, open_workers
 from restem.schemas import check
+from restem.screen import screen
 from restem.store.fingerprints import fingerprint, question_seed
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_SAMPLING, unlike, versions
@@ -196,6 +197,7 @@ def _shard(draw: Draw, target: Path) -> Shard:
 def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
     if files:
         n_samples = len(ShardedTable(files))
+        screen.note(f"{n_samples} samples in the journal, not drawn again")
         _logger.info(
             "%s: %d samples in %d of %d shards are in the journal and are not drawn again",
             draw,

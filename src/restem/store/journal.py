@@ -119,7 +119,7 @@ class Journal:
         Raises:
             ExperimentError: If another process holds it, or nothing can be written there.
         """
-        file = self.root / f".{experiment}.lock"
+        file = lock_file(self.root, experiment)
         stream = acquire(file)
         if stream is None:
             raise ExperimentError(
@@ -140,6 +140,16 @@ class Journal:
             for file in sorted(self.root.glob(".*.lock")):
                 held.enter_context(self.lock(file.name.removeprefix(".").removesuffix(".lock")))
             yield
+
+
+def lock_file(root: Path, experiment: str) -> Path:
+    """Return the file whose lock a run of an experiment holds."""
+    return root / f".{experiment}.lock"
+
+
+def state_file(root: Path, experiment: str) -> Path:
+    """Return where a run of an experiment says how far it is."""
+    return root / f".{experiment}.state"
 
 
 class JournalEntry:

@@ -79,6 +79,16 @@ def locked(file: Path, *, wait_for: str) -> Iterator[None]:
             stream.close()
 
 
+def is_held(file: Path) -> bool:
+    """Return whether a process holds a lock for itself alone; the lock is left as it is."""
+    try:
+        stream = file.open(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    with stream:
+        return not _try(stream, fcntl.LOCK_SH)
+
+
 def holder(file: Path) -> str:
     """Return who holds a lock, as they wrote into it."""
     return f"process {file.read_text(encoding='utf-8').strip() or '?'}"

@@ -11,6 +11,7 @@ from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.policies.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention, made_with
 from restem.scale import LOCAL
+from restem.screen import screen
 from restem.store.fingerprints import fingerprint, folder_fingerprint
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_TRAINING, versions
@@ -148,5 +149,7 @@ def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters
     with entry.making([_LOG, _NOTES, "policy"]) as missing:
         if missing:
             entry.write("policy", make)
+        else:
+            screen.note("in the journal, not trained again")
     if request.unfinished:
         shutil.rmtree(request.unfinished, ignore_errors=True)  # only now that the policy is whole, so nobody needs it

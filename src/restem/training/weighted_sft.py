@@ -23,6 +23,7 @@ from trl import SFTTrainer
 from restem.engines.memory import is_out_of_memory
 from restem.errors import TrainingError
 from restem.policies.folder import saving
+from restem.screen import screen
 from restem.training.rows import IGNORED, epoch_order
 from restem.training.set_aside import is_scarce, set_aside, tensors_of
 from restem.training.watch import TrainingWatch
@@ -209,6 +210,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
                 f"gradient {logs['grad_norm']}; lower training.learning_rate (now {self.args.learning_rate}), or look "
                 f"at the rows of that step: {', '.join(rows)}{self.watch.what_is_kept()}"
             )
+        screen.live("training", f"optimizer step {step} of {self.state.max_steps}, loss {logs['loss']:.4f}")
         if step % max(1, self.state.max_steps // _N_LINES) == 0 or step == self.state.max_steps:
             _logger.info("optimizer step %d of %d: loss %.4f", step, self.state.max_steps, logs["loss"])
         self.watch.course.log.append(

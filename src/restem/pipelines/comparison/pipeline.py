@@ -42,5 +42,6 @@ def create_pipeline(last: int) -> Pipeline:
                 ["breakdown", "pass_at_k"],
                 name="break_down_results",
             ),
-        ]
+        ],
+        tags="compare",
     )

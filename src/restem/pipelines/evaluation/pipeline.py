@@ -62,5 +62,6 @@ def create_pipeline() -> Pipeline:
                 "evaluated_solutions",
                 name="select_validation_set",
             ),
-        ]
+        ],
+        tags="evaluation",
     )

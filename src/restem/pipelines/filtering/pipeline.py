@@ -31,5 +31,6 @@ def create_pipeline() -> Pipeline:
                 "filtering_summary",
                 name="summarise_filtering",
             ),
-        ]
+        ],
+        tags="filtering",
     )

@@ -63,5 +63,6 @@ def create_pipeline() -> Pipeline:
                 "questions_summary",
                 name="summarise_questions",
             ),
-        ]
+        ],
+        tags="prepare",
     )

@@ -70,7 +70,8 @@ def create_pipeline() -> Pipeline:
                 "record",
                 name="record_iteration",
             ),
-        ]
+        ],
+        tags="recording",
     )
 
 
@@ -90,5 +91,6 @@ def create_baseline_pipeline() -> Pipeline:
                 "record",
                 name="record_baseline",
             ),
-        ]
+        ],
+        tags="recording",
     )

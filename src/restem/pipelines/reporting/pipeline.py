@@ -32,7 +32,8 @@ def create_pipeline(last: int) -> Pipeline:
                 ["results", "report_html", "report_markdown"],
                 name="write_report",
             ),
-        ]
+        ],
+        tags="report",
     )
 
 

@@ -26,5 +26,6 @@ def create_pipeline() -> Pipeline:
                 "samples",
                 name="draw_samples",
             ),
-        ]
+        ],
+        tags="sampling",
     )

@@ -52,5 +52,6 @@ def create_pipeline() -> Pipeline:
                 name="audit_rewards",
             ),
             Node(summarise_audit, ["reward_audit"], "audit_summary", name="summarise_audit"),
-        ]
+        ],
+        tags="scoring",
     )

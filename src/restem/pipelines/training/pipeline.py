@@ -37,5 +37,6 @@ def create_pipeline() -> Pipeline:
                 ["trained_policy", "training_log"],
                 name="train_policy",
             ),
-        ]
+        ],
+        tags="training",
     )

@@ -1,0 +1,256 @@
+"""What a run says on the screen: a line per step, and at its end how good the policies are and what to do next.
+
+All of the log, Kedro's too, is in logs/<experiment>.log; `--params=display.log=screen` shows it as well.
+"""
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from restem import experiment, suggestions
+from restem.configuration.check import check_parameters
+from restem.parameters import Parameters
+from restem.project import load_path
+from restem.schemas import SPLITS
+from restem.screen import duration, screen
+from restem.store.journal import state_file
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_TOY = "builtin:tiny"
+
+
+class _Place(NamedTuple):
+    """Where a node stands in an experiment."""
+
+    iteration: int | None  # None for what is done once
+    step: str  # a tag of the node
+
+    def __str__(self) -> str:
+        return f"{_titled(self.iteration)}: {self.step}" if self.iteration is not None else self.step
+
+
+class DisplayHooks:
+    """Shows a run."""
+
+    def __init__(self) -> None:
+        """Start without a run."""
+        self._parameters: Parameters | None = None
+        self._project = Path()
+        self._log: logging.Handler | None = None
+        self._left: Counter[_Place] = Counter()
+        self._done: list[_Place] = []  # steps that are not yet said to be
+        self._seconds: defaultdict[_Place, float] = defaultdict(float)
+        self._started = 0.0
+        self._n_nodes = self._n_done = 0
+        self._shown: int | None = None  # the iteration under whose title the lines stand
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember what to show and where."""
+        self._parameters = check_parameters(context.config_loader["parameters"])
+        self._project = Path(context.project_path)
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Open the log, and say what will be done."""
+        if self._parameters is None:
+            return
+        name = self._parameters.experiment
+        file = self._project / "logs" / f"{name}.log"
+        self._log = _keep_log(file, on_screen=self._parameters.display.log == "screen")
+        places = list(map(_place, pipeline.nodes))
+        self._left, self._shown = Counter(places), None
+        self._n_nodes, self._n_done = len(places), 0
+        self._seconds.clear()
+        self._done.clear()
+        screen.open(state_file(Path(catalog.load("journal").root), name))
+        parts = dict.fromkeys(place.step if place.iteration is None else _titled(place.iteration) for place in places)
+        screen.line(f"experiment {name}: {', '.join(parts)} (log: {file.relative_to(self._project)})")
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
+        """Say what the last step came to, now that it is saved, and which step it is at."""
+        self._say_done(catalog)
+        self._started = time.monotonic()
+        screen.begin(str(_place(node)), n_done=self._n_done, n_nodes=self._n_nodes)
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Note when all of a step is done."""
+        place = _place(node)
+        self._seconds[place] += time.monotonic() - self._started
+        self._n_done += 1
+        self._left[place] -= 1
+        if not self._left[place] and place.step in _OUTCOMES:
+            self._done.append(place)
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Say how good the policies are, which is the best, and what comes next."""
+        self._say_done(catalog)
+        screen.close()
+        if self._parameters is not None:
+            for line in _ending(pipeline, catalog, self._parameters):
+                screen.line(line)
+        self._close_log()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Say how to go on."""
+        screen.close()
+        if self._log is not None:
+            again = suggestions.same_run({})
+            screen.line(f"The run has stopped; what is done is kept. When its cause is mended, go on with: {again}")
+        self._close_log()
+
+    def _say_done(self, catalog: DataCatalog) -> None:
+        for place in self._done:
+            self._say(place, _OUTCOMES[place.step](catalog, place))
+        self._done.clear()
+
+    def _say(self, place: _Place, outcome: str) -> None:
+        if place.iteration is not None and place.iteration != self._shown:
+            screen.line(_titled(place.iteration))
+        self._shown = place.iteration
+        indent = "" if place.iteration is None else "  "
+        screen.line(f"{indent + place.step:<14}{duration(self._seconds[place]):>7}  {outcome}")
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+            self._log.close()
+            self._log = None
+
+
+class _NotOfRunner(logging.Filter):
+    """Keeps Kedro's advice on how to resume off the screen: here the same command goes on, from the journal."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.name.startswith("kedro.runner")
+
+
+def _keep_log(file: Path, *, on_screen: bool) -> logging.Handler:
+    """Return the handler that writes all of the log into a file, which is in place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root = logging.getLogger()
+    for other in root.handlers:
+        if on_screen:
+            other.setLevel(logging.INFO)
+        elif not any(isinstance(each, _NotOfRunner) for each in other.filters):
+            other.addFilter(_NotOfRunner())
+    root.addHandler(handler)
+    return handler
+
+
+def _place(node: Node) -> _Place:
+    space = str(node.namespace or "")
+    iteration = int(space.removeprefix("iteration_")) if space.startswith("iteration_") else None
+    return _Place(iteration, next((tag for tag in sorted(node.tags) if not tag.startswith("iteration_")), "other"))
+
+
+def _titled(iteration: int) -> str:
+    return f"iteration {iteration}" if iteration else "base policy"
+
+
+def _prepared(catalog: DataCatalog, place: _Place) -> str:
+    summary = catalog.load("questions_summary")
+    by_split = summary["by_split"]
+    counts = ", ".join(f"{by_split[split]} {split}" for split in SPLITS if split in by_split)
+    reasons = "; ".join(f"{n}: {reason}" for reason, n in summary["quarantined"].items())
+    left_out = f"{summary['n_quarantined']} quarantined{f' ({reasons})' if reasons else ''}"
+    return f"{counts} questions; {left_out}, {summary['n_near_duplicates']} near duplicates"
+
+
+def _sampled(catalog: DataCatalog, place: _Place) -> str:
+    return "; ".join(screen.notes(str(place)))
+
+
+def _scored(catalog: DataCatalog, place: _Place) -> str:
+    summary = catalog.load(f"iteration_{place.iteration}.scoring_summary")
+    return f"{summary['n']} samples, {summary['acceptance']:.1%} accepted"
+
+
+def _filtered(catalog: DataCatalog, place: _Place) -> str:
+    summary = catalog.load(f"iteration_{place.iteration}.filtering_summary")
+    return f"{summary['n_kept']} kept, of {summary['n_questions_kept']} of {summary['n_questions']} questions"
+
+
+def _trained(catalog: DataCatalog, place: _Place) -> str:
+    log = catalog.load(f"training_log_{place.iteration}")
+    steps = f"{len(log)} optimizer steps, loss {log['loss'].iloc[0]:.3g} to {log['loss'].iloc[-1]:.3g}"
+    return "; ".join([steps, *(note for note in screen.notes(str(place)) if "journal" in note)])
+
+
+def _evaluated(catalog: DataCatalog, place: _Place) -> str:
+    from restem.reporting.report import main_suite
+
+    numbers = catalog.load(f"iteration_{place.iteration}.metrics")
+    suite = main_suite(numbers)
+    found = numbers[f"{suite}/pass_at_1"]
+    return f"pass@1 {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on {found['n']} {suite} questions"
+
+
+_OUTCOMES: dict[str, Callable[[DataCatalog, _Place], str]] = {
+    "prepare": _prepared,
+    "sampling": _sampled,
+    "scoring": _scored,
+    "filtering": _filtered,
+    "training": _trained,
+    "evaluation": _evaluated,
+}
+
+
+def _ending(pipeline: Pipeline, catalog: DataCatalog, parameters: Parameters) -> Iterator[str]:
+    """Yield what a run says when it is over: the table, the verdict, the best policy, the page, the next command."""
+    if "results" in pipeline.all_outputs():
+        yield from _results(catalog)
+    if parameters.policy.model == _TOY:
+        yield f"({_TOY} is a toy: it shows how restem works, and numbers near zero are what is expected of it)"
+    em = replace(parameters.em, iteration=None)
+    standing = experiment.standing_of(em, name=parameters.experiment, catalog=catalog)
+    if not standing.prepared:
+        yield f"next: {suggestions.run('prepare')}"
+    elif len(standing.complete) < standing.iterations:
+        yield f"next: {suggestions.run('em_iteration')}"
+    elif not catalog.exists("report_markdown"):
+        yield f"next: {suggestions.run('compare')}"
+    else:
+        yield f"next: {suggestions.restem('report', '--open')}"
+
+
+def _results(catalog: DataCatalog) -> Iterator[str]:
+    from restem.evaluation.best_policy import recommend
+    from restem.reporting.report import format_table
+
+    records = {i: catalog.load(f"record_{i}") for i in experiment.recorded_iterations(catalog)}
+    results: Any = catalog.load("results")
+    yield f"\n{format_table(results)}\n"
+    yield from _verdict(catalog, records[0]["metrics"])
+    best = recommend(records)
+    yield f"best policy: policy_{best.iteration}: {best.reason}"
+    page = Path(load_path(catalog, "report_html"))
+    yield f"report: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"
+
+
+def _verdict(catalog: DataCatalog, numbers: Any) -> Iterator[str]:
+    from restem.reporting.report import main_suite
+    from restem.reporting.sections import interval
+
+    suite, rows = main_suite(numbers), catalog.load("comparisons")
+    rows = rows[(rows["suite"] == suite) & (rows["reference"] == "base")]
+    for row in rows[rows["iteration"] == rows["iteration"].max()].to_dict("records"):
+        change = interval(row["difference"], row["low"], row["high"], signed=True)
+        said = f"iteration {row['iteration']} against the base policy on {suite}: {row['verdict']}"
+        yield f"verdict: {said}, pass@1 {change}"
