@@ -1,5 +1,8 @@
 """The command `restem`; each of its commands is a module of restem.commands."""
 
+import os
+from pathlib import Path
+
 import click
 
 from restem import __version__
@@ -21,6 +24,8 @@ from restem.masking import mask_all_messages
 @click.version_option(__version__, prog_name="restem")
 def restem() -> None:
     """Self-train language models with ReST^EM."""
+    if not list(Path("conf").glob("logging.*")):  # as without a project, or with the configuration in an archive
+        os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(Path(__file__).with_name("logging.yml")))
     mask_all_messages()
 
 

@@ -252,5 +252,5 @@ def _verdict(catalog: DataCatalog, numbers: Any) -> Iterator[str]:
     rows = rows[(rows["suite"] == suite) & (rows["reference"] == "base")]
     for row in rows[rows["iteration"] == rows["iteration"].max()].to_dict("records"):
         change = interval(row["difference"], row["low"], row["high"], signed=True)
-        said = f"iteration {row['iteration']} against the base policy on {suite}: {row['verdict']}"
+        said = f"iteration {row['iteration']} against the base policy on {suite}: {row['conclusion']}"
         yield f"verdict: {said}, pass@1 {change}"

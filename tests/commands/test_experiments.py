@@ -140,7 +140,7 @@ def test_a_run_says_a_line_per_step_and_ends_with_the_verdict_the_page_and_the_n
     assert any("samples in the journal, not drawn again" in line for line in lines)
     assert any("in the journal, not trained again" in line for line in lines)
     for beginning in (
-        "verdict: iteration 2 against the base policy",
+        "verdict: iteration 2 against the base",
         "best policy: policy_",
         "report: data/08_reporting",
     ):
