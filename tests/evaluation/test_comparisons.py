@@ -201,7 +201,9 @@ def test_the_smallest_detectable_difference_is_shown_in_80_percent_of_trials(
         a, b = random.binomial(8, rate, n), random.binomial(8, min(1.0, rate + detectable), n)
         if rate in (0.0, 1.0):  # so many questions change as a whole
             b = np.where(random.random(n) < detectable, 8 - a, a)
-        shown += not compare(evaluation(list(a)), evaluation(list(b)), suite="test", seed=seed).verdict.startswith("no")
+        shown += not compare(evaluation(list(a)), evaluation(list(b)), suite="test", seed=seed).conclusion.startswith(
+            "no"
+        )
 
     assert 0 < detectable < 1
     assert 0.65 <= shown / 200 <= 0.95

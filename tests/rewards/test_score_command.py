@@ -48,7 +48,7 @@ def test_reads_gzip_and_options(tmp_path: Path) -> None:
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     for broken, said in [
-        ("{", "line 4: not JSON"),
+        ("{", "line 4, character 2: not JSON"),
         ("[" * 200_000, "line 4: not JSON"),
         ('{"gold": {}}', "line 4: 'completion'"),
         ("[]", "line 4: must be"),

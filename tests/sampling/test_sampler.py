@@ -125,7 +125,7 @@ def test_progress_says_how_far_it_is() -> None:
         assert re.fullmatch(r"7 of 10 questions, 16 samples, \d+ tokens/s, 25.0% accepted", progress.state())
 
 
-def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere(tmp_path: Path) -> None:
+def test_progress_is_a_line_that_changes_on_a_terminal_and_one_in_the_log_elsewhere(tmp_path: Path) -> None:
     code = """
 import logging
 from restem.sampling.progress import Progress
@@ -144,5 +144,5 @@ with Progress("drawing", n_questions=2) as progress:
     os.close(leader)
 
     assert re.fullmatch(r"drawing: 2 of 2 questions, 6 samples, \d+ tokens/s in 0 s\n", plain)
-    assert "drawing: 100%" in shown
+    assert "\r\x1b[Kdrawing: 1 of 2 questions, 3 samples" in shown
     assert "6 samples" in shown

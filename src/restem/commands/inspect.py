@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem import suggestions
 from restem.commands.options import Where, of_experiment
-from restem.errors import ExperimentError, RewardError
+from restem.errors import RewardError
 from restem.schemas import CORRECT, REASONS
 
 if TYPE_CHECKING:
@@ -112,11 +111,7 @@ def _as_text(summary: dict[str, Any]) -> str:
 
 
 def _scored(catalog: "Catalog", iterations: int, iteration: int | None) -> "tuple[int, ShardedTable]":
-    i = iteration or _last_scored(catalog, iterations)
-    if i is None or not catalog.exists(f"iteration_{i}.scored_samples"):
-        raise ExperimentError(
-            f"iteration {i or 1} has no scored samples yet; run it first: {suggestions.run('em_iteration')}"
-        )
+    i = iteration or _last_scored(catalog, iterations) or 1
     return i, catalog.load(f"iteration_{i}.scored_samples")
 
 

@@ -44,7 +44,7 @@ class _Asking:
         if not self._catalog.exists(name):
             first = "em_iteration" if self._catalog.exists("questions_summary") else "prepare"
             raise ExperimentError(
-                f"experiment {self._experiment!r} has no {name.replace('_', ' ')} yet; "
+                f"experiment {self._experiment!r} has no {name.replace('_', ' ').replace('.', ', ')} yet; "
                 f"run this first: {suggestions.run(first)}"
             )
         return self._catalog.load(name)
