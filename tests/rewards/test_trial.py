@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from restem.errors import RewardError
-from restem.rewards import audit_golds, load_reward
+from restem.rewards import check_golds, load_reward
 from restem.rewards.verdicts import Verdict
 
 QUESTIONS = [
@@ -72,7 +72,7 @@ polite.accepts = lambda question: f"{question['gold']['answer']}, please."  # ty
 def audited(name: str, timeout_s: float = 1.0) -> Any:
     path = f"test_trial:{name}"
     rows = [{**question, "reward": path} for question in QUESTIONS]
-    return audit_golds(rows, open_reward=lambda of: load_reward(of, timeout_s=timeout_s, workers=1))
+    return check_golds(rows, open_reward=lambda of: load_reward(of, timeout_s=timeout_s, workers=1))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import click
 
 from restem import suggestions
 from restem.commands.options import Where, of_experiment
-from restem.configuration.consistency import Change, changes, describe
+from restem.configuration.consistency import ChangedParameter, changed_parameters, describe
 from restem.errors import ExperimentError
 from restem.experiment import Catalog, Standing, current_standing, recorded_iterations
 from restem.parameters import Parameters
@@ -52,7 +52,7 @@ def status(where: Where) -> None:
 
 def _standing(catalog: Catalog, parameters: Parameters, standing: Standing) -> Iterator[str]:
     yield f"experiment {parameters.experiment}: {'prepared' if standing.prepared else 'not prepared'}"
-    changed = {i: changes(catalog.load(f"record_{i}"), parameters) for i in _held(standing)}
+    changed = {i: changed_parameters(catalog.load(f"record_{i}"), parameters) for i in _held(standing)}
     if changed.get(0):
         yield f"  base policy: measured{_made_otherwise(changed[0])}"
     for i in range(1, standing.iterations + 1):
@@ -89,5 +89,5 @@ def _held(standing: Standing) -> list[int]:
     return [*([0] if standing.has_baseline else []), *standing.complete]
 
 
-def _made_otherwise(found: list[Change]) -> str:
+def _made_otherwise(found: list[ChangedParameter]) -> str:
     return f", made with {describe(found, 'before')} where {describe(found, 'now')} is asked for" if found else ""
