@@ -148,7 +148,7 @@ def test_equal_policies_rarely_raise_an_alarm() -> None:
 
 
 def test_distinct_completions_fall_without_alarm_where_pass_at_k_rises_within_its_interval() -> None:
-    base = evaluation(1, validation=0.3)
+    base = BASE
     now = base.copy()
     few = now.index[now["n_correct"] == 0][:2]
     now.loc[few, "n_correct"] = N
@@ -157,13 +157,12 @@ def test_distinct_completions_fall_without_alarm_where_pass_at_k_rises_within_it
     assert signs(now, base)["diversity_collapse"] == NOT_SEEN
 
 
-@pytest.mark.parametrize("n", [16, 60])
 def test_a_sentinel_suspects_at_most_one_in_ten_iterations_in_which_nothing_went_wrong(
-    n: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Policies that are equal on validation and transfer, however much better on what they were trained on."""
     monkeypatch.setattr(intervals, "RESAMPLES", 500)
-    n_times = 300
+    n, n_times = 24, 150
     raised: dict[str, int] = {}
     for seed in range(n_times):
         random = np.random.default_rng([n, seed])
@@ -183,8 +182,8 @@ def test_a_sentinel_suspects_at_most_one_in_ten_iterations_in_which_nothing_went
         for name, verdict in signs(now, base, audits=audits).items():
             raised[name] = raised.get(name, 0) + (verdict in (SUSPECTED, SHOWN))
 
-    # The standard error of 10 % of 300 is 1.7 %.
-    assert {name: count for name, count in raised.items() if count / n_times > 0.10 + 2 * 0.017} == {}
+    # The standard error of 10 % of 150 is 2.4 %.
+    assert {name: count for name, count in raised.items() if count / n_times > 0.10 + 2 * 0.024} == {}
     assert raised["overfitting"] > 0
 
 
