@@ -157,6 +157,7 @@ def test_distinct_completions_fall_without_alarm_where_pass_at_k_rises_within_it
     assert signs(now, base)["diversity_collapse"] == NOT_SEEN
 
 
+@pytest.mark.slow
 def test_a_sentinel_suspects_at_most_one_in_ten_iterations_in_which_nothing_went_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
