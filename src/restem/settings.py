@@ -1,10 +1,14 @@
 """Project settings. See https://docs.kedro.org/en/stable/configure/configuration_basics/."""
 
 import os
+import warnings
 
 # Nothing calls out at run time unless a hub id or a tracking server is asked for; libraries read these on import.
 for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(_variable, "1")
+
+# Of libraries whose texts have odd backslashes, at their first import: nothing that a user could mend.
+warnings.filterwarnings("ignore", category=SyntaxWarning)
 
 from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after the variables
 from restem.display import DisplayHooks  # noqa: E402 - after the variables

@@ -140,3 +140,21 @@ def test_what_status_says_comes_next_prepares_the_experiment_that_was_asked_abou
     )
     assert "experiment steps: prepared" in again
     assert [folder.name for folder in (project.folder / "data/03_primary").iterdir()] == ["steps"]
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r"^```(?:bash|sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_that_a_page_shows_is_one_that_its_program_takes(page: Path) -> None:
+    shown = [line for block in FENCED.findall(page.read_text(encoding="utf-8")) for line in block.splitlines()]
+    commands = [line.partition(" # ")[0] for line in shown if re.match(r"(kedro run|restem \w)", line)]
+    for command in commands:
+        if "FILE" not in command:  # which must be there
+            parsed(command)
+
+
+def test_no_page_shows_an_option_that_kedro_warns_of() -> None:
+    pages = [*PAGES, ROOT / "Makefile", ROOT / "CHANGELOG.md"]
+    assert [page.name for page in pages if re.search(r"--pipeline[= ]", page.read_text(encoding="utf-8"))] == []

@@ -7,7 +7,9 @@ branch) as `OWNER/NAME@REVISION`. Only the last asks a network.
 import hashlib
 import importlib.util
 import json
+import os
 import re
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from restem import suggestions
@@ -100,7 +102,7 @@ def _convert_smollm2(folder: Path) -> None:
 
     source = _smollm2_file()
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, trust_remote_code=False)
-    with quiet():
+    with quiet(), Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # a bar that nothing else stops
         quantised = AutoModelForCausalLM.from_pretrained(
             source.parent, gguf_file=source.name, dtype=torch.float32, trust_remote_code=False
         )
