@@ -18,6 +18,7 @@ os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK
 
 ROOT = Path(__file__).parents[1]
 _SLOW = ("slow", "long")
+_SLOW_FIXTURES = {"project", "finished", "copied", "smollm2_store", "cluster"}  # whole runs, a real model, Ray
 
 FORCED = str(ROOT / "tests" / "forced_arithmetic")
 if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONPATH", ""):
@@ -27,9 +28,12 @@ if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files that take long first, so that no process works on one of them alone at the end."""
-    last = {item.path for item in items} - {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
-    items.sort(key=lambda item: item.path in last)
+    """Mark what starts from a whole run as slow; put files that take long first, so that nothing is waited for alone."""
+    for item in items:
+        if _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    first = {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
+    items.sort(key=lambda item: item.path not in first)
 
 
 class Project:
