@@ -18,7 +18,7 @@ os.environ.update(HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="1", DO_NOT_TRACK
 
 ROOT = Path(__file__).parents[1]
 _SLOW = ("slow", "long")
-_SLOW_FIXTURES = {"project", "finished", "copied", "smollm2_store", "cluster"}  # whole runs, a real model, Ray
+_SLOW_FIXTURES = {"project", "finished", "smollm2_store", "cluster", "shown", "in_lean", "ran", "family"}  # runs, Ray
 
 FORCED = str(ROOT / "tests" / "forced_arithmetic")
 if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONPATH", ""):

@@ -81,6 +81,7 @@ def test_intervals_refuse_anything_but_one_finite_number_per_question(bad: list[
         bootstrap_interval(bad, seed=0)
 
 
+@pytest.mark.slow
 def test_95_percent_intervals_hold_the_truth_in_95_percent_of_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
     random = np.random.default_rng(11)
@@ -110,6 +111,7 @@ def test_95_percent_intervals_of_shares_hold_the_truth_in_95_percent_of_experime
     assert 0.93 <= np.mean(held) <= 0.97
 
 
+@pytest.mark.slow
 def test_a_null_difference_is_called_better_or_worse_in_at_most_5_percent_of_experiments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -137,6 +137,7 @@ def test_what_was_not_measured_is_said() -> None:
     assert set(found.values()) == {NOT_MEASURED}
 
 
+@pytest.mark.slow
 def test_equal_policies_rarely_raise_an_alarm() -> None:
     shown = []
     for seed in range(60):

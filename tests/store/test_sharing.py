@@ -40,6 +40,7 @@ def races(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]
     return {len(race["had"]): race for race in map(json.loads, out.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 4])
 def test_of_runs_that_want_the_same_one_makes_it_and_the_others_use_it(races: dict[int, Any], n: int) -> None:
     made = [name for of_process in races[n]["made"] for name in of_process]

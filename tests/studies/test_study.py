@@ -46,6 +46,7 @@ def test_every_experiment_of_the_paper_is_a_study_that_can_be_read() -> None:
         assert read_study(name, STUDIES).caveat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["small", "apps"])
 def test_every_study_runs_unchanged_on_every_preset(preset: str) -> None:
     for name in OF_THE_PAPER:

@@ -136,6 +136,7 @@ def killed(work: Callable[[], Any], when: Callable[[], bool]) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"micro_batch_size": 1}, {"lora": {"rank": 2}, "dtype": "bfloat16"}])
 def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(
     base: Policy,
