@@ -28,7 +28,7 @@ if os.environ.get("RESTEM_TEST_DTYPE") and FORCED not in os.environ.get("PYTHONP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts from a whole run as slow; put files that take long first, so that nothing is waited for alone."""
+    """Mark what starts from a whole run as slow; put files that take long first, so that none is waited for alone."""
     for item in items:
         if _SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
