@@ -15,6 +15,7 @@ from restem.errors import LineageError, first_few
 from restem.experiment import Catalog
 from restem.filtering.solutions import HUMAN
 from restem.policies.policy import Policy
+from restem.store.journal import DECIDED_BY
 from restem.store.journal_usage import file_keys
 from restem.store.tables import ShardedTable, Table
 
@@ -167,7 +168,7 @@ def _why_left_out(catalog: Catalog, wanted: Wanted) -> str | None:
 
 def _entries_by_file(root: Path) -> dict[Any, str]:
     """Return the journal's entry of every file in it, by what the file and its link in the catalog have in common."""
-    files = (file for file in root.glob("[!.]*-*/**/*") if file.is_file() and file.name != "decided_by.json")
+    files = (file for file in root.glob("[!.]*-*/**/*") if file.is_file() and file.name != DECIDED_BY)
     return {key: file.relative_to(root).parts[0] for file in files for key in file_keys([file])}
 
 

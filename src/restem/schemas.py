@@ -25,7 +25,9 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
     "rank",
     "token_ids",
 ]
-SPLITS = ("train", "validation", "test", "transfer", "exemplar")
+MEASURED = ("validation", "test", "transfer")  # splits by whose questions policies are measured
+LEARNED_FROM = ("train", "exemplar")  # splits whose questions policies see
+SPLITS = ("train", *MEASURED, "exemplar")
 OWN_SUITES = ("test", "validation", "train")  # all others are transfer; the conclusion is on the first there is
 REASONS = (
     "correct",

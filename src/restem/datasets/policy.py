@@ -12,10 +12,8 @@ from kedro_datasets._typing import JSONPreview
 from restem.datasets.folder import Place, copy
 from restem.datasets.versions import PinnedVersions
 from restem.policies.policy import Policy
-from restem.store.fingerprints import file_fingerprint
+from restem.store.fingerprints import POLICY_MANIFEST, file_fingerprint
 from restem.store.journal import Journal
-
-_MANIFEST = "policy.json"
 
 
 class PolicyDataset(PinnedVersions, AbstractVersionedDataset[Policy, Policy]):
@@ -40,7 +38,7 @@ class PolicyDataset(PinnedVersions, AbstractVersionedDataset[Policy, Policy]):
             version: Given by Kedro.
             metadata: For kedro-viz.
         """
-        self._place = Place(filepath, _MANIFEST)
+        self._place = Place(filepath, POLICY_MANIFEST)
         if copy and cache is None and self._place.protocol != "file":
             raise DatasetError(f"{filepath} is no disk: name a folder on one, as cache: data/06_models/fetched")
         super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
@@ -52,7 +50,7 @@ class PolicyDataset(PinnedVersions, AbstractVersionedDataset[Policy, Policy]):
         """Return the record; its path is this version's folder, or the shared base model's."""
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
-            raise DatasetError(f"{folder} is not a whole policy: {_MANIFEST} is missing")
+            raise DatasetError(f"{folder} is not a whole policy: {POLICY_MANIFEST} is missing")
         policy = Policy(**{name: value for name, value in self._place.manifest(folder).items() if name != "files"})
         if not self._holds_weights:
             return policy
@@ -75,14 +73,14 @@ class PolicyDataset(PinnedVersions, AbstractVersionedDataset[Policy, Policy]):
     def save(self, data: Policy) -> None:
         """Publish the policy's files as this version."""
         weights = [file for file in data.folder.rglob("*") if file.is_file()] if self._holds_weights else []
-        files = {file.relative_to(data.folder).as_posix(): file for file in weights if file.name != _MANIFEST}
+        files = {file.relative_to(data.folder).as_posix(): file for file in weights if file.name != POLICY_MANIFEST}
         record = replace(data, path=".") if self._holds_weights else data
         written = {name: file_fingerprint(file) for name, file in files.items()}
         self._place.publish(self._get_save_path(), files, {**record.to_dict(), "files": written})
 
     def versions(self) -> list[Any]:
         """Return the folders of all whole versions, in no order."""
-        return [file.parent for file in self._place.folder(self._filepath).glob(f"*/*/{_MANIFEST}")]
+        return [file.parent for file in self._place.folder(self._filepath).glob(f"*/*/{POLICY_MANIFEST}")]
 
     @cached_property
     def fetched(self) -> Journal:

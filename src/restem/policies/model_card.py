@@ -9,11 +9,8 @@ from typing import Any
 from restem.errors import PolicyError
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
-from restem.store.fingerprints import NOT_THE_MODEL, folder_fingerprint
+from restem.store.fingerprints import CARD, EXPORT_MANIFEST, NOT_THE_MODEL, folder_fingerprint
 from restem.store.partials import partial_of, remove, remove_partials
-
-MANIFEST = "restem.json"
-_CARD = "README.md"
 
 
 def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str, output: Path) -> Path:
@@ -47,8 +44,8 @@ def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str,
             if folder_fingerprint(partial) != policy.fingerprint:
                 raise PolicyError(f"{policy.folder} changed while it was copied; nothing was exported")
             manifest = {"experiment": experiment, "trained_from": policy.trained_from, **record}
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-            (partial / _CARD).write_text(model_card(policy, record, experiment=experiment), encoding="utf-8")
+            (partial / EXPORT_MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+            (partial / CARD).write_text(model_card(policy, record, experiment=experiment), encoding="utf-8")
             partial.rename(output)
     finally:
         remove(partial)
@@ -90,7 +87,8 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
             else f"after {policy.iteration} iteration(s) of self-training with ReST^EM (Singh et al. 2023, "
             "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a checkable reward found correct."
         ),
-        f"What the base model's licence asks holds for this one too. Everything about how it was made: {MANIFEST}.",
+        "What the base model's licence asks holds for this one too. Everything about how it was made: "
+        f"{EXPORT_MANIFEST}.",
         "",
         "## Measured",
         "",

@@ -9,7 +9,7 @@ from typing import Any
 from restem import suggestions
 from restem.errors import PolicyError
 from restem.store.digests import faults, recorded_digests
-from restem.store.fingerprints import folder_fingerprint
+from restem.store.fingerprints import POLICY_MANIFEST, folder_fingerprint
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Policy:
 def _written(folder: Path) -> dict[str, str]:
     """Return the fingerprints of the folder's files when it was written, where the folder or the journal says so."""
     try:
-        files = json.loads((folder / "policy.json").read_text(encoding="utf-8"))["files"]
+        files = json.loads((folder / POLICY_MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return recorded_digests(folder) or {}
     return dict(files)

@@ -15,10 +15,10 @@ from restem.errors import DamageError
 from restem.evaluation.best_policy import best_measured
 from restem.policies.folder import holds_weights
 from restem.store.digests import make_again, sealed, unsealed
+from restem.store.fingerprints import POLICY_MANIFEST
 from restem.store.journal import Journal, JournalEntry
 
 WITHOUT_WEIGHTS = "policy-without-weights"  # the journal's part that is left of a policy
-_RECORD = "policy.json"  # of a policy's version
 _NOT_DECIDING = {"n_rows", "notes"}  # of what a policy was made with
 
 
@@ -77,10 +77,11 @@ def delete_weights(
     """
     freed = 0
     for version in versions:
-        record = unsealed((version / _RECORD).read_text(encoding="utf-8"))
+        manifest = version / POLICY_MANIFEST
+        record = unsealed(manifest.read_text(encoding="utf-8"))
         if record is None:
-            raise DamageError(f"{version / _RECORD} is damaged: its digest does not fit. {make_again(version.parent)}")
-        _mark_version(version / _RECORD, record)
+            raise DamageError(f"{manifest} is damaged: its digest does not fit. {make_again(version.parent)}")
+        _mark_version(manifest, record)
         freed += _delete(_weights(version))
         if fetched is not None:
             freed += _delete_copy(fetched, record["fingerprint"])

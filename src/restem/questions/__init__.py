@@ -16,7 +16,7 @@ from restem.questions.dealing import as_many_as_asked
 from restem.questions.exemplars import read_exemplars
 from restem.questions.likeness import same_text
 from restem.questions.reading import PLACE, as_text
-from restem.schemas import SPLITS
+from restem.schemas import MEASURED, SPLITS
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import import_function
 from restem.store.tables import Table
@@ -37,7 +37,6 @@ _SOURCES = {
         "bbh",
     )
 }
-_MEASURED = {"validation", "test", "transfer"}
 
 
 def load_questions(parameters: QuestionsParameters, *, limit: int | None = None) -> Table:
@@ -224,7 +223,7 @@ def _check_splits(rows: list[dict[str, str]]) -> None:
         raise QuestionsError("the source of questions gave none")
     seen: dict[str, dict[str, str]] = {}
     for row in rows:
-        if row["split"] not in _MEASURED:
+        if row["split"] not in MEASURED:
             continue
         first = seen.setdefault(same_text(row["text"]), row)
         if first["split"] != row["split"]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.likeness import same_text
+from restem.schemas import LEARNED_FROM, MEASURED
 from restem.store.tables import Table
 
 COLUMNS = ["question_id", "split", "same_as", "same_as_split", "similarity", "text", "same_as_text"]
@@ -25,8 +26,6 @@ _N = 5
 _HASHES = 128  # per question; the standard error of the estimate is about 0.09
 _SLACK = 0.15  # MinHash looks this far below the threshold,
 _MISSES_MATTER = (0.1, 0.9)  # and is tuned against misses (weights of false positives and negatives)
-_LEARNED_FROM = ("train", "exemplar")
-_MEASURED = ("validation", "test", "transfer")
 _MAX_SHARE = 0.5  # of the training questions that may be removed before something is wrong with the idea
 
 
@@ -74,8 +73,8 @@ def near_duplicates(questions: Table, *, similarity: float) -> Table:
     """
     import pandas as pd
 
-    learned = [_gist(row) for row in _of(questions, _LEARNED_FROM)]
-    measured = [_gist(row) for row in _of(questions, _MEASURED)]
+    learned = [_gist(row) for row in _of(questions, LEARNED_FROM)]
+    measured = [_gist(row) for row in _of(questions, MEASURED)]
     rows = list(_most_alike(learned, measured, similarity))
     found = pd.DataFrame(rows, columns=COLUMNS).astype({"similarity": "float64"})
     return found.sort_values(["similarity", "question_id"], ascending=[False, True], ignore_index=True)

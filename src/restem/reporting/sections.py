@@ -16,7 +16,7 @@ from restem.store.tables import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ABSENT = "-"
+ABSENT = "-"  # what stands for a number that was not measured
 _ANSWER_SHOWN = 80  # characters
 
 
@@ -99,14 +99,14 @@ def words(name: str) -> str:
 def interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
     """Return a number with its interval as text; a dash for NaN, which is what was not measured."""
     if math.isnan(value):
-        return _ABSENT
+        return ABSENT
     sign = "+" if signed else ""
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def measured(number: Measured | None, *, signed: bool = False) -> str:
     """Return a metric with its interval as text; a dash if it was not measured."""
-    return _ABSENT if number is None else interval(number["value"], number["low"], number["high"], signed=signed)
+    return ABSENT if number is None else interval(number["value"], number["low"], number["high"], signed=signed)
 
 
 def first_ids(questions: Sequence[str]) -> str:
@@ -249,7 +249,7 @@ def _over_iterations(values: Mapping[int, Any]) -> str:
 
 def _plain(value: Any) -> str:
     if value is None:
-        return _ABSENT
+        return ABSENT
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -10,13 +10,12 @@ from restem.evaluation.metrics import Measured
 from restem.evaluation.solved_and_lost import LOST, SOLVED
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
-from restem.reporting.sections import Grid, Link, Section, ShownSample, drawings_of, interval, words
+from restem.reporting.sections import ABSENT, Grid, Link, Section, ShownSample, drawings_of, interval, words
 from restem.store.tables import Table
 
 _SHOWN_EACH = 5  # changed questions whose answers the page shows
 _MOST_GROUPS = 30  # levels or sources; breakdown has them all
 _MOST_CHARACTERS = 2_000  # of a question or a completion
-_ABSENT = "-"
 
 
 class Tables(NamedTuple):
@@ -80,7 +79,7 @@ def _groups(rows: Table, by: str, suite: str) -> Grid:
     for group in groups[:_MOST_GROUPS]:
         of_group = [cells.get((i, group)) for i in iterations]
         n = next(row["n"] for row in of_group if row)
-        numbers = [interval(row["value"], row["low"], row["high"]) if row else _ABSENT for row in of_group]
+        numbers = [interval(row["value"], row["low"], row["high"]) if row else ABSENT for row in of_group]
         shown.append([str(group) or "none", str(int(n)), *numbers])
     more = f" The first {_MOST_GROUPS} of {len(groups)}; breakdown.csv has all." if len(groups) > _MOST_GROUPS else ""
     header = [by, "n", *(figures.policy_label(int(i)) for i in iterations)]
@@ -198,7 +197,7 @@ def _gain(row: Mapping[str, Any]) -> list[str]:
 
 
 def _number(value: float, form: str) -> str:
-    return _ABSENT if value is None or math.isnan(value) else form.format(value)
+    return ABSENT if value is None or math.isnan(value) else form.format(value)
 
 
 def _measured(row: Mapping[str, Any]) -> Measured:

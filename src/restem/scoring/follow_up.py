@@ -18,7 +18,7 @@ from restem.sampling.draws import TRAIN_SUITE, training_decoding
 from restem.sampling.prompts import render_prompts
 from restem.sampling.sampler import Draw, EngineChoice, draw_samples
 from restem.scale import LOCAL
-from restem.schemas import CORRECT
+from restem.schemas import CORRECT, LEARNED_FROM
 from restem.scoring.verdicts import score_samples
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
@@ -100,7 +100,7 @@ def _hinted(questions: Table, policy: Policy, prompt: PromptParameters, hint: st
 
     A question whose gold has no answer to give away has none.
     """
-    own = questions[questions["split"].isin(["train", "exemplar"])]
+    own = questions[questions["split"].isin(LEARNED_FROM)]
     answers = [json.loads(gold).get("answer") for gold in own["gold"]]
     texts = [
         text if answer is None else f"{text} {hint.replace('{answer}', str(answer))}"

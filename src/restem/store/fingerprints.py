@@ -12,8 +12,11 @@ from typing import Any
 
 DIGEST_CHARACTERS = 16  # 64 bits: a clash among a billion names has a chance of about 3 %
 
+POLICY_MANIFEST = "policy.json"  # of a version of a policy
+EXPORT_MANIFEST = "restem.json"  # of a policy that was handed on, with its card
+CARD = "README.md"
 # Files that say something about a policy without being part of it.
-NOT_THE_MODEL = {"policy.json", "restem.json", "README.md", ".gitattributes"}
+NOT_THE_MODEL = {POLICY_MANIFEST, EXPORT_MANIFEST, CARD, ".gitattributes"}
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _CONFIGURATION = (  # what transformers reads besides weights, at the top of the folder

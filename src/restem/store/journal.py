@@ -28,6 +28,7 @@ from restem.store.partials import flush, partial_of, remove, remove_partials
 from restem.store.tables import Table, write_shard
 
 _logger = logging.getLogger(__name__)
+DECIDED_BY = "decided_by.json"  # of every entry: what its name stands for
 _LOCKS = ".locks"  # a folder, beside the entries: what an entry's folder holds is deleted with it
 
 
@@ -54,8 +55,8 @@ class Journal:
         self._use(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         entry = JournalEntry(folder, self)
-        if not entry.has("decided_by.json"):
-            entry.write_text("decided_by.json", json.dumps(decided_by, indent=1, sort_keys=True))
+        if not entry.has(DECIDED_BY):
+            entry.write_text(DECIDED_BY, json.dumps(decided_by, indent=1, sort_keys=True))
         return entry
 
     def find(self, operation: str, **decided_by: Any) -> "JournalEntry | None":

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from restem.store.journal import DECIDED_BY
+
 _DAY_S = 86_400
 
 
@@ -85,7 +87,7 @@ def _is_chosen(use: JournalUse, choice: Choice) -> bool:
 def _use(folder: Path, experiments: Mapping[str, CatalogFiles]) -> JournalUse:
     files = {file: file.stat() for file in folder.rglob("*") if file.is_file()}
     stats = files.values()
-    keys = file_keys(file for file in files if file.name != "decided_by.json" and not file.name.startswith("."))
+    keys = file_keys(file for file in files if file.name != DECIDED_BY and not file.name.startswith("."))
     return JournalUse(
         folder=folder,
         kind=_kind(folder.name),

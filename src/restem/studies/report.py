@@ -7,13 +7,11 @@ from restem import suggestions
 from restem.errors import EvaluationError, StudyError
 from restem.evaluation.comparisons import NOT_SHOWN, SHOWN, compare, judge_together
 from restem.reporting import figures
-from restem.reporting.sections import Grid, Page, Section, drawing, interval, measured, render, words
+from restem.reporting.sections import ABSENT, Grid, Page, Section, drawing, interval, measured, render, words
 from restem.schemas import OWN_SUITES
 from restem.studies.arms import Arm, Made, Pair, Shared
 from restem.studies.sections import SECTIONS
 from restem.studies.study import BASE, Study
-
-_ABSENT = "-"
 
 
 class StudyReport(NamedTuple):
@@ -136,7 +134,7 @@ def _experiments(made: Sequence[Made], missing: Mapping[str, str]) -> Section:
         sums = [sum(record["filtering"][key] for record in of) for key in ("n_samples", "n_correct")]
         trained = ", ".join(str(record["training"]["n_examples"]) for record in of)
         rows.append([each.name, each.differences, str(len(of)), *(f"{number:,}" for number in sums), trained])
-    rows += [[name, f"missing: {what}", *[_ABSENT] * 4] for name, what in missing.items()]
+    rows += [[name, f"missing: {what}", *[ABSENT] * 4] for name, what in missing.items()]
     header = ["experiment", "differs from the base in", "iterations", "samples", "correct", "trained on"]
     caption = "The experiments; samples and correct ones over all iterations, training examples of each."
     return Section("Experiments", tables=[Grid(caption, header, rows, numbers=False)])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from restem import suggestions
 from restem.parameters import Parameters
+from restem.tracking import tags
 from restem.tracking.runs import experiment_id
 from restem.tracking.sync import reaching
 
@@ -26,10 +27,10 @@ def log_study(pages: Mapping[str, str], name: str, parameters: Parameters, *, pr
     with reaching(parameters, project, later=suggestions.restem("study", "report", name, of="study")) as where:
         client = MlflowClient(tracking_uri=where.uri)
         holder = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
-        query = f"tags.`restem.kind` = 'study' AND tags.`restem.study` = '{name}'"
+        query = f"tags.`{tags.KIND}` = 'study' AND tags.`{tags.STUDY}` = '{name}'"
         found = client.search_runs([holder], query)
-        tags = {"restem.kind": "study", "restem.study": name}
-        run = found[0] if found else client.create_run(holder, tags=tags, run_name=f"study {name}")
+        named = {tags.KIND: "study", tags.STUDY: name}
+        run = found[0] if found else client.create_run(holder, tags=named, run_name=f"study {name}")
         for file, text in pages.items():
             client.log_text(run.info.run_id, text, file)
         client.set_terminated(run.info.run_id)

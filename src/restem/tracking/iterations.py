@@ -8,8 +8,9 @@ from restem.evaluation.sentinels import SIGNS
 from restem.experiment import Catalog
 from restem.store.plain import flat
 from restem.store.records import record_id
+from restem.tracking import tags
 from restem.tracking.datasets import Inputs, dataset_inputs, newest_version
-from restem.tracking.models import MODEL_TAG, PolicyCard, create_model, finish_model
+from restem.tracking.models import PolicyCard, create_model, finish_model
 from restem.tracking.runs import CURVE, ORDER, Point, TrackingSession, log_missing_parameters, log_points
 from restem.tracking.tables import logged_tables
 
@@ -37,10 +38,10 @@ def log_iteration(
     """Return the child run in which an iteration was logged, whole; runs are those of the iterations before."""
     client, i, name = session.client, record["iteration"], session.parameters.experiment
     span, inputs = span_of(catalog, i), dataset_inputs(catalog, record)
-    tags = _tags(record, name) | {"restem.suites": ", ".join(inputs.by_suite), "mlflow.note.content": _note(record)}
+    named = _tags(record, name) | {tags.SUITES: ", ".join(inputs.by_suite), "mlflow.note.content": _note(record)}
     created = client.create_run(
         session.experiment_id,
-        tags=tags | {"mlflow.parentRunId": parent},
+        tags=named | {"mlflow.parentRunId": parent},
         run_name=f"{name} iteration {i}",
         start_time=span.start_ms,
     )
@@ -48,7 +49,7 @@ def log_iteration(
     for target in (run, parent):
         _log_parameters(client, target, record)
     client.log_inputs(run, inputs.logged)
-    card = PolicyCard(catalog.load(f"policy_{i}"), name, tags, _models_read(client, record, runs))
+    card = PolicyCard(catalog.load(f"policy_{i}"), name, named, _models_read(client, record, runs))
     model = create_model(client, run, card)
     points = [Point(metric, value, i) for metric, value in (_metrics(record) | _wall_seconds(catalog, i)).items()]
     measured = [_of_model(point, model, inputs) for point in points]
@@ -59,7 +60,7 @@ def log_iteration(
         client.log_table(run, table.rows, table.file)
     finish_model(client, model)
     # The tag is last: a run that was cut short is found without it.
-    client.set_tag(run, "restem.record", record_id(record))
+    client.set_tag(run, tags.RECORD, record_id(record))
     client.set_terminated(run, end_time=span.end_ms)
     return run
 
@@ -69,13 +70,13 @@ def _tags(record: Mapping[str, Any], experiment: str) -> dict[str, str]:
         "mlflow.source.name": "restem",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": record["git_commit"],
-        "restem.kind": "iteration",
-        "restem.experiment": experiment,
-        "restem.method": record["parameters"]["method"],
-        "restem.iteration": str(record["iteration"]),
-        "restem.policy": record["policy"],
-        "restem.parent": str(record["parent"]),
-        "restem.base": record["model"],
+        tags.KIND: "iteration",
+        tags.EXPERIMENT: experiment,
+        tags.METHOD: record["parameters"]["method"],
+        tags.ITERATION: str(record["iteration"]),
+        tags.POLICY: record["policy"],
+        tags.PARENT: str(record["parent"]),
+        tags.BASE: record["model"],
     }
 
 
@@ -94,7 +95,7 @@ def _note(record: Mapping[str, Any]) -> str:
 def _models_read(client: "MlflowClient", record: Mapping[str, Any], runs: Mapping[int, str]) -> list[str]:
     """Return the logged models that an iteration sampled from and started its training from."""
     before = {} if record["iteration"] == 0 else {0: runs[0], record["iteration"] - 1: runs[record["iteration"] - 1]}
-    return [client.get_run(run).data.tags[MODEL_TAG] for run in before.values()]
+    return [client.get_run(run).data.tags[tags.MODEL] for run in before.values()]
 
 
 def _of_model(point: Point, model: str, inputs: Inputs) -> Point:

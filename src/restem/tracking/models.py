@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.policies.policy import Policy
+from restem.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
 _FORBIDDEN = re.compile(r"[/:.%\"']")  # in a logged model's name
-MODEL_TAG = "restem.model"  # of a child run: the id of its policy as a logged model
 _PAGE = 100
 
 
@@ -44,7 +44,7 @@ def create_model(client: "MlflowClient", run: str, card: PolicyCard) -> str:
     _describe(client, model)
     client.log_inputs(run, models=[LoggedModelInput(model_id) for model_id in card.read])
     client.log_outputs(run, [LoggedModelOutput(model.model_id, step=card.policy.iteration)])
-    client.set_tag(run, MODEL_TAG, model.model_id)
+    client.set_tag(run, tags.MODEL, model.model_id)
     return str(model.model_id)
 
 
@@ -59,7 +59,7 @@ def supersede_models(client: "MlflowClient", run: str, *, experiment_id: str) ->
 
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run}'", max_results=_PAGE)
     for model in found:
-        client.set_logged_model_tags(model.model_id, {"restem.superseded": "true"})
+        client.set_logged_model_tags(model.model_id, {tags.SUPERSEDED: "true"})
         if model.status == LoggedModelStatus.PENDING:
             client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.parameters import Parameters
 from restem.store.records import record_id
+from restem.tracking import tags
 from restem.tracking.datasets import DatasetName
 from restem.tracking.models import supersede_models
 
@@ -69,18 +70,18 @@ def ensure_runs(session: TrackingSession, records: Mapping[int, Mapping[str, Any
     superseded by a fresh one, to which the child runs that still hold are moved.
     """
     client, name = session.client, session.parameters.experiment
-    query = f"tags.`restem.experiment` = '{name}' AND tags.`restem.kind` = "
+    query = f"tags.`{tags.EXPERIMENT}` = '{name}' AND tags.`{tags.KIND}` = "
     parents = [run for run in _search(session, query + "'experiment'") if not _is_superseded(run)]
     if not parents:
         return Runs(_create_parent(session), {})
     parent = parents[0].info.run_id
     children = _search(session, f"tags.`mlflow.parentRunId` = '{parent}'")
     ids = {i: record_id(record) for i, record in records.items()}
-    current = {run.info.run_id: int(run.data.tags["restem.iteration"]) for run in children if _holds(run, ids)}
+    current = {run.info.run_id: int(run.data.tags[tags.ITERATION]) for run in children if _holds(run, ids)}
     outdated = [run for run in children if run.info.run_id not in current]
     if outdated:
         for run in [*parents, *outdated]:
-            client.set_tag(run.info.run_id, "restem.superseded", "true")
+            client.set_tag(run.info.run_id, tags.SUPERSEDED, "true")
             client.set_tag(run.info.run_id, "mlflow.runName", f"{run.info.run_name} (superseded)")
             supersede_models(client, run.info.run_id, experiment_id=session.experiment_id)
         parent = _create_parent(session)
@@ -94,24 +95,24 @@ def _search(session: TrackingSession, query: str) -> "list[Run]":
 
 
 def _is_superseded(run: "Run") -> bool:
-    return bool(run.data.tags.get("restem.superseded") == "true")
+    return bool(run.data.tags.get(tags.SUPERSEDED) == "true")
 
 
 def _holds(run: "Run", ids: Mapping[int, str]) -> bool:
     """Return whether a child run was logged whole, and its record is still the iteration's."""
-    i = int(run.data.tags["restem.iteration"])
-    return bool(i not in ids or run.data.tags.get("restem.record") == ids[i])
+    i = int(run.data.tags[tags.ITERATION])
+    return bool(i not in ids or run.data.tags.get(tags.RECORD) == ids[i])
 
 
 def _create_parent(session: TrackingSession) -> str:
     name, parameters = session.parameters.experiment, session.parameters
-    tags = {
-        "restem.kind": "experiment",
-        "restem.experiment": name,
-        "restem.method": parameters.method,
-        "restem.base": parameters.policy.model,
+    named = {
+        tags.KIND: "experiment",
+        tags.EXPERIMENT: name,
+        tags.METHOD: parameters.method,
+        tags.BASE: parameters.policy.model,
     }
-    run = session.client.create_run(session.experiment_id, tags=tags, run_name=name, start_time=session.started_ms)
+    run = session.client.create_run(session.experiment_id, tags=named, run_name=name, start_time=session.started_ms)
     session.client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 

@@ -20,6 +20,7 @@ from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
 from restem.reporting.assemble import FIGURES
 from restem.store.records import stale_iterations
+from restem.tracking import tags
 from restem.tracking.iterations import log_iteration, span_of
 from restem.tracking.runs import TrackingSession, ensure_runs, experiment_id
 
@@ -114,7 +115,7 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
         runs[i] = log_iteration(session, parent, catalog, records[i], runs)
     stale = stale_iterations(records)
     for i, run in runs.items():
-        client.set_tag(run, "restem.stale", str(i in stale).lower())
+        client.set_tag(run, tags.STALE, str(i in stale).lower())
     if new:
         _log_report(client, parent, catalog)
         client.set_terminated(parent, end_time=max(span.end_ms for span in spans))

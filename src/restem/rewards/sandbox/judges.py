@@ -21,7 +21,6 @@ from restem.rewards.sandbox.ground import Sandbox
 from restem.rewards.sandbox.limits import Limits
 
 _CONNECTION = 3  # of a judge, and the pipe of a fresh process
-_LAST_DESCRIPTOR = 1 << 20
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _PROCESSES = 128  # of all judges of a nursery together; a fresh process may start none
 _LONGEST_REPLY = 1 << 26  # bytes; more is no verdict
@@ -105,4 +104,4 @@ def _keep_only(descriptor: int) -> None:
     for place in range(_CONNECTION):
         os.dup2(nothing, place)
     os.dup2(moved, _CONNECTION)
-    os.closerange(_CONNECTION + 1, _LAST_DESCRIPTOR)
+    os.closerange(_CONNECTION + 1, linux.LAST_DESCRIPTOR)

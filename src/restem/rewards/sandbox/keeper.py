@@ -27,7 +27,6 @@ _LONGEST_REQUEST = 256
 _MOST_DESCRIPTORS = 3
 _INT = struct.Struct("i")
 _CHANNEL = 3  # of a child
-_LAST_DESCRIPTOR = 1 << 20
 _LEAVING_S = 0.5  # for a script to end, once nothing more can come of it
 _LOOK_S = 0.0005
 _ROUNDS = 20  # after which the interpreter has specialised its own code, and children need not
@@ -200,4 +199,4 @@ def _arrange(channel: int, standard_input: int = 0, standard_output: int = 1) ->
     os.dup2(standard_output, 1)
     os.dup2(0, 2)  # until here, faults of our own were to be read there
     os.dup2(channel, _CHANNEL)
-    os.closerange(_CHANNEL + 1, _LAST_DESCRIPTOR)
+    os.closerange(_CHANNEL + 1, linux.LAST_DESCRIPTOR)
