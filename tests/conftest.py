@@ -1,6 +1,7 @@
 """A real Kedro project in an empty folder, run by real sessions."""
 
 import gc
+import logging
 import os
 import runpy
 import shutil
@@ -34,6 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
     first = {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
     items.sort(key=lambda item: item.path not in first)
+
+
+Warned = Callable[[], list[logging.LogRecord]]
 
 
 class Project:
@@ -171,6 +175,16 @@ def imports_are_not_collected() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def warned(caplog: pytest.LogCaptureFixture) -> Warned:
+    """Return what restem itself has warned of; a Kedro session logs Python's warnings of all packages from then on."""
+
+    def records() -> list[logging.LogRecord]:
+        return [each for each in caplog.records if each.name.startswith("restem") and each.levelno >= logging.WARNING]
+
+    return records
 
 
 @pytest.fixture

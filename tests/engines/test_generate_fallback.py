@@ -1,7 +1,6 @@
 """Models that transformers' `generate` samples: the same distribution, and never past the context window."""
 
 import json
-import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from restem.engines import Completion, open_engine
 from restem.engines.context import context_window, context_window_of
+from tests.conftest import Warned
 from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated
 
 PolicyMaker = Callable[..., Path]
@@ -18,15 +18,14 @@ PolicyMaker = Callable[..., Path]
 
 @pytest.mark.parametrize("architecture", ["deepseek_v2", "deepseek_v3", "glm4_moe_lite"])
 def test_keys_and_values_of_unlike_sizes_go_by_generate(
-    tiny_policy: PolicyMaker, architecture: str, caplog: pytest.LogCaptureFixture
+    tiny_policy: PolicyMaker, architecture: str, warned: Warned
 ) -> None:
     policy = tiny_policy(architecture, eos_token_id=MANY_ENDS)
 
-    with caplog.at_level(logging.WARNING, "restem"):
-        drawn = draw(policy, RAGGED[:3], n=1, temperature=0, max_new_tokens=8)
+    drawn = draw(policy, RAGGED[:3], n=1, temperature=0, max_new_tokens=8)
 
     assert [completions[0].text for completions in drawn] == [generated(policy, one, 8)[1] for one in RAGGED[:3]]
-    assert len(caplog.records) == 1
+    assert len(warned()) == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, AssertionError, ArithmeticError, OSError])

@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 
 from restem.engines import Batched, Completion, deciding_engine_options, open_engine, resolve_arithmetic
 from restem.errors import EngineError, PolicyError
+from tests.conftest import Warned
 from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated, plain_model
 
 PolicyMaker = Callable[..., Path]
@@ -68,13 +69,10 @@ def test_a_closed_engine_leaves_no_weights_in_memory(tiny_policy: PolicyMaker, a
 
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "gemma2"])
-def test_these_architectures_share_keys_and_values(
-    tiny_policy: PolicyMaker, architecture: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "restem"):
-        draw(tiny_policy(architecture, eos_token_id=MANY_ENDS), max_new_tokens=2)
+def test_these_architectures_share_keys_and_values(tiny_policy: PolicyMaker, architecture: str, warned: Warned) -> None:
+    draw(tiny_policy(architecture, eos_token_id=MANY_ENDS), max_new_tokens=2)
 
-    assert not caplog.records
+    assert not warned()
 
 
 @pytest.mark.parametrize(
@@ -86,15 +84,15 @@ def test_what_cannot_be_shared_goes_by_generate_with_one_notice(
     architecture: str,
     overrides: dict[str, Any],
     reason: str,
-    caplog: pytest.LogCaptureFixture,
+    warned: Warned,
 ) -> None:
     policy = tiny_policy(architecture, **overrides)
 
-    with open_engine("transformers", policy) as engine, caplog.at_level(logging.WARNING, "restem"):
+    with open_engine("transformers", policy) as engine:
         for _ in range(2):
             list(engine.sample(RAGGED, n=1, max_new_tokens=4))
 
-    assert [reason in record.getMessage() for record in caplog.records] == [True]
+    assert [reason in record.getMessage() for record in warned()] == [True]
 
 
 def test_a_window_shorter_than_the_text_gives_what_generate_gives(tiny_policy: PolicyMaker) -> None:
@@ -287,7 +285,7 @@ def test_no_prompts_give_no_completions(tiny_policy: PolicyMaker) -> None:
 
 
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(
-    tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch, warned: Warned
 ) -> None:
     from restem.engines.forward import SharedForward
 
@@ -303,7 +301,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(
     monkeypatch.setattr(SharedForward, "read_rows", small)
 
     assert draw(policy, n=6, max_batch=16) == expected
-    assert [record.args for record in caplog.records] == [(16, 8), (8, 4)]
+    assert [record.args for record in warned()] == [(16, 8), (8, 4)]
 
 
 def test_there_is_no_room_for_more_rows_than_samples(tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The rows that are drawn at once: in bfloat16 they decide the bytes of a shard, so a journal entry holds them."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from restem.sampling.batch_widths import narrower_widths, recorded_width
 from restem.sampling.sampler import Decoding, Draw, EngineChoice, Sampling, draw_samples
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import versions
+from tests.conftest import Warned
 from tests.engines.conftest import make_policy
 
 DECODING = Decoding("sampled", n=8, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, stop=())
@@ -119,20 +119,19 @@ def test_what_is_to_be_compared_is_drawn_with_one_width(
 
 
 def test_a_width_that_does_not_fit_any_more_is_narrowed_recorded_and_said(
-    tmp_path: Path, policy: Policy, free: Callable[[int], None], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, policy: Policy, free: Callable[[int], None], warned: Warned
 ) -> None:
     free(PLENTY)
     files = drawn(tmp_path, policy)
     files[1].unlink()
 
     free(1)
-    with caplog.at_level(logging.WARNING, "restem.sampling.batch_widths"):
-        drawn(tmp_path, policy)
+    drawn(tmp_path, policy)
 
     entry = JournalEntry(files[0].parent)
     assert recorded_width(entry) == 256
     assert narrower_widths(entry) == {"00001": [1]}
-    assert [record.name for record in caplog.records].count("restem.sampling.batch_widths") == 1
+    assert [record.name for record in warned()] == ["restem.sampling.batch_widths"]
 
 
 def test_a_little_less_memory_narrows_nothing(
