@@ -132,11 +132,14 @@ class DisplayHooks:
             self._log = None
 
 
-class _NotOfRunner(logging.Filter):
-    """Keeps Kedro's advice on how to resume off the screen: here the same command goes on, from the journal."""
+class _NotOfKedro(logging.Filter):
+    """Keeps two things of Kedro's off the screen: the error, which is printed at the end, and how to resume.
+
+    Here the same command goes on, from the journal.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not record.name.startswith("kedro.runner")
+        return not record.name.startswith(("kedro.runner", "kedro.pipeline.node"))
 
 
 def _keep_log(file: Path, *, on_screen: bool) -> logging.Handler:
@@ -148,8 +151,8 @@ def _keep_log(file: Path, *, on_screen: bool) -> logging.Handler:
     for other in root.handlers:
         if on_screen:
             other.setLevel(logging.INFO)
-        elif not any(isinstance(each, _NotOfRunner) for each in other.filters):
-            other.addFilter(_NotOfRunner())
+        elif not any(isinstance(each, _NotOfKedro) for each in other.filters):
+            other.addFilter(_NotOfKedro())
     root.addHandler(handler)
     return handler
 
