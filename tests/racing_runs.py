@@ -24,7 +24,7 @@ from restem.store import tables
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
-from restem.training.m_step import train_policy
+from restem.training.m_step import MStep, train_policy
 
 CHOICE = EngineChoice("transformers", {"dtype": "float32", "threads": 1}, True, questions_per_shard=3)
 SAMPLED = Decoding("sampled", n=3, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=6, stop=())
@@ -56,16 +56,14 @@ def iteration(folder: Path) -> dict[str, Any]:
     scored = score_samples(samples, questions(), parameters=ScoringParameters(workers=1), journal=journal)
     tables.write_shard(sums(), folder / f"rows-{multiprocessing.current_process().name}.parquet")
     rows = ShardedTable([folder / f"rows-{multiprocessing.current_process().name}.parquet"])
-    policy, log = train_policy(
-        rows,
-        PASSED,
-        base,
+    step = MStep(
+        base_policy=base,
         parent=base,
-        journal=journal,
         training=TrainingParameters(epochs=1, batch_size=2, micro_batch_size=2, dtype="float32", eval_every=None),
         validation=None,
         add_special_tokens=True,
     )
+    policy, log = train_policy(rows, PASSED, step, journal=journal)
     return {
         "base": folder_fingerprint(base.folder),
         "policy": [policy.fingerprint, folder_fingerprint(policy.folder)],

@@ -112,57 +112,81 @@ def _verdict_columns() -> "Mapping[str, Column]":
     }
 
 
-def _columns(table: str) -> "Mapping[str, Column]":
+def _question_columns() -> "Mapping[str, Column]":
     import pandera.pandas as pa
 
-    tables: dict[str, Mapping[str, Column]] = {
-        "questions": {
-            "question_id": pa.Column(str, pa.Check.str_length(min_value=1), unique=True, coerce=True),
-            "text": _text(empty=False),
-            "gold": _text(empty=False),  # JSON object: {"answer": ...} or {"tests": ...}
-            "reward": _text(empty=False),  # name or dotted path for load_reward
-            "level": _text(),  # difficulty, as the source names it
-            "source": _text(empty=False),
-            "split": _one_of(SPLITS),
-            "licence": _text(),
-        },
-        "prompts": {
-            "question_id": pa.Column(str, unique=True, coerce=True),
-            "prompt_id": _text(empty=False),
-            "prompt": _text(empty=False),  # the exact text that every policy is given
-        },
-        "samples": _sample_columns(),
-        "scored_samples": {**_sample_columns(), **_verdict_columns()},
-        "training_set": {
-            "policy_id": _text(empty=False),
-            "question_id": _text(empty=False),
-            "sample_index": _whole(),
-            "prompt": _text(empty=False),
-            "completion": _text(),
-            "finish_reason": _one_of(FINISH_REASONS),
-            "weight": pa.Column("float64", pa.Check.gt(0.0)),  # of the example in the loss; 1 for a binary reward
-            "rank": _whole(1),  # 1 .. filtering.max_per_question within its question
-            "token_ids": _token_ids(),  # of the sample; what is learnt, where they read as the completion
-        },
-        "evaluation": {
-            "policy_id": _text(empty=False),
-            "suite": _text(empty=False),
-            "question_id": _text(empty=False),
-            "level": _text(),
-            "source": _text(empty=False),
-            "decoding": _text(empty=False),  # of the n samples, as "temperature=1.0 top_k=0 top_p=0.95"
-            "n": _whole(),  # sampled completions
-            "n_correct": _whole(),  # of n
-            "n_distinct": _whole(),  # different completions among the n
-            "n_distinct_correct": _count_or_unknown(),  # different correct completions; NaN: not counted then
-            "n_truncated": _whole(),  # of n
-            "greedy_correct": _whole(),  # 0 or 1
-            "majority_correct": _share(),  # chance that a majority vote over the n is correct, ties shared
-            "mean_reward": pa.Column("float64", pa.Check.in_range(0.0, 1.0), nullable=True),  # of the n; NaN as above
-            "mean_tokens": pa.Column("float64", pa.Check.ge(0.0)),  # generated tokens per sampled completion
-        },
+    return {
+        "question_id": pa.Column(str, pa.Check.str_length(min_value=1), unique=True, coerce=True),
+        "text": _text(empty=False),
+        "gold": _text(empty=False),  # JSON object: {"answer": ...} or {"tests": ...}
+        "reward": _text(empty=False),  # name or dotted path for load_reward
+        "level": _text(),  # difficulty, as the source names it
+        "source": _text(empty=False),
+        "split": _one_of(SPLITS),
+        "licence": _text(),
     }
-    return tables[table]
+
+
+def _prompt_columns() -> "Mapping[str, Column]":
+    import pandera.pandas as pa
+
+    return {
+        "question_id": pa.Column(str, unique=True, coerce=True),
+        "prompt_id": _text(empty=False),
+        "prompt": _text(empty=False),  # the exact text that every policy is given
+    }
+
+
+def _training_columns() -> "Mapping[str, Column]":
+    import pandera.pandas as pa
+
+    return {
+        "policy_id": _text(empty=False),
+        "question_id": _text(empty=False),
+        "sample_index": _whole(),
+        "prompt": _text(empty=False),
+        "completion": _text(),
+        "finish_reason": _one_of(FINISH_REASONS),
+        "weight": pa.Column("float64", pa.Check.gt(0.0)),  # of the example in the loss; 1 for a binary reward
+        "rank": _whole(1),  # 1 .. filtering.max_per_question within its question
+        "token_ids": _token_ids(),  # of the sample; what is learnt, where they read as the completion
+    }
+
+
+def _evaluation_columns() -> "Mapping[str, Column]":
+    import pandera.pandas as pa
+
+    return {
+        "policy_id": _text(empty=False),
+        "suite": _text(empty=False),
+        "question_id": _text(empty=False),
+        "level": _text(),
+        "source": _text(empty=False),
+        "decoding": _text(empty=False),  # of the n samples, as "temperature=1.0 top_k=0 top_p=0.95"
+        "n": _whole(),  # sampled completions
+        "n_correct": _whole(),  # of n
+        "n_distinct": _whole(),  # different completions among the n
+        "n_distinct_correct": _count_or_unknown(),  # different correct completions; NaN: not counted then
+        "n_truncated": _whole(),  # of n
+        "greedy_correct": _whole(),  # 0 or 1
+        "majority_correct": _share(),  # chance that a majority vote over the n is correct, ties shared
+        "mean_reward": pa.Column("float64", pa.Check.in_range(0.0, 1.0), nullable=True),  # of the n; NaN as above
+        "mean_tokens": pa.Column("float64", pa.Check.ge(0.0)),  # generated tokens per sampled completion
+    }
+
+
+def _scored_columns() -> "Mapping[str, Column]":
+    return {**_sample_columns(), **_verdict_columns()}
+
+
+_TABLES = {
+    "questions": _question_columns,
+    "prompts": _prompt_columns,
+    "samples": _sample_columns,
+    "scored_samples": _scored_columns,
+    "training_set": _training_columns,
+    "evaluation": _evaluation_columns,
+}
 
 
 @cache  # as long to make as to use
@@ -170,7 +194,7 @@ def schema(table: str) -> "DataFrameSchema":
     """Return the pandera schema of a table of this module."""
     import pandera.pandas as pa
 
-    return pa.DataFrameSchema(dict(_columns(table)), name=table, strict=False)
+    return pa.DataFrameSchema(dict(_TABLES[table]()), name=table, strict=False)
 
 
 @cache
@@ -187,7 +211,7 @@ def _schema_of_text(table: str) -> "DataFrameSchema":
         )
         if _holds_text(column)
         else column
-        for name, column in _columns(table).items()
+        for name, column in _TABLES[table]().items()
     }
     return pa.DataFrameSchema(columns, name=table, strict=False)
 

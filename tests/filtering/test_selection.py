@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from restem.errors import EmptyTrainingSetError
-from restem.filtering.selection import best_distinct, select_training_set, summarise_filtering
+from restem.filtering.selection import Sources, best_distinct, select_training_set, summarise_filtering
 from restem.parameters import FilteringParameters
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
@@ -83,7 +83,9 @@ def test_summary_accounts_for_every_sample(tmp_path: Path) -> None:
     prompts = pd.DataFrame({"question_id": ["q1", "q2"], "prompt_id": ["a", "b"], "prompt": ["1", "2"]})
     parameters = FilteringParameters()
 
-    kept = select_training_set(table, prompts, parameters=parameters, seed=0, journal=Journal(tmp_path / "journal"))
+    kept = select_training_set(
+        Sources(table), prompts, parameters=parameters, seed=0, journal=Journal(tmp_path / "journal")
+    )
     summary = summarise_filtering(table, kept, parameters=parameters)
 
     assert summary["n_kept"] + sum(summary["dropped"].values()) == summary["n_samples"] == 15
@@ -101,5 +103,5 @@ def test_nothing_correct_says_what_to_change(tmp_path: Path) -> None:
 
     with pytest.raises(EmptyTrainingSetError, match=r"raise sampling\.n"):
         select_training_set(
-            table, prompts, parameters=FilteringParameters(), seed=0, journal=Journal(tmp_path / "journal")
+            Sources(table), prompts, parameters=FilteringParameters(), seed=0, journal=Journal(tmp_path / "journal")
         )

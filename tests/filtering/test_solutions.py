@@ -40,14 +40,13 @@ def table(folder: Path, rows: list[dict[str, Any]], name: str = "scored") -> Sha
     return ShardedTable([folder / f"{name}.parquet"])
 
 
-def selected(folder: Path, rows: ShardedTable, sources: Sources | None = None, **parameters: Any) -> pd.DataFrame:
+def selected(folder: Path, rows: ShardedTable, others: Any = None, **parameters: Any) -> pd.DataFrame:
     return select_training_set(
-        rows,
+        Sources(rows, **(others or {})),
         PROMPTS,
         parameters=FilteringParameters(**parameters),
         seed=0,
         journal=Journal(folder / "journal"),
-        sources=sources,
     ).to_pandas()
 
 
@@ -79,9 +78,7 @@ def test_learn_from_chooses_the_sources(tmp_path: Path, learn_from: list[str], c
     old = {**scored("q1", "old", policy="before"), "prompt": "1?", "weight": 1.0, "rank": 1}
     before = ShardedTable([*table(tmp_path, [old], "old").files, *human.files])
 
-    rows = selected(
-        tmp_path, table(tmp_path, [scored("q1", "new")]), Sources(kept_before=before), learn_from=learn_from
-    )
+    rows = selected(tmp_path, table(tmp_path, [scored("q1", "new")]), {"kept_before": before}, learn_from=learn_from)
 
     assert list(rows["completion"]) == completions
 
@@ -92,7 +89,7 @@ def test_what_was_kept_before_is_not_learned_twice(tmp_path: Path) -> None:
     rows = selected(
         tmp_path,
         table(tmp_path, [scored("q1", "same")]),
-        Sources(kept_before=table(tmp_path, [old], "old")),
+        {"kept_before": table(tmp_path, [old], "old")},
         learn_from=["samples", "earlier"],
     )
 
@@ -103,7 +100,7 @@ def test_further_samples_share_the_cap_of_their_question(tmp_path: Path) -> None
     first = table(tmp_path, [scored("q1", str(i), index=i) for i in range(3)] + [scored("q2", "no", reward=0.0)])
     further = table(tmp_path, [scored("q1", f"more {i}", index=10 + i) for i in range(3)], "further")
 
-    rows = selected(tmp_path, first, Sources(follow_up=further), max_per_question=4)
+    rows = selected(tmp_path, first, {"follow_up": further}, max_per_question=4)
     summary = summarise_filtering(
         first,
         table(tmp_path, rows.to_dict("records"), "kept"),

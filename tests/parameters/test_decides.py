@@ -32,8 +32,7 @@ from restem.scoring.verdicts import open_reward
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, write_shard
-from restem.training.m_step import policy_decided_by, starting_policy
-from restem.training.request import TrainingRequest
+from restem.training.m_step import MStep, policy_decided_by
 from restem.training.validation import make_validation, validation_decided_by
 from tests.conftest import ROOT, nested
 from tests.engines.faulty_server import serving
@@ -230,8 +229,8 @@ class Made:
         file, journal = self.folder / "scored.parquet", Journal(self.folder / "filtering")
         write_shard(scored, file)
         made = selection.select_training_set(
-            ShardedTable([file]), self.prompts, parameters=parameters.filtering, seed=parameters.em.seed,
-            journal=journal, iteration=2,
+            selection.Sources(ShardedTable([file])), self.prompts, seed=parameters.em.seed, journal=journal,
+            parameters=selection.at_iteration(parameters.filtering, 2),
         )  # fmt: skip
         return sorted({one.parent.name for one in made.files})
 
@@ -243,13 +242,11 @@ class Made:
             choice=draws.engine_choice(parameters.sampling, parameters.prompt), sampling=parameters.sampling,
             scoring=parameters.scoring,
         )  # fmt: skip
-        start = starting_policy(base, previous, parameters.training)
-        add = adds_special_tokens(parameters.prompt)
-        request = TrainingRequest(
-            rows=self.rows, base_policy=start, parameters=parameters.training, output=Path(), add_special_tokens=add,
-            validation=validation, unfinished=None,
+        step = MStep(
+            base_policy=base, parent=previous, training=parameters.training, validation=validation,
+            add_special_tokens=adds_special_tokens(parameters.prompt),
         )  # fmt: skip
-        return policy_decided_by(request, parameters.scale)
+        return policy_decided_by(step.request(self.rows), parameters.scale)
 
     def _evaluation(self, parameters: Parameters) -> Any:
         base = prepare_base_model(parameters.policy.model, store=self.store)

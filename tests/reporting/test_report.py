@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 
 from restem.errors import EvaluationError
 from restem.reporting import figures
-from restem.reporting.report import Report, build_report, format_table, results_table
+from restem.reporting.report import Report, ReportInputs, build_report, format_table, results_table
 from tests.reporting.planted import EVALUATIONS, METRICS, N, Page, inputs, record
 
 
@@ -24,7 +24,7 @@ def example(completion: str, *, kept: bool = True) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return build_report(**inputs())
+    return build_report(ReportInputs(**inputs()))
 
 
 def test_conclusion_comes_first_and_says_how_sure_it_is(report: Report) -> None:
@@ -60,7 +60,7 @@ def test_html_is_one_file_with_its_figures_inside() -> None:
     }
 
     svgs = {name: figures.to_svg(figure, name=name) for name, figure in drawn.items()}
-    page = Page(build_report(**inputs(training_logs=logs, svgs=svgs)).html)
+    page = Page(build_report(ReportInputs(**inputs(training_logs=logs, svgs=svgs))).html)
 
     assert page.tags.count("svg") == 2  # there was no validation to draw
     assert [link for link in page.links if not link.startswith("#")] == []
@@ -71,7 +71,9 @@ def test_html_is_one_file_with_its_figures_inside() -> None:
 def test_completions_are_escaped() -> None:
     hostile = '<script>alert("x")</script>\n```\n</pre><img src=x onerror=alert(1)>'
 
-    report = build_report(**inputs(experiment="<b>demo</b>", examples=[example(hostile), example("3", kept=False)]))
+    report = build_report(
+        ReportInputs(**inputs(experiment="<b>demo</b>", examples=[example(hostile), example("3", kept=False)]))
+    )
 
     page = Page(report.html)
     rendered = Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(report.markdown))
@@ -91,7 +93,7 @@ def test_markdown_tables_render_as_tables_with_all_their_rows(report: Report) ->
 
 
 def test_base_policy_alone_is_reported_without_a_comparison() -> None:
-    report = build_report(**inputs(last=0))
+    report = build_report(ReportInputs(**inputs(last=0)))
 
     assert "Only the base policy has been measured: test pass@1 0." in report.markdown
     assert "better" not in report.markdown
@@ -101,7 +103,7 @@ def test_a_regression_is_called_worse() -> None:
     swapped = {0: EVALUATIONS[1], 1: EVALUATIONS[0]}
     metrics = {0: METRICS[1], 1: METRICS[0]}
 
-    report = build_report(**inputs(last=1, evaluations=swapped, metrics=metrics))
+    report = build_report(ReportInputs(**inputs(last=1, evaluations=swapped, metrics=metrics)))
 
     assert "Iteration 1 is worse than the base policy on test." in report.markdown
 
@@ -109,7 +111,7 @@ def test_a_regression_is_called_worse() -> None:
 def test_stale_iterations_and_changed_questions_are_said_at_the_top() -> None:
     records = {0: record(0), 1: record(1, stale=True), 2: record(2, questions_digest="other")}
 
-    text = build_report(**inputs(records=records)).markdown
+    text = build_report(ReportInputs(**inputs(records=records))).markdown
 
     assert text.index("Stale: iteration 1 was made") < text.index("Results by iteration")
     assert "not made with the same questions" in text
@@ -118,7 +120,7 @@ def test_stale_iterations_and_changed_questions_are_said_at_the_top() -> None:
 def test_opinions_are_called_so_at_the_top() -> None:
     records = {i: record(i, opinions={"judge": "the opinion of the model m, the majority of 3"}) for i in range(3)}
 
-    top = build_report(**inputs(records=records)).markdown.partition("## ")[0]
+    top = build_report(ReportInputs(**inputs(records=records))).markdown.partition("## ")[0]
 
     assert "No check but an opinion: the reward judge is the opinion of the model m, the majority of 3." in top
 
@@ -132,7 +134,7 @@ def test_the_audit_of_the_rewards_and_high_shares_of_reasons_are_reported() -> N
     records = {i: record(i, audit=audit if i else {}, scoring=scoring if i else {}) for i in range(3)}
     warned = {i: one | {"warnings": ["9.0% of the verdicts are timeout"]} for i, one in inputs()["scoring"].items()}
 
-    text = build_report(**inputs(records=records, scoring=warned)).markdown
+    text = build_report(ReportInputs(**inputs(records=records, scoring=warned))).markdown
 
     assert "| 1 | 40 | 2 | 0.050 [0.014, 0.165] | 3 | 1 of 14 | 0 of 50 |" in text
     assert "The reward format has no second verifier: the form is all that it asks for." in text
@@ -142,9 +144,9 @@ def test_the_audit_of_the_rewards_and_high_shares_of_reasons_are_reported() -> N
 
 def test_report_without_a_base_policy_or_with_an_iteration_missing_is_refused() -> None:
     with pytest.raises(EvaluationError, match="base policy has no evaluation"):
-        build_report(**inputs(evaluations={1: EVALUATIONS[1]}))
+        build_report(ReportInputs(**inputs(evaluations={1: EVALUATIONS[1]})))
     with pytest.raises(EvaluationError, match=r"iterations \[2\] lack"):
-        build_report(**inputs(evaluations={0: EVALUATIONS[0], 1: EVALUATIONS[1]}))
+        build_report(ReportInputs(**inputs(evaluations={0: EVALUATIONS[0], 1: EVALUATIONS[1]})))
 
 
 def test_results_table_has_a_row_per_iteration_with_intervals() -> None:

@@ -11,7 +11,7 @@ from restem.evaluation.breakdowns import break_down, pass_at_k_curves
 from restem.evaluation.solved_and_lost import LOST, SOLVED, changed_questions, greedy_answers
 from restem.planning.cost import Drawn, ModelSize, cost_table, count_cost, model_size, seconds_by_stage
 from restem.policies.policy import Policy
-from restem.reporting.report import Report, build_report
+from restem.reporting.report import Report, ReportInputs, build_report
 from restem.reporting.table_sections import Tables, changed_questions_section, curves_of
 from restem.store.tables import ShardedTable, write_shard
 from tests.reporting.planted import EVALUATIONS, Page, inputs, record
@@ -63,7 +63,7 @@ def report() -> Report:
     tables = Tables(break_down(EVALUATIONS, k=[1, 8], seed=0), pass_at_k_curves(EVALUATIONS, seed=0), CHANGED, cost)
     keep = Recommendation(1, "its pass@1 on the 32 validation questions is the best")
     svgs = {"pass_at_1": "<svg></svg>", "difficulty": '<svg id="hard"></svg>'}
-    return build_report(**inputs(records=records, tables=tables, recommendation=keep, svgs=svgs))
+    return build_report(ReportInputs(**inputs(records=records, tables=tables, recommendation=keep, svgs=svgs)))
 
 
 def test_changed_questions_hold_both_answers() -> None:

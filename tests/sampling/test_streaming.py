@@ -53,12 +53,11 @@ def asked(scored: ShardedTable) -> Any:
 
 def select(scored: ShardedTable, folder: Path, follow_up: ShardedTable | None = None) -> ShardedTable:
     return select_training_set(
-        scored,
+        Sources(scored, follow_up or ShardedTable([])),
         asked(scored),
         parameters=FilteringParameters(),
         seed=0,
         journal=Journal(folder),
-        sources=Sources(follow_up=follow_up or ShardedTable([])),
     )
 
 

@@ -6,10 +6,10 @@ import pandas as pd
 
 from restem.parameters import FollowUpParameters, PromptParameters, SamplingParameters, ScoringParameters
 from restem.policies.policy import Policy
-from restem.sampling.draws import training_draw, training_questions, who_samples
+from restem.sampling.draws import engine_choice, training_draw, training_questions, who_samples
 from restem.sampling.prompts import render_prompts
-from restem.sampling.sampler import EngineChoice, draw_samples
-from restem.scoring.follow_up import Judging, follow_up_samples
+from restem.sampling.sampler import draw_samples
+from restem.scoring.follow_up import Rounds, follow_up_samples
 from restem.scoring.verdicts import score_samples
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
@@ -40,10 +40,13 @@ class Round:
     def __init__(self, folder: Path, base: Policy, answers: dict[str, list[str]], **sampling: Any) -> None:
         self.questions = questions()
         self.prompts = render_prompts(self.questions, base, PROMPT)
-        self.sampling = SamplingParameters(**{"n": 4, "max_new_tokens": 8, **sampling})
+        engine = {"engine": "scripted", "engine_options": {"answers": answers, "default": ["wrong"]}}
+        self.sampling = SamplingParameters(
+            **{"n": 4, "max_new_tokens": 8, "questions_per_shard": 2, **engine, **sampling}
+        )
         self.journal = Journal(folder)
         self.policy = base
-        self.choice = EngineChoice("scripted", {"answers": answers, "default": ["wrong"]}, False, 2)
+        self.choice = engine_choice(self.sampling, PROMPT)
 
     def first(self) -> ShardedTable:
         draw = training_draw(self.questions, self.prompts, self.sampling, iteration=1)
@@ -55,12 +58,15 @@ class Round:
             self.first(),
             self.prompts,
             self.policy,
-            Judging(self.questions, SCORING, self.journal),
-            sampling=self.sampling,
-            prompt=PROMPT,
-            choice=self.choice,
-            iteration=1,
-            seed=0,
+            Rounds(
+                questions=self.questions,
+                sampling=self.sampling,
+                prompt=PROMPT,
+                scoring=SCORING,
+                iteration=1,
+                seed=0,
+                journal=self.journal,
+            ),
         )
 
 

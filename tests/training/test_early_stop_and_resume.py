@@ -19,7 +19,7 @@ from restem.policies.policy import Policy
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable
-from restem.training.m_step import train_policy
+from restem.training.m_step import MStep, train_policy
 from restem.training.request import TrainingResult
 from restem.training.run import train
 from restem.training.validation import greedy_reward, make_validation
@@ -181,16 +181,14 @@ def fine_tuned(base: Policy, folder: Path, parent: Policy | None = None, **chang
     """Return what the M-step gives."""
     file = folder / "rows.parquet"
     sums().to_parquet(file)
-    return train_policy(
-        ShardedTable([file]),
-        PASSED,
-        base,
+    step = MStep(
+        base_policy=base,
         parent=parent or base,
-        journal=Journal(folder / "journal"),
         training=TrainingParameters(**{"epochs": 2, "dtype": "float32", **changed}),
         validation=validation([1, 2]),
         add_special_tokens=True,
     )
+    return train_policy(ShardedTable([file]), PASSED, step, journal=Journal(folder / "journal"))
 
 
 def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_path: Path) -> None:
@@ -238,17 +236,10 @@ def test_a_base_policy_that_changed_is_refused_wherever_training_starts(
 def test_a_training_set_that_failed_its_gate_is_not_trained_on(base: Policy, tmp_path: Path) -> None:
     gate = PASSED.assign(outcome="failed", found="not so for 1 of 6 rows")
 
+    step = MStep(base_policy=base, parent=base, training=TrainingParameters(), validation=None, add_special_tokens=True)
+
     with pytest.raises(TrainingError, match=r"did not pass the gate.*all: not so for 1 of 6 rows"):
-        train_policy(
-            ShardedTable([]),
-            gate,
-            base,
-            parent=base,
-            journal=Journal(tmp_path),
-            training=TrainingParameters(),
-            validation=None,
-            add_special_tokens=True,
-        )
+        train_policy(ShardedTable([]), gate, step, journal=Journal(tmp_path))
 
 
 def test_a_disk_that_takes_no_more_is_said_and_leaves_a_training_that_can_go_on(

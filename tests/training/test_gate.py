@@ -14,6 +14,7 @@ from restem.training import batches
 from restem.training.continuations import Continuations
 from restem.training.gate import check_training_set, refuse_unless_passed
 from restem.training.launch import launch_of
+from restem.training.request import TrainingRequest
 from restem.training.rows import encode_rows
 from restem.training.setup import set_up
 from restem.training.workplace import Workplace
@@ -191,7 +192,16 @@ def test_what_is_looked_at_are_the_batches_that_training_takes(base: Policy, tmp
     write = Continuations(AutoTokenizer.from_pretrained(base.folder))
     examples = encode_rows(pd.DataFrame(rows), write)
     place = Workplace(tmp_path, checkpoint_every_s=0)
-    trainer = set_up(pd.DataFrame(rows), base, parameters, place, validation=None, add_special_tokens=True)
+    request = TrainingRequest(
+        rows=pd.DataFrame(rows),
+        base_policy=base,
+        parameters=parameters,
+        output=tmp_path,
+        add_special_tokens=True,
+        validation=None,
+        unfinished=None,
+    )
+    trainer = set_up(request, place)
     taken = [batch["rows"].tolist() for batch in trainer.get_train_dataloader()]
 
     looked_at = batches.batching(parameters, launch_of(parameters)).first_epoch(examples)

@@ -15,7 +15,7 @@ from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, write_shard
 from restem.training.gate import PASSED
-from restem.training.m_step import train_policy
+from restem.training.m_step import MStep, train_policy
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
 from restem.training.request import TrainingResult
 from restem.training.rows import IGNORED, Example, collate, pack
@@ -165,16 +165,10 @@ def test_a_policys_record_says_why_no_prefix_was_shared(tmp_path: Path) -> None:
     rows = ShardedTable([tmp_path / "rows.parquet"])
 
     def made() -> Any:
-        return train_policy(
-            rows,
-            gate,
-            base,
-            parent=base,
-            journal=Journal(tmp_path / "journal"),
-            training=parameters(epochs=1),
-            validation=None,
-            add_special_tokens=True,
-        )[0].made_with
+        step = MStep(
+            base_policy=base, parent=base, training=parameters(epochs=1), validation=None, add_special_tokens=True
+        )
+        return train_policy(rows, gate, step, journal=Journal(tmp_path / "journal"))[0].made_with
 
     first, from_the_journal = made(), made()
     assert [note.partition(": MistralForCausalLM ")[1:] for note in first["notes"]] != [("", "")]

@@ -15,36 +15,55 @@ from restem.training.launch import refuse_unlaunchable
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
+Rule = tuple[bool, str]  # whether it holds, and what to say where it does not
 
 
 def contradictions(parameters: Parameters) -> list[str]:
     """Return what is wrong with parameters that are each right by themselves, in the words that the user typed."""
-    evaluation, training, em, prompt = parameters.evaluation, parameters.training, parameters.em, parameters.prompt
-    unlaunchable = _problem_of(refuse_unlaunchable, training)
     rules = [
+        *_rules_of_evaluation(parameters),
+        *_rules_of_training(parameters),
+        *_rules_of_prompts(parameters),
+        *_rules_of_sampling(parameters),
+    ]
+    secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
+    twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
+    return [*secret, *(problem for holds, problem in rules if not holds), *twice, *_unwritable(parameters)]
+
+
+def _rules_of_evaluation(parameters: Parameters) -> list[Rule]:
+    evaluation, em = parameters.evaluation, parameters.em
+    return [
         (
             max(evaluation.k, default=1) <= evaluation.n,
             f"evaluation.k must be at most evaluation.n = {evaluation.n}, got {evaluation.k}",
         ),
         *((name in _suites(parameters), _no_suite(name, parameters)) for name in evaluation.of_suite),
-        (not unlaunchable, unlaunchable),
-        (
-            training.eval_every is None or _may_have_validation(parameters.questions),
-            "training.eval_every asks for the reward on validation questions, and questions.n_validation is 0: "
-            "raise it, or train all epochs with training.eval_every=null",
-        ),
-        (
-            ":" in parameters.sampling.engine or parameters.sampling.engine in known_engines(),
-            f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
-            f"my_pkg.my_module:my_engine, got {parameters.sampling.engine!r}",
-        ),
         (
             (em.iteration or 1) <= em.iterations,
             f"em.iteration must be at most em.iterations = {em.iterations}, got {em.iteration}",
         ),
-        *(rule for path, each in _prompts(prompt).items() for rule in _rules_of_prompt(path, each)),
+    ]
+
+
+def _rules_of_training(parameters: Parameters) -> list[Rule]:
+    unlaunchable = _problem_of(refuse_unlaunchable, parameters.training)
+    return [
+        (not unlaunchable, unlaunchable),
         (
-            prompt.style != "few_shot" or parameters.questions.n_exemplars > 0 or _is_of_ones_own(parameters.questions),
+            parameters.training.eval_every is None or _may_have_validation(parameters.questions),
+            "training.eval_every asks for the reward on validation questions, and questions.n_validation is 0: "
+            "raise it, or train all epochs with training.eval_every=null",
+        ),
+    ]
+
+
+def _rules_of_prompts(parameters: Parameters) -> list[Rule]:
+    prompt, questions = parameters.prompt, parameters.questions
+    return [
+        *(rule for path, own in _prompts(prompt).items() for rule in _rules_of_prompt(path, own)),
+        (
+            prompt.style != "few_shot" or questions.n_exemplars > 0 or _is_of_ones_own(questions),
             "questions.n_exemplars must be at least 1 for prompt.style=few_shot, got 0; "
             "to show none, set prompt.style=zero_shot",
         ),
@@ -52,22 +71,30 @@ def contradictions(parameters: Parameters) -> list[str]:
             all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
             "prompt.of_suite: either all suites have prompt.style=chat, or none",
         ),
+    ]
+
+
+def _rules_of_sampling(parameters: Parameters) -> list[Rule]:
+    sampling = parameters.sampling
+    return [
+        (
+            ":" in sampling.engine or sampling.engine in known_engines(),
+            f"sampling.engine must be one of {', '.join(known_engines())}, or a dotted path like "
+            f"my_pkg.my_module:my_engine, got {sampling.engine!r}",
+        ),
         (
             parameters.policy.teacher != "",
             "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
         ),
         (
-            parameters.sampling.n_questions is None or parameters.sampling.share_of_questions == 1.0,
+            sampling.n_questions is None or sampling.share_of_questions == 1.0,
             "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
         ),
         (
-            parameters.sampling.temperature > 0 or parameters.sampling.n == 1,
-            f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {parameters.sampling.n}",
+            sampling.temperature > 0 or sampling.n == 1,
+            f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {sampling.n}",
         ),
     ]
-    secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
-    twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
-    return [*secret, *(problem for holds, problem in rules if not holds), *twice, *_unwritable(parameters)]
 
 
 def _unwritable(parameters: Parameters) -> list[str]:
@@ -128,7 +155,7 @@ def _prompts(prompt: PromptParameters) -> dict[str, PromptParameters]:
     return {"prompt": prompt} | {f"prompt.of_suite.{suite}": own for suite, own in prompt.of_suite.items()}
 
 
-def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[tuple[bool, str]]:
+def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[Rule]:
     return [
         (
             ":" in prompt.style or prompt.style in PROMPT_STYLES,

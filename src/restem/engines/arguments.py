@@ -75,17 +75,7 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
     Raises:
         EngineError: If an argument is out of range.
     """
-    _require(n >= 1, f"n must be at least 1, got {n}")
-    _require(max_new_tokens >= 1, f"max_new_tokens must be at least 1, got {max_new_tokens}")
-    _require(
-        temperature == 0 or LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE,
-        f"temperature must be 0, which is greedy, or from {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE:g}, "
-        f"got {temperature}",
-    )
-    _require(top_k >= 0, f"top_k must be at least 0 (0 keeps all tokens), got {top_k}")
-    _require(LOWEST_TOP_P <= top_p <= 1, f"top_p must be from {LOWEST_TOP_P} to 1, got {top_p}")
-    _require(0 <= min_p < 1, f"min_p must be at least 0 and below 1, got {min_p}")
-    return Request(
+    request = Request(
         prompts=_checked_prompts(prompts),
         seeds=_seeds(seed, len(prompts)),
         n=n,
@@ -99,6 +89,22 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
         logprobs=logprobs,
         token_ids=token_ids,
     )
+    _check_ranges(request)
+    return request
+
+
+def _check_ranges(request: Request) -> None:
+    temperature, top_k, top_p, min_p = request.temperature, request.top_k, request.top_p, request.min_p
+    _require(request.n >= 1, f"n must be at least 1, got {request.n}")
+    _require(request.max_new_tokens >= 1, f"max_new_tokens must be at least 1, got {request.max_new_tokens}")
+    _require(
+        temperature == 0 or LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE,
+        f"temperature must be 0, which is greedy, or from {LOWEST_TEMPERATURE} to {HIGHEST_TEMPERATURE:g}, "
+        f"got {temperature}",
+    )
+    _require(top_k >= 0, f"top_k must be at least 0 (0 keeps all tokens), got {top_k}")
+    _require(LOWEST_TOP_P <= top_p <= 1, f"top_p must be from {LOWEST_TOP_P} to 1, got {top_p}")
+    _require(0 <= min_p < 1, f"min_p must be at least 0 and below 1, got {min_p}")
 
 
 def _require(holds: bool, message: str) -> None:

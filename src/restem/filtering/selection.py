@@ -6,7 +6,7 @@ completions count once, and how the 10 are chosen, are our choices.
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,62 +29,60 @@ _EQUALS_NUMBER = re.compile(r"=\s*\$?(-?\d[\d.,]*)")
 
 
 class Sources(NamedTuple):
-    """What can be learned from beside an iteration's first samples."""
+    """What an iteration can learn from."""
 
+    samples: ShardedTable  # its first samples, scored
     follow_up: ShardedTable = ShardedTable([])  # scored samples of further rounds
     kept_before: ShardedTable = ShardedTable([])  # training rows of earlier iterations, and people's solutions
 
+    def fingerprints(self) -> dict[str, Any]:
+        """Return what decides what is in them."""
+        return {name: table.fingerprints() for name, table in self._asdict().items()}
 
-def select_training_set(  # noqa: PLR0913 - everything that decides what is learned from
-    scored: ShardedTable,
-    prompts: Table,
-    *,
-    parameters: FilteringParameters,
-    seed: int,
-    journal: Journal,
-    sources: Sources | None = None,
-    iteration: int = 1,
+
+def select_training_set(
+    sources: Sources, prompts: Table, *, parameters: FilteringParameters, seed: int, journal: Journal
 ) -> ShardedTable:
     """Return the `training_set`: of this iteration's samples one shard per shard of samples, then the others.
 
     Args:
-        scored: The iteration's first samples.
+        sources: What can be learned from.
         prompts: The prompts of all questions.
-        parameters: `filtering`.
+        parameters: `filtering`, as it is for the iteration: see `at_iteration`.
         seed: `em.seed`.
         journal: Where the shards are kept.
-        sources: What else can be learned from.
-        iteration: From 1, for a threshold that rises.
 
     Raises:
         EmptyTrainingSetError: If nothing is kept.
     """
-    sources = sources or Sources()
-    parameters = at_iteration(parameters, iteration)
     entry = journal.open(
         "training-set",
-        scored=scored.fingerprints(),
-        follow_up=sources.follow_up.fingerprints(),
-        kept_before=sources.kept_before.fingerprints(),
+        **sources.fingerprints(),
         prompts=sorted(prompts["prompt_id"]),
         parameters=asdict(parameters),
         seed=seed,
     )
-    own = _own_rows(scored, sources.follow_up, prompts, parameters, seed) if "samples" in parameters.learn_from else ()
-    files, held = [], set()
+    own = _own_rows(sources, prompts, parameters, seed) if "samples" in parameters.learn_from else ()
+    solved = _solved(sources) if parameters.only_solved else None
+    rows = itertools.chain(own, _rows_from_before(sources.kept_before, parameters, solved))
     may_repeat = parameters.distinct and parameters.learn_from != ["samples"]  # a question's samples are in one shard
-    solved = _solved(scored, sources.follow_up) if parameters.only_solved else None
-    for number, rows in enumerate(itertools.chain(own, _rows_from_before(sources.kept_before, parameters, solved))):
-        if rows.empty:
-            continue
-        fresh = rows[[pair not in held for pair in _pairs(rows)]] if may_repeat else rows
-        if may_repeat:
-            held.update(_pairs(fresh))
-        if len(fresh):
-            files.append(entry.shard(f"{number:05d}.parquet", partial(check, "training_set", fresh)))
+    files = [
+        entry.shard(f"{number:05d}.parquet", partial(check, "training_set", part))
+        for number, part in enumerate(_without_repeated(rows) if may_repeat else rows)
+        if len(part)
+    ]
     if not files:
-        raise EmptyTrainingSetError(_why_empty(scored, parameters))
+        raise EmptyTrainingSetError(_why_empty(sources.samples, parameters))
     return ShardedTable(files)
+
+
+def _without_repeated(tables: Iterable[Table]) -> Iterator[Table]:
+    """Yield the rows of each table whose question and completion no table before it held."""
+    seen: set[tuple[str, str]] = set()
+    for rows in tables:
+        fresh = rows.loc[[pair not in seen for pair in _pairs(rows)]]
+        seen.update(_pairs(fresh))
+        yield fresh
 
 
 def at_iteration(parameters: FilteringParameters, iteration: int) -> FilteringParameters:
@@ -93,27 +91,26 @@ def at_iteration(parameters: FilteringParameters, iteration: int) -> FilteringPa
     return replace(parameters, min_reward=risen, min_reward_step=0.0)
 
 
-def _own_rows(
-    scored: ShardedTable, follow_up: ShardedTable, prompts: Table, parameters: FilteringParameters, seed: int
-) -> Iterator[Table]:
+def _own_rows(sources: Sources, prompts: Table, parameters: FilteringParameters, seed: int) -> Iterator[Table]:
     """Yield the rows that are kept of each shard of samples and of the further samples of its questions."""
     import pandas as pd
 
     text_of = prompts.set_index("question_id")["prompt"]
-    further = RowsByQuestion(follow_up)
-    for shard in scored:
-        whole = pd.concat([shard, further.rows(shard["question_id"])], ignore_index=True) if follow_up.files else shard
+    further = RowsByQuestion(sources.follow_up)
+    for shard in sources.samples:
+        parts = [shard, further.rows(shard["question_id"])] if sources.follow_up.files else [shard]
+        whole = pd.concat(parts, ignore_index=True)
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
         yield rows.loc[rows["weight"] > 0].reindex(columns=TRAINING_COLUMNS)
 
 
-def _solved(scored: ShardedTable, follow_up: ShardedTable) -> set[str]:
+def _solved(sources: Sources) -> set[str]:
     """Return the questions that have a correct sample."""
     return {
         name
-        for shard in itertools.chain(scored, follow_up)
+        for shard in itertools.chain(sources.samples, sources.follow_up)
         for name in shard.loc[shard["reward"] >= CORRECT, "question_id"]
     }
 

@@ -80,13 +80,7 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         "",
         f"# {experiment}: iteration {policy.iteration}",
         "",
-        f"`{policy.name}`, "
-        + (
-            "as it came: the base policy of the experiment."
-            if policy.iteration == 0
-            else f"after {policy.iteration} iteration(s) of self-training with ReST^EM (Singh et al. 2023, "
-            "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a checkable reward found correct."
-        ),
+        f"`{policy.name}`, {_origin(policy)}",
         "What the base model's licence asks holds for this one too. Everything about how it was made: "
         f"{EXPORT_MANIFEST}.",
         "",
@@ -102,14 +96,29 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         "",
         "| | |",
         "|---|---|",
-        f"| policy | {policy.fingerprint} |",
-        f"| sampled from | {policy.parent or '-'} |",
-        f"| trained from | {policy.trained_from or '-'} |",
-        f"| base policy | {policy.base} |",
-        f"| questions | {record['questions_digest']} |",
+        *_identities(policy, record),
         *made,
         "",
         f"Versions: {versions}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _origin(policy: Policy) -> str:
+    if policy.iteration == 0:
+        return "as it came: the base policy of the experiment."
+    return (
+        f"after {policy.iteration} iteration(s) of self-training with ReST^EM (Singh et al. 2023, "
+        "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a checkable reward found correct."
+    )
+
+
+def _identities(policy: Policy, record: Mapping[str, Any]) -> list[str]:
+    return [
+        f"| policy | {policy.fingerprint} |",
+        f"| sampled from | {policy.parent or '-'} |",
+        f"| trained from | {policy.trained_from or '-'} |",
+        f"| base policy | {policy.base} |",
+        f"| questions | {record['questions_digest']} |",
+    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import COLUMNS
 from restem.reporting import figures
-from restem.reporting.report import Report, build_report, main_suite
+from restem.reporting.report import Report, ReportInputs, build_report, main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
 from restem.store.fingerprints import question_seed
 from restem.store.records import stale_iterations
@@ -46,7 +46,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
     stale = stale_iterations(records)
     records = {i: record | {"stale": i in stale} for i, record in records.items()}
     made = {i: record for i, record in records.items() if i > 0}
-    return build_report(
+    inputs = ReportInputs(
         experiment=experiment,
         metrics={i: record["metrics"] for i, record in records.items()},
         evaluations=by_iteration(datasets, "evaluation"),
@@ -60,6 +60,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
         recommendation=recommend(records),
         seed=seed,
     )
+    return build_report(inputs)
 
 
 def sentinels_of(records: Mapping[int, Mapping[str, Any]]) -> Table:

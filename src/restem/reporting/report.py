@@ -4,6 +4,7 @@ HTML and Markdown are two renderings of the same page. What a model or a user wr
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from restem import suggestions
@@ -51,62 +52,53 @@ class Report(NamedTuple):
     table: Table  # as from results_table
 
 
-def build_report(  # noqa: PLR0913 - everything that the page shows
-    *,
-    experiment: str,
-    metrics: Metrics,
-    evaluations: Mapping[int, Table],
-    filtering: Mapping[int, Mapping[str, Any]],
-    scoring: Mapping[int, Mapping[str, Any]],
-    records: Mapping[int, Mapping[str, Any]],
-    examples: Sequence[Mapping[str, Any]] = (),
-    training_logs: Mapping[int, Table] | None = None,
-    svgs: Mapping[str, str] | None = None,
-    tables: Tables | None = None,
-    recommendation: Recommendation | None = None,
-    seed: int = 0,
-) -> Report:
-    """Return the page about an experiment; everything is by iteration, 0 being the base policy.
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs:
+    """What a page shows; everything is by iteration, 0 being the base policy."""
 
-    Args:
-        experiment: Its name.
-        metrics: From summarise_evaluation.
-        evaluations: The `evaluation` tables.
-        filtering: The `filtering_summary` of every iteration from 1.
-        scoring: The `scoring_summary` of every iteration from 1.
-        records: Where each policy came from: policy, parent, base, parameters, versions, git_commit ...
-        examples: Completions to show, with iteration, question_id, question, completion, reason and kept.
-        training_logs: The `training_log` of every iteration from 1, with columns step and loss.
-        svgs: The figures of assemble.draw_figures by name, as SVG.
-        tables: Of the catalog.
-        recommendation: Which iteration to keep.
-        seed: Of the bootstrap.
+    experiment: str
+    metrics: Metrics  # from summarise_evaluation
+    evaluations: Mapping[int, Table]
+    filtering: Mapping[int, Mapping[str, Any]]  # the filtering_summary of every iteration from 1
+    scoring: Mapping[int, Mapping[str, Any]]  # the scoring_summary of every iteration from 1
+    records: Mapping[int, Mapping[str, Any]]  # where each policy came from: policy, parent, base, parameters ...
+    examples: Sequence[Mapping[str, Any]] = ()  # iteration, question_id, question, completion, reason and kept of each
+    training_logs: Mapping[int, Table] = field(default_factory=dict)  # from 1, with columns step and loss
+    svgs: Mapping[str, str] = field(default_factory=dict)  # the figures of assemble.draw_figures by name
+    tables: Tables = field(default_factory=Tables)  # of the catalog
+    recommendation: Recommendation | None = None  # which iteration to keep
+    seed: int = 0  # of the bootstrap
+
+
+def build_report(inputs: ReportInputs) -> Report:
+    """Return the page about an experiment.
 
     Raises:
         EvaluationError: If the base policy or an iteration lacks its evaluation, or two cannot be compared.
     """
-    suite = _main_suite(metrics, evaluations)
-    table, tables, svgs = results_table(metrics), tables or Tables(), svgs or {}
-    compared = _Compared.of(evaluations, suite=suite, seed=seed)
+    suite = _main_suite(inputs.metrics, inputs.evaluations)
+    table, records = results_table(inputs.metrics), inputs.records
+    compared = _Compared.of(inputs.evaluations, suite=suite, seed=inputs.seed)
     sections = [
-        _curves(suite, svgs),
-        _numbers(table, metrics, compared),
-        breakdown_section(tables.breakdown, suite=suite, svgs=svgs),
-        changed_questions_section(tables.changed_questions, suite=suite),
-        data_section(filtering, scoring, svgs),
+        _curves(suite, inputs.svgs),
+        _numbers(table, inputs.metrics, compared),
+        breakdown_section(inputs.tables.breakdown, suite=suite, svgs=inputs.svgs),
+        changed_questions_section(inputs.tables.changed_questions, suite=suite),
+        data_section(inputs.filtering, inputs.scoring, inputs.svgs),
         audit_section(records),
         sentinels_section(records),
-        training_section(training_logs or {}, records, svgs),
-        examples_section(examples),
-        cost_section(tables.cost),
+        training_section(inputs.training_logs, records, inputs.svgs),
+        examples_section(inputs.examples),
+        cost_section(inputs.tables.cost),
         configuration_section(records),
         lineage_section(records),
     ]
+    conclusions, kept = _conclusions(inputs.metrics, compared), _kept(inputs.recommendation)
     page = Page(
-        experiment=experiment,
+        experiment=inputs.experiment,
         model=_model(records),
-        n_iterations=max(evaluations),
-        summary=[*_conclusions(metrics, compared), *_kept(recommendation), *_warnings(records), *_alarms(records)],
+        n_iterations=max(inputs.evaluations),
+        summary=[*conclusions, *kept, *_warnings(records), *_alarms(records)],
         sections=[section for section in sections if any(section[1:])],
     )
     return Report(markdown=render("report.md.j2", page), html=render("report.html.j2", page), table=table)

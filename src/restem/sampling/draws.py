@@ -1,5 +1,6 @@
 """What an iteration asks of a policy: training questions in the E-step, suites in the evaluation."""
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from restem.parameters import EvaluationParameters, PromptParameters, SamplingParameters, SuiteParameters
@@ -124,24 +125,31 @@ def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measure
     suites = _members(questions)
     train = sorted(suites[TRAIN_SUITE], key=lambda name: question_seed(seed, "train suite", name))
     suites[TRAIN_SUITE] = set(train[: evaluation.n_train_questions])
-    asked = {
+    of_suite = {
         suite: prompts[prompts["question_id"].isin(members)].assign(suite=suite) for suite, members in suites.items()
     }
-    alike: dict[Decoding, list[str]] = {}
-    for suite in suites:
-        alike.setdefault(greedy_decoding(sampling, evaluation.of_suite.get(suite)), []).append(suite)
-    for suite in suites:
-        alike.setdefault(_sampled(sampling, evaluation, suite), []).append(suite)
     return [
         Draw(
-            pd.concat([asked[suite] for suite in drawn_so], ignore_index=True),
+            pd.concat([of_suite[suite] for suite in drawn_alike], ignore_index=True),
             decoding,
             purpose="evaluation",
             iteration=iteration,
             for_every_policy=True,
         )
-        for decoding, drawn_so in alike.items()
+        for decoding, drawn_alike in _suites_by_decoding(suites, sampling, evaluation).items()
     ]
+
+
+def _suites_by_decoding(
+    suites: Collection[str], sampling: SamplingParameters, evaluation: EvaluationParameters
+) -> dict[Decoding, list[str]]:
+    """Return the suites that are drawn in the same way, by that way: the greedy ones first."""
+    alike: dict[Decoding, list[str]] = {}
+    for suite in suites:
+        alike.setdefault(greedy_decoding(sampling, evaluation.of_suite.get(suite)), []).append(suite)
+    for suite in suites:
+        alike.setdefault(_sampled(sampling, evaluation, suite), []).append(suite)
+    return alike
 
 
 def _members(questions: Table) -> dict[str, set[str]]:

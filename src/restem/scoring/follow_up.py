@@ -9,14 +9,14 @@ until enough samples are correct is ours.
 
 import json
 from collections import Counter
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from restem.parameters import PromptParameters, SamplingParameters, ScoringParameters
 from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
-from restem.sampling.draws import TRAIN_SUITE, training_decoding
+from restem.sampling.draws import TRAIN_SUITE, engine_choice, training_decoding
 from restem.sampling.prompts import render_prompts
-from restem.sampling.sampler import Draw, EngineChoice, draw_samples
+from restem.sampling.sampler import Draw, draw_samples
 from restem.scale import LOCAL
 from restem.schemas import CORRECT, LEARNED_FROM
 from restem.scoring.verdicts import score_samples
@@ -24,65 +24,54 @@ from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
 
 
-class Judging(NamedTuple):
-    """What the samples of a round are judged with, and where that and the drawing are done."""
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """How the further rounds of an iteration are drawn and judged, and where."""
 
     questions: Table
+    sampling: SamplingParameters  # the decoding, the rounds and the hint
+    prompt: PromptParameters  # how hinted questions are rendered
     scoring: ScoringParameters
+    iteration: int  # that the samples are for
+    seed: int  # em.seed
     journal: Journal
     scale: ScaleParameters = LOCAL
 
 
-def follow_up_samples(  # noqa: PLR0913 - everything that decides what is drawn
-    scored: ShardedTable,
-    prompts: Table,
-    policy: Policy,
-    judging: Judging,
-    *,
-    sampling: SamplingParameters,
-    prompt: PromptParameters,
-    choice: EngineChoice,
-    iteration: int,
-    seed: int,
-) -> ShardedTable:
+def follow_up_samples(scored: ShardedTable, prompts: Table, policy: Policy, rounds: Rounds) -> ShardedTable:
     """Return the scored samples of all further rounds; none if `sampling.follow_up.rounds` is 0.
 
     Args:
         scored: The first round's scored samples.
         prompts: Of all questions; replaced where there is a hint.
         policy: Who answers.
-        judging: The questions, and how to judge.
-        sampling: For the decoding, the rounds and the hint.
-        prompt: How hinted questions are rendered.
-        choice: The engine.
-        iteration: That the samples are for.
-        seed: `em.seed`.
+        rounds: How they are drawn and judged.
     """
-    if not sampling.follow_up.rounds:
+    sampling, follow_up = rounds.sampling, rounds.sampling.follow_up
+    if not follow_up.rounds:
         return ShardedTable([])
     n_correct = _count_correct(scored)
-    asked_in = (
-        _hinted(judging.questions, policy, prompt, sampling.follow_up.hint) if sampling.follow_up.hint else prompts
-    )
-    found = ShardedTable([])
-    for number in range(1, sampling.follow_up.rounds + 1):
-        short = {name for name, n in n_correct.items() if n < sampling.follow_up.until_correct}
-        asked = asked_in[asked_in["question_id"].isin(short)].assign(suite=TRAIN_SUITE)
-        if asked.empty:
+    if follow_up.hint:
+        prompts = _hinted(rounds.questions, policy, rounds.prompt, follow_up.hint)
+    judged = ShardedTable([])
+    for number in range(1, follow_up.rounds + 1):
+        short = {name for name, n in n_correct.items() if n < follow_up.until_correct}
+        left = prompts[prompts["question_id"].isin(short)].assign(suite=TRAIN_SUITE)
+        if left.empty:
             break
-        draw = Draw(
-            asked,
-            training_decoding(sampling),
-            purpose=f"follow-up-{number}",
-            iteration=iteration,
-            first_index=number * sampling.n,
-        )
-        journal, scale = judging.journal, judging.scale
-        samples = draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=seed, scale=scale)
-        judged = score_samples(samples, judging.questions, parameters=judging.scoring, journal=journal, scale=scale)
-        n_correct.update(_count_correct(judged))
-        found = ShardedTable([*found.files, *judged.files])
-    return found
+        purpose, first_index = f"follow-up-{number}", number * sampling.n
+        draw = Draw(left, training_decoding(sampling), purpose, rounds.iteration, first_index=first_index)
+        latest = _drawn_and_judged(draw, policy, rounds)
+        n_correct.update(_count_correct(latest))
+        judged = ShardedTable([*judged.files, *latest.files])
+    return judged
+
+
+def _drawn_and_judged(draw: Draw, policy: Policy, rounds: Rounds) -> ShardedTable:
+    journal, scale = rounds.journal, rounds.scale
+    choice = engine_choice(rounds.sampling, rounds.prompt)
+    samples = draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=rounds.seed, scale=scale)
+    return score_samples(samples, rounds.questions, parameters=rounds.scoring, journal=journal, scale=scale)
 
 
 def _count_correct(scored: ShardedTable) -> Counter[str]:

@@ -53,11 +53,10 @@ def import_function(
         raise error(f"{asked} cannot be imported: {fault}") from fault
     if not callable(function):
         raise error(f"{asked} is not a function but {type(function).__name__}")
-    if takes is None:
-        return function  # type: ignore[no-any-return]
     try:
-        inspect.signature(function).bind(*[None] * takes, **dict.fromkeys(by_name))
+        if takes is not None:
+            inspect.signature(function).bind(*[None] * takes, **dict.fromkeys(by_name))
     except (TypeError, ValueError) as fault:  # ValueError: a builtin that has no signature
-        given = ", ".join([*(f"argument {number + 1}" for number in range(takes)), *(f"{key}=" for key in by_name)])
-        raise error(f"{asked} must take {given or 'no arguments'}: {fault}") from fault
+        names = [*(f"argument {number}" for number in range(1, (takes or 0) + 1)), *(f"{key}=" for key in by_name)]
+        raise error(f"{asked} must take {', '.join(names) or 'no arguments'}: {fault}") from fault
     return function  # type: ignore[no-any-return]

@@ -36,14 +36,7 @@ def train_here(request: TrainingRequest) -> TrainingResult:
         workplace = Workplace(folder, checkpoint_every_s=parameters.checkpoint_every_s if unfinished else math.inf)
         if is_first_process():
             workplace.clear_unfinished()
-        trainer = set_up(
-            request.rows,
-            request.base_policy,
-            parameters,
-            workplace,
-            validation=request.validation,
-            add_special_tokens=request.add_special_tokens,
-        )
+        trainer = set_up(request, workplace)
         checkpoint = workplace.checkpoint()
         with _threads_for(trainer.model):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

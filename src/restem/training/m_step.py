@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,37 +37,46 @@ _COLUMNS = [
 ]
 
 
-def starting_policy(base_policy: Policy, previous: Policy, training: TrainingParameters) -> Policy:
-    """Return the policy whose weights training starts from, by `training.start_from`."""
-    return {"base": base_policy, "previous": previous}[training.start_from]
+@dataclass(frozen=True, kw_only=True)
+class MStep:
+    """What a policy is made with, apart from the training set."""
+
+    base_policy: Policy  # the experiment's; training starts from it, unless `training.start_from` says otherwise
+    parent: Policy  # that the samples came from
+    training: TrainingParameters
+    validation: Validation | None  # what decides when to stop; None trains all epochs
+    add_special_tokens: bool  # as for sampling
+    scale: ScaleParameters = LOCAL  # the cluster, if `training.launcher` is ray
+
+    @property
+    def start(self) -> Policy:
+        """Return the policy whose weights training starts from, by `training.start_from`."""
+        return {"base": self.base_policy, "previous": self.parent}[self.training.start_from]
+
+    def request(self, rows: Table) -> TrainingRequest:
+        """Return what is asked for, with these rows; where it goes is not said yet."""
+        return TrainingRequest(
+            rows=rows,
+            base_policy=self.start,
+            parameters=self.training,
+            output=Path(),
+            add_special_tokens=self.add_special_tokens,
+            validation=self.validation,
+            unfinished=None,
+        )
 
 
-def train_policy(  # noqa: PLR0913 - everything that decides the weights
-    training_set: ShardedTable,
-    gate: Table,
-    base_policy: Policy,
-    *,
-    parent: Policy,
-    journal: Journal,
-    training: TrainingParameters,
-    validation: Validation | None,
-    add_special_tokens: bool,
-    retention: Retention = KEEP_ALL,
-    scale: ScaleParameters = LOCAL,
+def train_policy(
+    training_set: ShardedTable, gate: Table, step: MStep, *, journal: Journal, retention: Retention = KEEP_ALL
 ) -> tuple[Policy, Table]:
     """Return the trained policy and the log of its training, a row per optimizer step.
 
     Args:
         training_set: What to learn from.
         gate: What was found in it; nothing is trained if a check failed.
-        base_policy: The experiment's; training starts from it, unless `training.start_from` says otherwise.
-        parent: The policy that the samples came from.
+        step: What else decides the weights, and where they are made.
         journal: Where a finished training is found again, and an unfinished one goes on.
-        training: The M-step's parameters.
-        validation: What decides when to stop; None trains all epochs.
-        add_special_tokens: As for sampling.
         retention: Which weights the experiment keeps; what it deleted is not trained again.
-        scale: The cluster, if `training.launcher` is ray.
 
     Raises:
         EmptyTrainingSetError: If there is nothing to learn from.
@@ -78,46 +87,42 @@ def train_policy(  # noqa: PLR0913 - everything that decides the weights
     import pandas as pd
 
     refuse_unless_passed(gate)
-    start = starting_policy(base_policy, parent, training)
-    if start is not base_policy:
-        base_policy.refuse_if_changed()
-    rows = training_set.to_pandas()
-    request = TrainingRequest(
-        rows=rows,
-        base_policy=start,
-        parameters=training,
-        output=Path(),
-        add_special_tokens=add_special_tokens,
-        validation=validation,
-        unfinished=None,
-    )
-    decided_by = policy_decided_by(request, scale)
+    if step.start is not step.base_policy:
+        step.base_policy.refuse_if_changed()
+    request = step.request(training_set.to_pandas())
+    decided_by = policy_decided_by(request, step.scale)
     entry = journal.open("policy", **decided_by)
     deleted = None if entry.has("policy") else retention.deleted(entry)
-    folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
     if deleted is None:
         # In the arithmetic that was resolved here, so that no machine that takes part resolves it otherwise.
-        training = replace(training, dtype=decided_by["training"]["dtype"])
-        asked = replace(request, parameters=training, output=folder, unfinished=entry.path(_UNFINISHED))
-        _train(asked, entry, scale)
-    policy = Policy(
-        path=folder.as_posix(),
-        fingerprint=deleted or folder_fingerprint(folder),
-        iteration=parent.iteration + 1,
-        name=base_policy.name,
-        base=base_policy.fingerprint,
-        parent=parent.fingerprint,
-        trained_from=start.fingerprint,
-        revision=base_policy.revision,
-        made_with=made_with(decided_by, n_rows=len(rows), notes=_read(entry, _NOTES)),
-        deleted=deleted is not None,
-    )
+        training = replace(step.training, dtype=decided_by["training"]["dtype"])
+        _train(replace(request, parameters=training, unfinished=entry.path(_UNFINISHED)), entry, step.scale)
+    made = made_with(decided_by, n_rows=len(request.rows), notes=_read(entry, _NOTES))
+    folder = entry.path(WITHOUT_WEIGHTS if deleted else "policy")
+    policy = _policy(step, folder, made, deleted=deleted)
     return policy, pd.DataFrame(_read(entry, _LOG), columns=_COLUMNS)
 
 
+def _policy(step: MStep, folder: Path, made: dict[str, Any], *, deleted: str | None) -> Policy:
+    """Return the record of a policy; one whose weights were deleted has the fingerprint that it had."""
+    base = step.base_policy
+    return Policy(
+        path=folder.as_posix(),
+        fingerprint=deleted or folder_fingerprint(folder),
+        iteration=step.parent.iteration + 1,
+        name=base.name,
+        base=base.fingerprint,
+        parent=step.parent.fingerprint,
+        trained_from=step.start.fingerprint,
+        revision=base.revision,
+        made_with=made,
+        deleted=deleted is not None,
+    )
+
+
 def _read(entry: JournalEntry, name: str) -> list[Any]:
-    found: list[Any] = json.loads(entry.read_text(name))
-    return found
+    content: list[Any] = json.loads(entry.read_text(name))
+    return content
 
 
 def policy_decided_by(request: TrainingRequest, scale: ScaleParameters = LOCAL) -> dict[str, Any]:

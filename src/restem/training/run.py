@@ -35,8 +35,7 @@ def train(  # noqa: PLR0913 - everything that decides the weights
 ) -> TrainingResult:
     """Return the finished training of the base policy, saved as a new policy folder.
 
-    The same arguments give the same weights, bit for bit, on one kind of CPU with one number of threads and of
-    processes, whether or not the training was killed and started again on the way.
+    The same arguments give the same bytes on one kind of CPU with as many threads and processes, killed or not.
 
     Args:
         training_set: The table `training_set`.
@@ -45,17 +44,13 @@ def train(  # noqa: PLR0913 - everything that decides the weights
         output: The new folder; must not hold anything.
         add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
         validation: What decides which weights are best; None trains all epochs and takes the last.
-        unfinished: Folder of checkpoints, to go on from after a kill; the caller removes it when the policy is
-            safe. None keeps nothing.
+        unfinished: Folder of checkpoints, to go on from after a kill; the caller removes it. None keeps nothing.
         scale: The cluster, if `training.launcher` is ray.
 
     Raises:
-        EmptyTrainingSetError: If there is nothing to learn from.
-        ParameterError: If batches cannot be cut into micro batches, or processes not be started as asked.
-        PolicyError: If the base policy is gone or has changed.
-        ScaleError: If the cluster cannot be had.
-        TrainingError: If rows are too long or hold nothing to learn, the loss becomes infinite or NaN, the disk
-            is full, or a process was killed.
+        EmptyTrainingSetError, PolicyError: If there is nothing to learn from, or the base policy is gone or changed.
+        ParameterError, ScaleError: If batches cannot be cut, or the processes or the cluster not be had.
+        TrainingError: If rows do not fit, the loss is not finite, the disk is full, or a process was killed.
     """
     request = TrainingRequest(
         rows=training_set,

@@ -5,6 +5,7 @@ Imports torch and TRL in the functions that need them.
 
 import logging
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,20 @@ from restem.engines.context import context_window
 from restem.errors import TrainingError
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
-from restem.store.tables import Table
 from restem.training.adapters import add_adapters
 from restem.training.batches import Batching, batching
-from restem.training.continuations import writer_of
+from restem.training.continuations import Continuations, writer_of
 from restem.training.launch import Launch, is_first_process, launch_of, micro_batch_size, training_arithmetic
 from restem.training.probe import refuse_unless_trainable, why_no_prefixes_are_shared
-from restem.training.rows import encode_rows, encode_training_set, row_names
+from restem.training.request import TrainingRequest
+from restem.training.rows import Example, encode_rows, encode_training_set, row_names
 from restem.training.validation import Validation, greedy_reward
 from restem.training.workplace import Workplace, validation_steps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from restem.training.watch import TrainingWatch
     from restem.training.weighted_sft import WeightedSFTTrainer
 
 _logger = logging.getLogger(__name__)
@@ -33,80 +35,92 @@ _logger = logging.getLogger(__name__)
 _LONGEST_WAIT_S = 4 * 3600  # of a process for the first one, which measures the reward meanwhile
 
 
-def set_up(  # noqa: PLR0913 - what a training is made of
-    rows: Table,
-    base_policy: Policy,
-    parameters: TrainingParameters,
-    workplace: Workplace,
-    *,
-    validation: Validation | None,
-    add_special_tokens: bool,
-) -> "WeightedSFTTrainer":
+def set_up(request: TrainingRequest, workplace: Workplace) -> "WeightedSFTTrainer":
     """Return a trainer that has not trained yet.
 
     Args:
-        rows: The table `training_set`.
-        base_policy: Whose weights training starts from.
-        parameters: `training`.
+        request: What is to be trained, on what, and how.
         workplace: Where checkpoints and the best weights are kept meanwhile.
-        validation: What decides which weights are best, if anything.
-        add_special_tokens: As for sampling.
 
     Raises:
         PolicyError: If the base policy cannot be read.
         TrainingError: If rows are too long or hold nothing to learn, or the policy cannot be trained as asked.
     """
-    from datasets import Dataset
     from transformers import PrinterCallback
 
-    from restem.training.watch import TrainingWatch
-    from restem.training.weighted_sft import EpochSampler, WeightedSFTTrainer
+    from restem.training.weighted_sft import WeightedSFTTrainer
 
-    model = _model(base_policy)
-    write = writer_of(base_policy.folder, add_special_tokens=add_special_tokens)
-    examples = encode_training_set(
-        rows,
-        write,
-        max_length=parameters.max_length,
-        context=context_window(model.config),
-        allow_truncation=parameters.allow_truncation,
-    )
+    parameters = request.parameters
+    model = _model(request.base_policy)
+    write = writer_of(request.base_policy.folder, add_special_tokens=request.add_special_tokens)
+    examples = _examples(request, write, context=context_window(model.config))
     launch = launch_of(parameters)
     config = _trl_config(parameters, launch, n_rows=len(examples), scratch=workplace.scratch)
     if not launch.is_sharded:
         model.to(config.device)
     batches, notes = _way_of_batching(model, parameters, launch)
-    if parameters.lora:
-        model = add_adapters(model, parameters.lora, seed=parameters.seed)
-    solutions = [] if validation is None else encode_rows(validation.solutions, write)
     trainer = WeightedSFTTrainer(
-        model=model,
+        model=add_adapters(model, parameters.lora, seed=parameters.seed) if parameters.lora else model,
         args=config,
-        # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
-        train_dataset=Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
-        data_collator=lambda picked: batches.batch(examples, [row["input_ids"][0] for row in picked]),
         processing_class=write.tokenizer,
-        sampler=EpochSampler(
+        schedule=parameters.schedule,
+        row_names=row_names(request.rows),
+        notes=notes,
+        watch=_watch(request, workplace, batches, write, n_rows=len(examples)),
+        **_data(examples, batches, parameters, launch),
+    )
+    trainer.remove_callback(PrinterCallback)
+    _check_processes(trainer.accelerator, launch)
+    return trainer
+
+
+def _examples(request: TrainingRequest, write: Continuations, *, context: int | None) -> list[Example]:
+    parameters = request.parameters
+    return encode_training_set(
+        request.rows,
+        write,
+        max_length=parameters.max_length,
+        context=context,
+        allow_truncation=parameters.allow_truncation,
+    )
+
+
+def _data(
+    examples: Sequence[Example], batches: Batching, parameters: TrainingParameters, launch: Launch
+) -> dict[str, Any]:
+    """Return the trainer's arguments that say what its batches are made of, and in which order."""
+    from datasets import Dataset
+
+    from restem.training.weighted_sft import EpochSampler
+
+    return {
+        # SFTTrainer wants a column of this name; the examples themselves stay out of Arrow.
+        "train_dataset": Dataset.from_dict({"input_ids": [[index] for index in range(len(examples) + 1)]}),
+        "data_collator": lambda picked: batches.batch(examples, [row["input_ids"][0] for row in picked]),
+        "sampler": EpochSampler(
             [len(example.input_ids) for example in examples],
             batch_size=parameters.batch_size,
             seed=parameters.seed,
             multiple_of=batches.size * launch.n_processes if launch.n_processes > 1 else 1,
         ),
-        schedule=parameters.schedule,
-        row_names=row_names(rows),
-        notes=notes,
-        watch=TrainingWatch(
-            workplace,
-            base=base_policy.folder,
-            measured_after=_measured_after(parameters, len(examples)) if validation else frozenset(),
-            patience=parameters.patience,
-            reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
-            held_out=batches.by_length(solutions),
-        ),
+    }
+
+
+def _watch(
+    request: TrainingRequest, workplace: Workplace, batches: Batching, write: Continuations, *, n_rows: int
+) -> "TrainingWatch":
+    """Return what measures the weights meanwhile, and keeps the best."""
+    from restem.training.watch import TrainingWatch
+
+    validation = request.validation
+    return TrainingWatch(
+        workplace,
+        base=request.base_policy.folder,
+        measured_after=_measured_after(request.parameters, n_rows) if validation else frozenset(),
+        patience=request.parameters.patience,
+        reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
+        held_out=batches.by_length([] if validation is None else encode_rows(validation.solutions, write)),
     )
-    trainer.remove_callback(PrinterCallback)
-    _check_processes(trainer.accelerator, launch)
-    return trainer
 
 
 def _model(policy: Policy) -> "PreTrainedModel":

@@ -21,13 +21,11 @@ def select_training_set(  # noqa: PLR0913 - a node names all that it reads
 ) -> ShardedTable:
     """Return what to learn from: samples that are correct, distinct, and not too many of one question."""
     return selection.select_training_set(
-        scored_samples,
+        selection.Sources(scored_samples, follow_up_samples, kept_before),
         prompts,
-        parameters=parameters,
+        parameters=selection.at_iteration(parameters, sampling_policy.iteration + 1),
         seed=em.seed,
         journal=journal,
-        sources=selection.Sources(follow_up_samples, kept_before),
-        iteration=sampling_policy.iteration + 1,
     )
 
 

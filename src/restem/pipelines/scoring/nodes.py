@@ -32,17 +32,18 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
     scale: ScaleParameters,
 ) -> ShardedTable:
     """Return further samples, scored, of the questions that have too few correct ones; none unless asked for."""
-    return follow_up.follow_up_samples(
-        scored_samples,
-        prompts,
-        draws.who_samples(sampling_policy, teacher).unchanged(),
-        follow_up.Judging(questions, parameters, journal, scale),
+    rounds = follow_up.Rounds(
+        questions=questions,
         sampling=sampling,
         prompt=prompt,
-        choice=draws.engine_choice(sampling, prompt),
+        scoring=parameters,
         iteration=sampling_policy.iteration + 1,
         seed=em.seed,
+        journal=journal,
+        scale=scale,
     )
+    policy = draws.who_samples(sampling_policy, teacher).unchanged()
+    return follow_up.follow_up_samples(scored_samples, prompts, policy, rounds)
 
 
 def summarise_scoring(scored_samples: ShardedTable, parameters: ScoringParameters) -> dict[str, Any]:

@@ -48,23 +48,22 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
     experiment: str,
 ) -> tuple[Policy, Table]:
     """Return the base policy fine-tuned on this iteration's training set, and the log of the training."""
-    return m_step.train_policy(
-        training_set,
-        training_gate,
-        base_policy,
+    measured = validation.make_validation(
+        questions,
+        prompts,
+        validation_set,
+        every=training.eval_every,
+        choice=engine_choice(sampling, prompt),
+        sampling=sampling,
+        scoring=scoring,
+    )
+    step = m_step.MStep(
+        base_policy=base_policy,
         parent=sampling_policy,
-        journal=journal,
         training=training,
-        validation=validation.make_validation(
-            questions,
-            prompts,
-            validation_set,
-            every=training.eval_every,
-            choice=engine_choice(sampling, prompt),
-            sampling=sampling,
-            scoring=scoring,
-        ),
+        validation=measured,
         add_special_tokens=adds_special_tokens(prompt),
-        retention=Retention(experiment, em.keep_policies),
         scale=scale,
     )
+    retention = Retention(experiment, em.keep_policies)
+    return m_step.train_policy(training_set, training_gate, step, journal=journal, retention=retention)

@@ -93,15 +93,7 @@ class Keeper:
         layout = layout_of(packages) if sandboxed else None
         folders = [PACKAGES] if sandboxed else sorted({str(Path(package).parent) for package in packages})
         with theirs:
-            process = subprocess.Popen(
-                _command(_KEEPER, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=_ENVIRONMENT | (_ONE_THREAD if packages else {}),
-                cwd="/",
-                start_new_session=True,
-            )
+            process = _start_keeper(theirs, _ENVIRONMENT | (_ONE_THREAD if packages else {}))
         self._tester: socket.socket | None = None
         self._has_tester = False  # the keeper has forked one, which may be dead by now
         self._n_judged = 0
@@ -168,6 +160,18 @@ class Keeper:
             return int(self._answer())
         except TimeoutError as error:
             raise SlowEndError("a program did not end when it was killed") from error
+
+
+def _start_keeper(connection: socket.socket, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        _command(_KEEPER, str(connection.fileno())),
+        pass_fds=[connection.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
 
 
 def _end(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:
