@@ -88,13 +88,14 @@ def run(command: list[str], folder: Path) -> str:
 
 def catalog_of(folder: Path, env: str, parameters: str) -> Any:
     """Return the project's catalog."""
-    from kedro.framework.cli.utils import _split_params
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
+    from restem.project import read_params
+
     os.chdir(folder)
     bootstrap_project(folder)
-    given = _split_params(None, None, parameters)
+    given = read_params(parameters)
     with KedroSession.create(project_path=folder, env=env, runtime_params=given) as session:
         return session.load_context().catalog
 

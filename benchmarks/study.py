@@ -14,9 +14,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from kedro.framework.cli.utils import _split_params
-
 from restem.policies.base_models import prepare_base_model
+from restem.project import read_params
 from restem.store.journal import Journal
 from restem.studies.runs import Task, experiments_of, run_tasks
 from restem.studies.study import read_study
@@ -48,7 +47,7 @@ def timed(
     with tempfile.TemporaryDirectory() as folder:
         here = project(keep or Path(folder), base_models)
         study = read_study(asked.study, here / "conf" / "studies")
-        given = {**_split_params(None, None, asked.params), "tracking": {"enabled": False}}
+        given = {**read_params(asked.params), "tracking": {"enabled": False}}
         tasks = experiments_of(study, project=here, env=asked.env, params=given)
         chosen = [each for task in tasks if task.name in experiments for each in needed(task)]
         prepare_base_model(tasks[0].parameters.policy.model, store=Journal(base_models))

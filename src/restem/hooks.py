@@ -24,7 +24,7 @@ from restem.configuration.preflight import refuse_unusable
 from restem.engines.model_code import allow_model_code
 from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
-from restem.policies.retention import KEEP_ALL, Retention, delete_weights, unneeded
+from restem.policies.retention import Retention, delete_weights, unneeded
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ class ExperimentHooks:
 
     def __init__(self) -> None:
         """Start without an experiment."""
-        self._parameters: Parameters | None = None
+        self.parameters: Parameters | None = None
+        self.project = Path()
         self._held = ExitStack()
         self._started: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
@@ -45,7 +46,8 @@ class ExperimentHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Check every parameter before anything runs, and tell the registry where the experiment stands."""
         suggestions.use(_asked_for(context))
-        self._parameters = parameters = check_parameters(context.config_loader["parameters"])
+        self.parameters = parameters = check_parameters(context.config_loader["parameters"])
+        self.project = Path(context.project_path)
         stay_offline(parameters)
         allow_model_code(parameters.policy.run_code_from_model_folder)
         catalog = _bare_catalog(context)
@@ -59,10 +61,10 @@ class ExperimentHooks:
         standing = experiment.current_standing()
         if "em_iteration" in (run_params["pipeline_names"] or []):
             standing.refuse_unless_ready()
-        if self._parameters is not None:
+        if self.parameters is not None:
             if "journal" in pipeline.inputs():  # it draws, judges or trains
-                refuse_unusable(self._parameters)
-            refuse_changes(_concerned(pipeline, catalog, standing), self._parameters)
+                refuse_unusable(self.parameters)
+            refuse_changes(_concerned(pipeline, catalog, standing), self.parameters)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(standing.name))
         self._seconds = _seconds_so_far(catalog)
@@ -94,16 +96,10 @@ class ExperimentHooks:
 class RetentionHooks:
     """Deletes the weights that no later step needs, as soon as an iteration is recorded."""
 
-    def __init__(self) -> None:
-        """Start without an experiment."""
-        self._retention = KEEP_ALL
+    def __init__(self, experiment: ExperimentHooks) -> None:
+        """Read what is to be kept from the parameters that were checked."""
+        self._experiment = experiment
         self._catalog: DataCatalog | None = None
-
-    @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Remember what is to be kept."""
-        parameters = check_parameters(context.config_loader["parameters"])
-        self._retention = Retention(parameters.experiment, parameters.em.keep_policies)
 
     @hook_impl
     def before_pipeline_run(self, catalog: DataCatalog) -> None:
@@ -114,23 +110,18 @@ class RetentionHooks:
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Delete what the record of an iteration leaves without a use."""
         recorded = re.fullmatch(r"record_(\d+)", dataset_name)
-        if recorded and self._catalog is not None:
-            _delete_unneeded(self._catalog, int(recorded[1]), self._retention)
+        parameters = self._experiment.parameters
+        if recorded and self._catalog is not None and parameters is not None:
+            retention = Retention(parameters.experiment, parameters.em.keep_policies)
+            _delete_unneeded(self._catalog, int(recorded[1]), retention)
 
 
 class TrackingHooks:
     """Logs to MLflow what the catalog holds: each iteration when it is recorded, the report at the end."""
 
-    def __init__(self) -> None:
-        """Start without parameters."""
-        self._parameters: Parameters | None = None
-        self._project = Path()
-
-    @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Remember where to log to."""
-        self._parameters = check_parameters(context.config_loader["parameters"])
-        self._project = Path(context.project_path)
+    def __init__(self, experiment: ExperimentHooks) -> None:
+        """Read where to log to from the parameters that were checked."""
+        self._experiment = experiment
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -147,12 +138,13 @@ class TrackingHooks:
             self._log(catalog)
 
     def _log(self, catalog: DataCatalog) -> None:
-        if self._parameters is None or not self._parameters.tracking.enabled:
+        parameters = self._experiment.parameters
+        if parameters is None or not parameters.tracking.enabled:
             return
         from restem.tracking.sync import TrackingError, sync
 
         try:
-            sync(catalog, self._parameters, project=self._project)
+            sync(catalog, parameters, project=self._experiment.project)
         except TrackingError as error:
             _logger.warning("%s", error)
 

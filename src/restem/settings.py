@@ -17,7 +17,9 @@ from restem.masking import mask_all_messages  # noqa: E402 - after the variables
 
 mask_all_messages()
 
-HOOKS = (DisplayHooks(), TrackingHooks(), RetentionHooks(), ExperimentHooks())  # Kedro calls the last one first
+_experiment = ExperimentHooks()  # it checks the parameters, once for all of them
+# Kedro calls the last one first.
+HOOKS = (DisplayHooks(), TrackingHooks(_experiment), RetentionHooks(_experiment), _experiment)
 
 CONFIG_LOADER_CLASS = MethodConfigLoader
 CONFIG_LOADER_ARGS = {

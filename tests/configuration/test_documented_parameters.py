@@ -4,10 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
-from kedro.framework.cli.utils import _split_params
 
 from restem.configuration.check import check_parameters
 from restem.configuration.preflight import refuse_unusable
@@ -15,6 +13,7 @@ from restem.configuration.resolve import merged, resolve
 from restem.engines import check_engine, known_engines
 from restem.errors import EngineError
 from restem.parameters import Parameters
+from restem.project import read_params
 from tests.conftest import ROOT, nested
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -87,9 +86,7 @@ def test_what_a_page_says_to_type_is_accepted(page: Path) -> None:
 
 def typed(params: str) -> dict[str, Any]:
     """Return what Kedro makes of --params; N stands for a number."""
-    given = params.replace("=N", "=1")
-    split: dict[str, Any] = _split_params(click.Context(click.Command("run")), click.Option(["--params"]), given)
-    return split
+    return read_params(params.replace("=N", "=1"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -117,7 +117,7 @@ def test_vllm_is_asked_for_special_tokens_by_number_or_with_them_in_the_text(
     monkeypatch.setitem(sys.modules, "vllm", parameters)
     asked = dict.fromkeys(("n", "temperature", "top_k", "top_p", "min_p", "logprobs")) | {"stop": stop}
 
-    found = vllm_worker._sampling(asked, 0, 5, tokenizer)
+    found = vllm_worker._sampling(asked, 0, 5, vllm_worker._special_tokens(tokenizer))
 
     assert tokenizer.convert_tokens_to_ids(END) == 107
     assert (found["stop"], found["stop_token_ids"], found["skip_special_tokens"]) == (strings, tokens, skips)

@@ -11,7 +11,7 @@ from restem import suggestions
 from restem.errors import ExperimentError
 from restem.experiment import Catalog
 from restem.parameters import Parameters
-from restem.project import opened
+from restem.project import opened, read_params
 
 
 class Where(NamedTuple):
@@ -50,11 +50,9 @@ class _Asking:
         return self._catalog.load(name)
 
 
-def _parsed(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, Any]:
+def _parsed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any]:
     """Return --params as Kedro reads them."""
-    from kedro.framework.cli.utils import _split_params
-
-    return dict(_split_params(context, parameter, value or ""))
+    return read_params(value or "")
 
 
 environment = click.option("--env", default=None, help="Kedro environment, as in kedro run --env.")

@@ -53,7 +53,7 @@ def _tried(work: Any, *arguments: Any) -> tuple[Any, dict[str, Any]]:
         return None, {"error": f"{type(error).__name__}: {error}"}
 
 
-def _open(asked: dict[str, Any]) -> Any:
+def _open(request: dict[str, Any]) -> Any:
     from vllm import LLM  # type: ignore[import-not-found,unused-ignore] # of another environment
     from vllm.platforms import current_platform  # type: ignore[import-not-found,unused-ignore] # likewise
 
@@ -62,35 +62,35 @@ def _open(asked: dict[str, Any]) -> Any:
     if current_platform.is_cpu():
         # Where it reads a prompt in parts, vLLM sets the sample's generator back, which those of CPUs cannot do.
         arguments["enable_chunked_prefill"] = False
-    return LLM(asked["policy"], dtype=asked["dtype"], **(arguments | asked["args"]))
+    return LLM(request["policy"], dtype=request["dtype"], **(arguments | request["args"]))
 
 
-def _draw(model: Any, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
+def _draw(model: Any, request: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """Return, for every prompt, its completions."""
     tokenizer = model.get_tokenizer()
-    n_behind = _n_behind(tokenizer) if asked["add_special_tokens"] else 0
-    read = tokenizer(asked["prompts"], add_special_tokens=asked["add_special_tokens"])["input_ids"]
+    n_behind = _n_behind(tokenizer) if request["add_special_tokens"] else 0
+    read = tokenizer(request["prompts"], add_special_tokens=request["add_special_tokens"])["input_ids"]
     encoded = [tokens[: len(tokens) - n_behind] for tokens in read]
     window = int(model.llm_engine.model_config.max_model_len)
     for index, tokens in enumerate(encoded):
         if not tokens:
-            raise ValueError(f"prompt {index} has no tokens: {asked['prompts'][index]!r}")
+            raise ValueError(f"prompt {index} has no tokens: {request['prompts'][index]!r}")
         if len(tokens) >= window:
             raise ValueError(
                 f"prompt {index} has {len(tokens)} tokens, the context window is {window}; "
                 "a completion needs at least one"
             )
-    sampling = [
-        _sampling(asked, seed, min(asked["max_new_tokens"], window - len(tokens)), tokenizer)
-        for seed, tokens in zip(asked["seeds"], encoded, strict=True)
-    ]
     special = _special_tokens(tokenizer)
-    left_out = sorted(special, key=len, reverse=True) if _written_out(asked, special) else []
+    sampling = [
+        _sampling(request, seed, min(request["max_new_tokens"], window - len(tokens)), special)
+        for seed, tokens in zip(request["seeds"], encoded, strict=True)
+    ]
+    left_out = sorted(special, key=len, reverse=True) if _written_out(request, special) else []
     outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
     return [
         [
-            _completion(one, left_out, token_ids=asked["token_ids"])
-            for one in sorted(output.outputs, key=lambda one: one.index)
+            _completion(drawn, left_out, token_ids=request["token_ids"])
+            for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)
         ]
         for output in outputs
     ]
@@ -103,23 +103,22 @@ def _n_behind(tokenizer: Any) -> int:
     return len(dressed) - len(bare) - starts[0] if starts else 0
 
 
-def _sampling(asked: dict[str, Any], seed: int, max_tokens: int, tokenizer: Any) -> Any:
+def _sampling(request: dict[str, Any], seed: int, max_tokens: int, special: dict[str, int]) -> Any:
     from vllm import SamplingParams
 
     # A special token is no part of the text, so as a stop string it would never be found.
-    special = _special_tokens(tokenizer)
     return SamplingParams(
-        n=asked["n"],
-        temperature=asked["temperature"],
-        top_k=asked["top_k"],
-        top_p=asked["top_p"],
-        min_p=asked["min_p"],
+        n=request["n"],
+        temperature=request["temperature"],
+        top_k=request["top_k"],
+        top_p=request["top_p"],
+        min_p=request["min_p"],
         max_tokens=max_tokens,
         seed=seed,
-        stop=[text for text in asked["stop"] if text not in special],
-        stop_token_ids=[special[text] for text in asked["stop"] if text in special],
-        skip_special_tokens=not _written_out(asked, special),
-        logprobs=0 if asked["logprobs"] else None,
+        stop=[text for text in request["stop"] if text not in special],
+        stop_token_ids=[special[text] for text in request["stop"] if text in special],
+        skip_special_tokens=not _written_out(request, special),
+        logprobs=0 if request["logprobs"] else None,
     )
 
 
@@ -129,9 +128,9 @@ def _special_tokens(tokenizer: Any) -> dict[str, int]:
     return {token.content: index for index, token in tokenizer.added_tokens_decoder.items() if token.special} | named
 
 
-def _written_out(asked: dict[str, Any], special: dict[str, int]) -> bool:
+def _written_out(request: dict[str, Any], special: dict[str, int]) -> bool:
     """Return whether a stop string holds a special token and more: it is found where special tokens are in the text."""
-    return any(name in text for text in asked["stop"] if text not in special for name in special)
+    return any(name in text for text in request["stop"] if text not in special for name in special)
 
 
 def _completion(output: Any, left_out: list[str], *, token_ids: bool) -> dict[str, Any]:
