@@ -18,7 +18,6 @@ from restem.pipelines import (
 SHARED_INPUTS = {"questions", "questions_summary", "prompts", "journal"}
 SHARED_PARAMETERS = {
     "params:em",
-    "params:experiment",
     "params:prompt",
     "params:sampling",
     "params:scoring",
@@ -57,17 +56,13 @@ def baseline() -> Pipeline:
             "evaluated_solutions": "validation_set_0",
             "record": "record_0",
         },
-        parameters=SHARED_PARAMETERS - {"params:training", "params:experiment"},
+        parameters=SHARED_PARAMETERS - {"params:training"},
         tags="iteration_0",
     )
 
 
 def em_iteration(i: int) -> Pipeline:
-    """Sample from the last policy, keep what is correct, train the base policy on it, evaluate.
-
-    Args:
-        i: The iteration, from 1.
-    """
+    """Sample from the last policy, keep what is correct, train the base policy on it, evaluate; i is from 1."""
     return Pipeline(
         [
             sampling.create_pipeline(),

@@ -75,21 +75,7 @@ class Nursery:
         self.is_confined = is_confined
         self._control, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-W",
-                    "ignore::SyntaxWarning",
-                    "-c",
-                    _BOOT,
-                    str(theirs.fileno()),
-                    json.dumps(sys.path),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the caller, whose end ends the nursery
-                env=_confined_environment() if is_confined else None,
-            )
+            process = _start(theirs, is_confined=is_confined)
         self.close = weakref.finalize(self, _end_nursery, self._control, process)  # also at exit
         self._control.settimeout(_START_LIMIT_S)
         try:
@@ -162,6 +148,17 @@ _ENVIRONMENT = {
 
 def _confined_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _FOLDERS if name in os.environ} | _ENVIRONMENT
+
+
+def _start(connection: socket.socket, *, is_confined: bool) -> "subprocess.Popen[bytes]":
+    boot = ["-W", "ignore::SyntaxWarning", "-c", _BOOT, str(connection.fileno()), json.dumps(sys.path)]
+    return subprocess.Popen(
+        [sys.executable, *boot],
+        pass_fds=[connection.fileno()],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the caller, whose end ends the nursery
+        env=_confined_environment() if is_confined else None,
+    )
 
 
 def _end_nursery(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:

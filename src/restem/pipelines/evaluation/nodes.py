@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from restem.configuration.check import check_parameters
 from restem.evaluation import metrics, solved_and_lost
 from restem.parameters import (
     EmParameters,
     EvaluationParameters,
     FilteringParameters,
-    PromptParameters,
     SamplingParameters,
     ScoringParameters,
 )
@@ -20,25 +20,15 @@ from restem.store.tables import ShardedTable, Table
 from restem.training import validation
 
 
-def draw_evaluation_samples(  # noqa: PLR0913 - a node names all that it reads
-    questions: Table,
-    prompts: Table,
-    evaluated_policy: Policy,
-    journal: Journal,
-    em: EmParameters,
-    prompt: PromptParameters,
-    sampling: SamplingParameters,
-    evaluation: EvaluationParameters,
-    scale: ScaleParameters,
+def draw_evaluation_samples(
+    questions: Table, prompts: Table, evaluated_policy: Policy, journal: Journal, parameters: dict[str, Any]
 ) -> ShardedTable:
     """Return one greedy and `evaluation.n` sampled completions for every evaluation question."""
-    asked = draws.evaluation_draws(
-        questions, prompts, sampling, evaluation, iteration=evaluated_policy.iteration, seed=em.seed
-    )
-    choice = draws.engine_choice(sampling, prompt)
-    return sampler.draw_samples(
-        asked, evaluated_policy.unchanged(), choice=choice, journal=journal, experiment_seed=em.seed, scale=scale
-    )
+    groups = check_parameters(parameters)
+    sampling, seed, iteration = groups.sampling, groups.em.seed, evaluated_policy.iteration
+    drawn = draws.evaluation_draws(questions, prompts, sampling, groups.evaluation, iteration=iteration, seed=seed)
+    policy, choice = evaluated_policy.unchanged(), draws.engine_choice(sampling, groups.prompt)
+    return sampler.draw_samples(drawn, policy, choice=choice, journal=journal, experiment_seed=seed, scale=groups.scale)
 
 
 def score_evaluation_samples(

@@ -86,6 +86,11 @@ def watch_iteration(  # noqa: PLR0913 - a node names all that it reads
     return watch(watched, iteration=evaluated_policy.iteration)
 
 
+def summarise_training(training_set: ShardedTable, training_gate: Table, training_log: Table) -> dict[str, Any]:
+    """Return the size and the end of the training, and what was checked before it."""
+    return records.summarise_training(training_set, training_gate, training_log)
+
+
 def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     evaluated_policy: Policy,
     questions_summary: dict[str, Any],
@@ -93,9 +98,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     scoring_summary: dict[str, Any],
     audit_summary: dict[str, Any],
     filtering_summary: dict[str, Any],
-    training_set: ShardedTable,
-    training_gate: Table,
-    training_log: Table,
+    training_summary: dict[str, Any],
     sentinels: Table,
     cost_summary: dict[str, float],
     parameters: dict[str, Any],
@@ -105,7 +108,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "scoring": scoring_summary,
         "audit": audit_summary,
         "filtering": filtering_summary,
-        "training": records.summarise_training(training_set, training_gate, training_log),
+        "training": training_summary,
         "sentinels": sentinels[["sentinel", "sign", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }

@@ -8,6 +8,7 @@ from restem.pipelines.recording.nodes import (
     count_cost,
     record_baseline,
     record_iteration,
+    summarise_training,
     watch_iteration,
 )
 
@@ -52,6 +53,12 @@ def create_pipeline() -> Pipeline:
                 name="count_cost",
             ),
             Node(
+                summarise_training,
+                ["training_set", "training_gate", "training_log"],
+                "training_summary",
+                name="summarise_training",
+            ),
+            Node(
                 record_iteration,
                 [
                     "evaluated_policy",
@@ -60,9 +67,7 @@ def create_pipeline() -> Pipeline:
                     "scoring_summary",
                     "audit_summary",
                     "filtering_summary",
-                    "training_set",
-                    "training_gate",
-                    "training_log",
+                    "training_summary",
                     "sentinels",
                     "cost_summary",
                     "parameters",

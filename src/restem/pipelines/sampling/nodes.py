@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from restem.configuration.check import check_parameters
 from restem.evaluation import sentinels
-from restem.parameters import EmParameters, PromptParameters, SamplingParameters
-from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.sampling import draws, sampler
 from restem.store.journal import Journal
@@ -18,14 +17,15 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     teacher: Policy,
     record_before: dict[str, Any],
     journal: Journal,
-    em: EmParameters,
-    prompt: PromptParameters,
-    sampling: SamplingParameters,
-    scale: ScaleParameters,
+    parameters: dict[str, Any],
 ) -> ShardedTable:
     """Return `sampling.n` completions of the current policy, or its teacher, for every training question."""
+    groups = check_parameters(parameters)
+    em, sampling = groups.em, groups.sampling
     sentinels.refuse_if_stopped(record_before, em)
     draw = draws.training_draw(questions, prompts, sampling, iteration=sampling_policy.iteration + 1)
-    choice = draws.engine_choice(sampling, prompt)
+    choice = draws.engine_choice(sampling, groups.prompt)
     policy = draws.who_samples(sampling_policy, teacher).unchanged()
-    return sampler.draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=scale)
+    return sampler.draw_samples(
+        [draw], policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=groups.scale
+    )

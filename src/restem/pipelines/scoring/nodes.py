@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters
+from restem.configuration.check import check_parameters
+from restem.parameters import EmParameters, ScoringParameters
 from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
 from restem.sampling import draws
@@ -25,22 +26,19 @@ def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
     sampling_policy: Policy,
     teacher: Policy,
     journal: Journal,
-    em: EmParameters,
-    prompt: PromptParameters,
-    sampling: SamplingParameters,
-    parameters: ScoringParameters,
-    scale: ScaleParameters,
+    parameters: dict[str, Any],
 ) -> ShardedTable:
     """Return further samples, scored, of the questions that have too few correct ones; none unless asked for."""
+    groups = check_parameters(parameters)
     rounds = follow_up.Rounds(
         questions=questions,
-        sampling=sampling,
-        prompt=prompt,
-        scoring=parameters,
+        sampling=groups.sampling,
+        prompt=groups.prompt,
+        scoring=groups.scoring,
         iteration=sampling_policy.iteration + 1,
-        seed=em.seed,
+        seed=groups.em.seed,
         journal=journal,
-        scale=scale,
+        scale=groups.scale,
     )
     policy = draws.who_samples(sampling_policy, teacher).unchanged()
     return follow_up.follow_up_samples(scored_samples, prompts, policy, rounds)

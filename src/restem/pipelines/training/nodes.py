@@ -1,7 +1,9 @@
 """Nodes of training."""
 
-from restem.parameters import EmParameters, PromptParameters, SamplingParameters, ScoringParameters, TrainingParameters
-from restem.parameters.scale import ScaleParameters
+from typing import Any
+
+from restem.configuration.check import check_parameters
+from restem.parameters import PromptParameters, TrainingParameters
 from restem.policies.policy import Policy
 from restem.policies.retention import Retention
 from restem.sampling.draws import engine_choice
@@ -39,31 +41,25 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
     prompts: Table,
     validation_set: Table,
     journal: Journal,
-    prompt: PromptParameters,
-    sampling: SamplingParameters,
-    scoring: ScoringParameters,
-    training: TrainingParameters,
-    em: EmParameters,
-    scale: ScaleParameters,
-    experiment: str,
+    parameters: dict[str, Any],
 ) -> tuple[Policy, Table]:
     """Return the base policy fine-tuned on this iteration's training set, and the log of the training."""
-    measured = validation.make_validation(
-        questions,
-        prompts,
-        validation_set,
-        every=training.eval_every,
-        choice=engine_choice(sampling, prompt),
-        sampling=sampling,
-        scoring=scoring,
-    )
+    groups = check_parameters(parameters)
     step = m_step.MStep(
         base_policy=base_policy,
         parent=sampling_policy,
-        training=training,
-        validation=measured,
-        add_special_tokens=adds_special_tokens(prompt),
-        scale=scale,
+        training=groups.training,
+        validation=validation.make_validation(
+            questions,
+            prompts,
+            validation_set,
+            every=groups.training.eval_every,
+            choice=engine_choice(groups.sampling, groups.prompt),
+            sampling=groups.sampling,
+            scoring=groups.scoring,
+        ),
+        add_special_tokens=adds_special_tokens(groups.prompt),
+        scale=groups.scale,
     )
-    retention = Retention(experiment, em.keep_policies)
+    retention = Retention(groups.experiment, groups.em.keep_policies)
     return m_step.train_policy(training_set, training_gate, step, journal=journal, retention=retention)
