@@ -6,11 +6,10 @@ from statsmodels.stats.multitest import multipletests
 
 from restem.errors import EvaluationError
 from restem.evaluation import intervals
-from restem.evaluation.comparisons import compare, compare_all, judge_together
+from restem.evaluation.comparisons import compare, compare_all, holm, judge_together
 from restem.evaluation.intervals import (
     bootstrap_interval,
     bootstrap_intervals,
-    holm,
     mcnemar,
     paired_bootstrap,
     sign_flip_test,

@@ -8,7 +8,7 @@ import yaml
 
 from restem.configuration.check import check_parameters
 from restem.errors import StudyError
-from restem.evaluation.intervals import holm
+from restem.evaluation.comparisons import holm
 from restem.studies.runs import experiments_of
 from restem.studies.study import Study, differences, known_studies, read_study, refuse_equals
 from tests.builders import read_preset

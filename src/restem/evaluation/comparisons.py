@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 from restem.errors import EvaluationError, first_few
-from restem.evaluation.intervals import ALPHA, Z_95, PairedDifference, holm, mcnemar, paired_bootstrap, sign_flip_test
+from restem.evaluation.intervals import ALPHA, Z_95, PairedDifference, mcnemar, paired_bootstrap, sign_flip_test
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -93,6 +93,22 @@ class _Judged(Protocol):
 
 
 _Compared = TypeVar("_Compared", bound=_Judged)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for there being several: below 0.05, the chance of any false alarm is below 5 %.
+
+    Source: Holm 1979, https://www.jstor.org/stable/4615733.
+
+    Args:
+        p_values: Of tests that are looked at together.
+    """
+    n = len(p_values)
+    adjusted, largest = [0.0] * n, 0.0
+    for rank, index in enumerate(sorted(range(n), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (n - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def judge_together(comparisons: Sequence[_Compared]) -> list[_Compared]:

@@ -4,7 +4,6 @@ A question is the unit of chance everywhere: samples of one question hang togeth
 """
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -123,22 +122,6 @@ def mcnemar(a: "ArrayLike", b: "ArrayLike") -> McNemar:
         term = term * (n - i + 1) // i
         tail += term
     return McNemar(min(1.0, 2 * tail / 2**n), n_only_a, n_only_b)
-
-
-def holm(p_values: "Sequence[float]") -> list[float]:
-    """Return the p-values adjusted for there being several: below 0.05, the chance of any false alarm is below 5 %.
-
-    Source: Holm 1979, https://www.jstor.org/stable/4615733.
-
-    Args:
-        p_values: Of tests that are looked at together.
-    """
-    n = len(p_values)
-    adjusted, largest = [0.0] * n, 0.0
-    for rank, index in enumerate(sorted(range(n), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (n - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
 
 
 def sign_flip_test(a: "ArrayLike", b: "ArrayLike", *, seed: int) -> float:

@@ -2,7 +2,6 @@
 
 from restem.parameters.groups import (
     AuditParameters,
-    DisplayParameters,
     EmParameters,
     EvaluationParameters,
     Fault,
@@ -17,9 +16,9 @@ from restem.parameters.groups import (
     SamplingParameters,
     ScoringParameters,
     SuiteParameters,
-    TrackingParameters,
     TrainingParameters,
 )
+from restem.parameters.output import DisplayParameters, TrackingParameters
 from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersParameters
 
 __all__ = [

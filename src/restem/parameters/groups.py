@@ -7,10 +7,11 @@ changes the result of, `Harmless` says that it changes none: see decides.py; ran
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from restem.parameters.decides import Decides, Harmless
+from restem.parameters.output import DisplayParameters, TrackingParameters
 from restem.parameters.ranges import (
     Day,
     Float,
@@ -264,25 +265,6 @@ class EvaluationParameters:
     # Seeded sample of the training questions, for the train-test gap.
     n_train_questions: Annotated[NonNegative, Decides("evaluation")] = 64
     of_suite: dict[str, SuiteParameters] = Field(default_factory=dict)  # {bbh: {n: 1, max_new_tokens: 512}}
-
-
-@dataclass(frozen=True, config=_STRICT)
-class TrackingParameters:
-    """MLflow. The tracking server is MLFLOW_TRACKING_URI, or this project's own store."""
-
-    enabled: Annotated[bool, Harmless] = True
-    # The MLflow experiment that holds the runs.
-    mlflow_experiment: Annotated[str, StringConstraints(min_length=1, max_length=200), Harmless] = "restem"
-    timeout_s: Annotated[Int, Field(ge=1, le=86_400), Harmless] = 10  # per request to a tracking server
-    # Of a table of samples in the UI, in whole questions; the catalog has them all.
-    max_table_rows: Annotated[Positive, Harmless] = 5000
-
-
-@dataclass(frozen=True, config=_STRICT)
-class DisplayParameters:
-    """What a run shows on the screen; all of its log is in logs/<experiment>.log."""
-
-    log: Annotated[Literal["file", "screen"], Harmless] = "file"  # screen shows the log there too
 
 
 @dataclass(frozen=True, config=_STRICT)
