@@ -198,11 +198,12 @@ def _trained(catalog: DataCatalog, place: _Place) -> str:
 
 def _evaluated(catalog: DataCatalog, place: _Place) -> str:
     from restem.reporting.report import main_suite
+    from restem.reporting.sections import measured
 
     numbers = catalog.load(f"iteration_{place.iteration}.metrics")
     suite = main_suite(numbers)
     found = numbers[f"{suite}/pass_at_1"]
-    return f"pass@1 {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on {found['n']} {suite} questions"
+    return f"pass@1 {measured(found)} on {found['n']} {suite} questions"
 
 
 _OUTCOMES: dict[str, Callable[[DataCatalog, _Place], str]] = {

@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -6,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from restem.engines import Completion, open_engine, resolve_arithmetic
+from restem.engines import Completion, Engine, open_engine, resolve_arithmetic
+from restem.engines.arguments import check_request
 from restem.engines.arithmetic import fastest_device, native_dtype
 from restem.errors import EngineError
 
@@ -102,3 +104,9 @@ def test_a_dtype_that_is_asked_for_is_resolved_without_torch() -> None:
     )
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_an_engine_documents_is_what_is_checked() -> None:
+    documented = list(inspect.signature(Engine.sample).parameters.values())[1:]
+
+    assert documented == list(inspect.signature(check_request).parameters.values())

@@ -7,6 +7,7 @@ import click
 
 from restem.commands.options import Where, of_experiment
 from restem.errors import RewardError
+from restem.evaluation.intervals import in_text
 from restem.schemas import CORRECT, REASONS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _as_text(summary: dict[str, Any]) -> str:
         f"golds that failed: {summary['canaries_failed']} of {summary['canaries']}",
     ]
     if summary["n_checked"]:
-        interval = f"{summary['false_positive_rate']:.3f} [{summary['low']:.3f}, {summary['high']:.3f}]"
+        interval = in_text(summary["false_positive_rate"], summary["low"], summary["high"])
         refused = f"{summary['n_disagreed']} of {summary['n_checked']}"
         lines.append(f"accepted samples that a second verifier refuses: {refused}, false-positive rate {interval}")
     else:

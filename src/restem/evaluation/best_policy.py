@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from restem.evaluation.intervals import in_text
 from restem.evaluation.sentinels import SHOWN
 from restem.store.records import stale_iterations
 
@@ -30,10 +31,8 @@ def recommend(records: Mapping[int, Mapping[str, Any]]) -> Recommendation:
         last = max(set(records) - set(stale_iterations(records)))
         return Recommendation(last, "it is the last one: there are no validation questions to choose by")
     number = records[best]["metrics"][_CHOSEN_BY]
-    reason = (
-        f"its pass@1 on the {number['n']} validation questions is the best: {number['value']:.3f} "
-        f"[{number['low']:.3f}, {number['high']:.3f}]"
-    )
+    measured = in_text(number["value"], number["low"], number["high"])
+    reason = f"its pass@1 on the {number['n']} validation questions is the best: {measured}"
     troubles = [row["sentinel"] for row in records[best].get("sentinels", ()) if row["sign"] == SHOWN]
     if troubles:
         reason += f"; but it shows {' and '.join(troubles)}"

@@ -28,6 +28,12 @@ class Interval(NamedTuple):
     high: float
 
 
+def in_text(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return a number with its interval as people read it: 0.412 [0.380, 0.445]."""
+    sign = "+" if signed else ""
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
 class McNemar(NamedTuple):
     """An exact test of two shares over the same questions."""
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from restem import suggestions
 from restem.errors import ExperimentError
 from restem.evaluation.comparisons import Comparison, compare, judge_together
-from restem.evaluation.intervals import PairedDifference, paired_bootstrap, sign_flip_test
+from restem.evaluation.intervals import PairedDifference, in_text, paired_bootstrap, sign_flip_test
 from restem.evaluation.metrics import chances
 from restem.parameters import EmParameters
 from restem.schemas import OWN_SUITES
@@ -170,7 +170,7 @@ def worse_audit(watched: Watched) -> Sighting:
     last, first = watched.audit, watched.audit_before
     if last.get("false_positive_rate") is None:
         return Sighting(NOT_MEASURED, "no accepted sample was audited")
-    share = f"{last['false_positive_rate']:.3f} [{last['low']:.3f}, {last['high']:.3f}]"
+    share = in_text(last["false_positive_rate"], last["low"], last["high"])
     now = f"{share} of {last['n_checked']} accepted samples are refused"
     if first.get("false_positive_rate") is None:
         return Sighting(NOT_MEASURED, f"{now}; there is no audit before it")
@@ -222,4 +222,4 @@ def _change(comparison: Comparison) -> str:
 
 
 def _of(change: PairedDifference) -> str:
-    return f"{change.difference:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+    return in_text(*change, signed=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.errors import first_few
+from restem.evaluation.intervals import in_text
 from restem.evaluation.metrics import GAP, Measured
 from restem.filtering.selection import DROPPED
 from restem.reporting import figures
@@ -98,10 +99,7 @@ def words(name: str) -> str:
 
 def interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
     """Return a number with its interval as text; a dash for NaN, which is what was not measured."""
-    if math.isnan(value):
-        return ABSENT
-    sign = "+" if signed else ""
-    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return ABSENT if math.isnan(value) else in_text(value, low, high, signed=signed)
 
 
 def measured(number: Measured | None, *, signed: bool = False) -> str:
