@@ -153,9 +153,9 @@ def _is_complete(catalog: Catalog, i: int, *, parent: str | None, base: str | No
     record: Mapping[str, Any] = catalog.load(f"record_{i}")
     refuse_later_format(record)
     policy = catalog.load(f"policy_{i}")
-    asked: Mapping[str, Any] = catalog.load("questions_summary")
+    summary: Mapping[str, Any] = catalog.load("questions_summary")
     same_base = base is None or record["base"] == base
-    same_questions = record["questions_digest"] == asked["questions_digest"]
+    same_questions = record["questions_digest"] == summary["questions_digest"]
     return bool(record["policy"] == policy.fingerprint and record["parent"] == parent and same_base and same_questions)
 
 

@@ -53,7 +53,7 @@ class Step(NamedTuple):
     entries: tuple[str, ...]  # of the journal, that hold these rows or the policy
 
 
-def find(catalog: Catalog, asked: str) -> Wanted:
+def find(catalog: Catalog, reference: str) -> Wanted:
     """Return what an id names: QUESTION or QUESTION:INDEX or QUESTION:INDEX@POLICY.
 
     Question and policy may be cut short where that names one; a policy may be written policy_2.
@@ -64,19 +64,19 @@ def find(catalog: Catalog, asked: str) -> Wanted:
     if not catalog.exists("candidate_questions"):
         raise LineageError(f"the experiment has no questions yet; run this first: {suggestions.run('prepare')}")
     known = sorted(set(catalog.load("candidate_questions")["question_id"]))
-    sample = _SAMPLE.fullmatch(asked)
-    if asked in known or sample is None:
-        return Wanted(_the_one(asked, known, "question"))
+    sample = _SAMPLE.fullmatch(reference)
+    if reference in known or sample is None:
+        return Wanted(_the_one(reference, known, "question"))
     policy = None if sample["policy"] is None else _policy_id(catalog, sample["policy"])
     return Wanted(_the_one(sample["question"], known, "question"), int(sample["index"]), policy)
 
 
 def origin(catalog: Catalog, wanted: Wanted) -> Origin:
     """Return the question and its prompt, or why it was never asked."""
-    found = _of_question(catalog.load("candidate_questions"), wanted)
-    prompt = _of_question(catalog.load("prompts"), wanted) if catalog.exists("prompts") else found.iloc[:0]
+    rows = _of_question(catalog.load("candidate_questions"), wanted)
+    prompt = _of_question(catalog.load("prompts"), wanted) if catalog.exists("prompts") else rows.iloc[:0]
     return Origin(
-        {str(column): value for column, value in found.iloc[0].items()},
+        {str(column): value for column, value in rows.iloc[0].items()},
         _why_left_out(catalog, wanted),
         None if prompt.empty else str(prompt["prompt_id"].iloc[0]),
         None if prompt.empty else str(prompt["prompt"].iloc[0]),
@@ -90,14 +90,14 @@ def steps(catalog: Catalog, wanted: Wanted) -> Iterator[Step]:
         LineageError: If a sample is asked for that no iteration drew.
     """
     entries = _entries_by_file(catalog.load("journal").root)
-    found = False
+    is_known = False
     for i in itertools.count():
         if not any(catalog.exists(name) for name in (f"policy_{i}", f"iteration_{i}.samples")):
             break
         step = _step(catalog, wanted, i, entries)
-        found = found or any(len(rows) for rows in (step.samples, step.learned, step.answers))
+        is_known = is_known or any(len(rows) for rows in (step.samples, step.learned, step.answers))
         yield step
-    if wanted.sample_index is not None and not found:
+    if wanted.sample_index is not None and not is_known:
         of_policy = f" of policy {wanted.policy_id}" if wanted.policy_id else ""
         raise LineageError(
             f"question {wanted.question_id} has no sample {wanted.sample_index}{of_policy}; "
@@ -172,25 +172,27 @@ def _entries_by_file(root: Path) -> dict[Any, str]:
     return {key: file.relative_to(root).parts[0] for file in files for key in file_keys([file])}
 
 
-def _policy_id(catalog: Catalog, asked: str) -> str:
-    named = _POLICY_NAME.fullmatch(asked)
-    if named and catalog.exists(asked):
-        return str(catalog.load(asked).fingerprint)
+def _policy_id(catalog: Catalog, reference: str) -> str:
+    named = _POLICY_NAME.fullmatch(reference)
+    if named and catalog.exists(reference):
+        return str(catalog.load(reference).fingerprint)
     made = itertools.takewhile(catalog.exists, (f"policy_{i}" for i in itertools.count()))
     others = [name for name in ("teacher",) if catalog.exists(name)]
     known = {str(catalog.load(name).fingerprint) for name in [*made, *others]}
-    return _the_one(asked, sorted({*known, HUMAN}), "policy")
+    return _the_one(reference, sorted({*known, HUMAN}), "policy")
 
 
-def _the_one(asked: str, known: Sequence[str], kind: str) -> str:
+def _the_one(reference: str, known: Sequence[str], kind: str) -> str:
     """Return the known id that is meant: it, or the only one that begins with it."""
-    if asked in known:
-        return asked
-    begun = [name for name in known if asked and name.startswith(asked)]
+    if reference in known:
+        return reference
+    begun = [name for name in known if reference and name.startswith(reference)]
     if len(begun) == 1:
         return begun[0]
     if begun:
-        raise LineageError(f"{asked!r} begins the names of {len(begun)} of the experiment's ids: {first_few(begun)}")
-    near = difflib.get_close_matches(asked, known, n=_MOST_NEAR, cutoff=0.5)
+        raise LineageError(
+            f"{reference!r} begins the names of {len(begun)} of the experiment's ids: {first_few(begun)}"
+        )
+    near = difflib.get_close_matches(reference, known, n=_MOST_NEAR, cutoff=0.5)
     hint = f"near it: {first_few(near)}" if near else f"there are {len(known)}: {first_few(known)}"
-    raise LineageError(f"the experiment has no {kind} {asked!r}; {hint}")
+    raise LineageError(f"the experiment has no {kind} {reference!r}; {hint}")

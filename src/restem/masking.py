@@ -111,16 +111,16 @@ def _clean(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _of_environment(environment: Mapping[str, str]) -> set[str]:
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in environment.items():
         if _NAME.search(name):
-            found |= _forms(value)
+            secrets |= _forms(value)
         elif _USERINFO.search(value):
-            found |= _of_url(value)
+            secrets |= _of_url(value)
     for user, password in (("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),):
         if environment.get(password):
-            found |= _forms(base64.b64encode(_bytes(f"{environment.get(user, '')}:{environment[password]}")).decode())
-    return found
+            secrets |= _forms(base64.b64encode(_bytes(f"{environment.get(user, '')}:{environment[password]}")).decode())
+    return secrets
 
 
 def _of_url(url: str) -> set[str]:

@@ -62,14 +62,14 @@ def _measured(names: "Sequence[str]", where: Where) -> list[_Measured]:
     from restem.evaluation.pooled_seeds import differing
 
     group = [_load(name, where) for name in names]
-    others = differing({each.name: each.parameters for each in group})
+    others = differing({run.name: run.parameters for run in group})
     if others:
         shown = "; ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in others.items())
         raise ExperimentError(
             f"{', '.join(names)} differ in more than their seeds: {shown}. Compare them with each other instead: "
             f"{suggestions.restem('compare', names[0], '--against', names[-1], of='project')}"
         )
-    repeated = len(group) - len({each.parameters["em.seed"] for each in group})
+    repeated = len(group) - len({run.parameters["em.seed"] for run in group})
     if repeated:
         raise ExperimentError(f"{', '.join(names)}: two have the same em.seed, so that they are one experiment twice")
     return group
@@ -93,7 +93,7 @@ def _load(name: str, where: Where) -> _Measured:
 def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[str, Combined]":
     from restem.evaluation.pooled_seeds import combine_pairs
 
-    last = min(len(each.evaluations) for each in group) - 1
+    last = min(len(run.evaluations) for run in group) - 1
     chosen = range(1, last + 1) if iteration is None else [iteration]
     if not chosen:
         raise EvaluationError(f"{_short(group)}: only the base policy was measured, so there is nothing to compare")
@@ -113,24 +113,24 @@ def _across(group: list[_Measured], others: list[_Measured], iteration: int | No
 
 def _policies(group: list[_Measured], iteration: int | None) -> "list[Table]":
     """Return the evaluations of one iteration of every experiment; of the last one that all have, if none is named."""
-    shared = min(len(each.evaluations) for each in group) - 1
+    shared = min(len(run.evaluations) for run in group) - 1
     wanted = shared if iteration is None else iteration
-    for each in group:
-        if wanted >= len(each.evaluations):
+    for run in group:
+        if wanted >= len(run.evaluations):
             raise EvaluationError(
-                f"iteration {wanted} of experiment {each.name!r} has no evaluation; the last that has one is "
-                f"{len(each.evaluations) - 1}"
+                f"iteration {wanted} of experiment {run.name!r} has no evaluation; the last that has one is "
+                f"{len(run.evaluations) - 1}"
             )
-    return [each.evaluations[wanted] for each in group]
+    return [run.evaluations[wanted] for run in group]
 
 
 def _title(group: list[_Measured], iteration: int | None) -> str:
-    wanted = min(len(each.evaluations) for each in group) - 1 if iteration is None else iteration
+    wanted = min(len(run.evaluations) for run in group) - 1 if iteration is None else iteration
     return f"{_short(group)}, iteration {wanted}"
 
 
 def _short(group: list[_Measured]) -> str:
-    return first_few(each.name for each in group)
+    return first_few(run.name for run in group)
 
 
 def _lines(compared: "dict[str, Combined]") -> list[str]:
@@ -141,17 +141,19 @@ def _lines(compared: "dict[str, Combined]") -> list[str]:
     rows = [
         [
             title,
-            str(each.n),
-            str(each.n_seeds) if each.n_seeds == each.n_seeds_before else f"{each.n_seeds_before}, {each.n_seeds}",
-            f"{each.before:.3f}",
-            f"{each.after:.3f}",
-            interval(each.difference, each.low, each.high, signed=True),
-            f"{each.holm_p_value:.2g}",
-            each.conclusion,
+            str(comparison.n),
+            str(comparison.n_seeds)
+            if comparison.n_seeds == comparison.n_seeds_before
+            else f"{comparison.n_seeds_before}, {comparison.n_seeds}",
+            f"{comparison.before:.3f}",
+            f"{comparison.after:.3f}",
+            interval(comparison.difference, comparison.low, comparison.high, signed=True),
+            f"{comparison.holm_p_value:.2g}",
+            comparison.conclusion,
         ]
-        for title, each in zip(compared, judge_together([*compared.values()]), strict=True)
+        for title, comparison in zip(compared, judge_together([*compared.values()]), strict=True)
     ]
     lines = aligned(_HEADER, rows)
-    several = max(each.n_seeds for each in compared.values()) > 1
+    several = max(comparison.n_seeds for comparison in compared.values()) > 1
     over = "questions and seeds" if several else "questions; one seed says nothing about another"
     return [*lines, f"95 % intervals over {over}; p adjusted by Holm for the rows shown."]

@@ -71,10 +71,10 @@ def audit(  # noqa: PLR0913 - one argument per option
     with where.open() as (catalog, parameters, _):
         chosen = {name: n for name, n in (("n_samples", samples), ("n_questions", n_questions)) if n is not None}
         scoring = replace(parameters.scoring, audit=replace(parameters.scoring.audit, **chosen))
-        asked = catalog.load("questions")
-        named = sorted(set(asked["reward"]))
-        asked = asked if reward is None else asked[asked["reward"] == reward]
-        if asked.empty:
+        judged = catalog.load("questions")
+        named = sorted(set(judged["reward"]))
+        judged = judged if reward is None else judged[judged["reward"] == reward]
+        if judged.empty:
             raise RewardError(
                 f"no question of experiment {parameters.experiment} is judged by the reward {reward!r}; they are "
                 f"judged by {', '.join(named)}"
@@ -83,7 +83,7 @@ def audit(  # noqa: PLR0913 - one argument per option
         if iteration is not None or _last_scored(catalog, parameters.em.iterations) is not None:
             i, scored = _scored(catalog, parameters.em.iterations, iteration)
             click.echo(f"experiment {parameters.experiment}, iteration {i}")
-        table = audit_rewards(scored, asked, parameters=scoring, seed=seed)
+        table = audit_rewards(scored, judged, parameters=scoring, seed=seed)
     summary = summarise_audit(table)
     click.echo(_as_text(summary))
     rows: list[Any] = table[table["agrees"] == "no"].to_dict("records")

@@ -47,8 +47,8 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     from restem.studies.runs import experiments_of, run_tasks
 
     project = project_folder()
-    asked = read_study(name, project / _FOLDER)
-    tasks = experiments_of(asked, project=project, env=env, params=params)
+    chosen = read_study(name, project / _FOLDER)
+    tasks = experiments_of(chosen, project=project, env=env, params=params)
     outcome = run_tasks(tasks, project=project, say=click.echo)
     if outcome.n_needed:
         click.echo(
@@ -75,25 +75,25 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
     from restem.studies.runs import experiments_of, read_results
 
     project = project_folder()
-    asked = read_study(name, project / _FOLDER)
-    tasks = experiments_of(asked, project=project, env=env, params=params)
+    chosen = read_study(name, project / _FOLDER)
+    tasks = experiments_of(chosen, project=project, env=env, params=params)
     made, missing, shared = read_results(tasks)
     seed = tasks[0].parameters.em.seed
     asked_for = Asked(env, params)
     suggestions.use(asked_for)  # and not as the last of its experiments was
-    page = build_study_report(asked, made, missing=missing, shared=shared, seed=seed)
+    page = build_study_report(chosen, made, missing=missing, shared=shared, seed=seed)
     named = tasks[0].parameters.experiment.rpartition(".")[0]
-    with opened(env or asked.env, named, params) as (catalog, _, _project):
+    with opened(env or chosen.env, named, params) as (catalog, _, _project):
         catalog.save("study_markdown", page.markdown)
         catalog.save("study_html", page.html)
         click.echo(f"report: {load_path(catalog, 'study_html')}")
     if tasks[0].parameters.tracking.enabled:
         suggestions.use(asked_for)
-        _log(page, asked.name, tasks[0].parameters, project)
+        _log(page, chosen.name, tasks[0].parameters, project)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        (output / f"{asked.name}.md").write_text(page.markdown, encoding="utf-8")
-        (output / f"{asked.name}.html").write_text(page.html, encoding="utf-8")
+        (output / f"{chosen.name}.md").write_text(page.markdown, encoding="utf-8")
+        (output / f"{chosen.name}.html").write_text(page.html, encoding="utf-8")
 
 
 def _log(page: "StudyReport", name: str, parameters: "Parameters", project: Path) -> None:

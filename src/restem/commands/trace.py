@@ -30,29 +30,29 @@ def trace(name: str, where: Where, *, samples: bool, full: bool) -> None:
     with where.open() as (catalog, _parameters, _project):
         wanted = find(catalog, name)
         click.echo("\n".join(_origin(origin(catalog, wanted), full=full)))
-        each = samples or wanted.sample_index is not None
+        singly = samples or wanted.sample_index is not None
         for step in steps(catalog, wanted):
-            click.echo("\n".join(_step(step, each=each, full=full)))
+            click.echo("\n".join(_step(step, singly=singly, full=full)))
 
 
-def _origin(found: "Origin", *, full: bool) -> Iterator[str]:
-    question = found.question
+def _origin(origin: "Origin", *, full: bool) -> Iterator[str]:
+    question = origin.question
     facts = [question["split"], question["level"], question["source"], f"reward {question['reward']}"]
     yield f"question {question['question_id']}: {', '.join(dict.fromkeys(filter(None, facts)))}"
     yield f"  text    {_shown(question['text'], full=full)}"
     yield f"  gold    {_shown(question['gold'], full=full)}"
-    if found.prompt is not None:
-        yield f"  prompt  {found.prompt_id}: {_shown(found.prompt, full=full, end=True)}"
-    if found.left_out:
-        yield f"  never asked: {found.left_out}"
+    if origin.prompt is not None:
+        yield f"  prompt  {origin.prompt_id}: {_shown(origin.prompt, full=full, end=True)}"
+    if origin.left_out:
+        yield f"  never asked: {origin.left_out}"
 
 
-def _step(step: "Step", *, each: bool, full: bool) -> Iterator[str]:
+def _step(step: "Step", *, singly: bool, full: bool) -> Iterator[str]:
     i = step.iteration
     yield f"iteration {i}"
     if len(step.samples):
         yield f"  E-step: {_counts(step.samples)} drawn from policy {_ids(step.samples)}"
-        yield from _rows(step.samples, full=full) if each else ()
+        yield from _rows(step.samples, full=full) if singly else ()
     for row in step.learned.to_dict("records"):
         yield f"  M-step: learned {_name(row)}, weight {row['weight']:g}: {_shown(row['completion'], full=full)}"
     if step.policy is not None:
@@ -60,7 +60,7 @@ def _step(step: "Step", *, each: bool, full: bool) -> Iterator[str]:
     for row in step.evaluation.to_dict("records"):
         greedy = "right" if row["greedy_correct"] else "wrong"
         yield f"  evaluation {row['suite']}: greedy {greedy}, {row['n_correct']} of {row['n']} samples right"
-    if each:
+    if singly:
         yield from _rows(step.answers, full=full)
     if step.entries:
         yield f"  journal: {', '.join(step.entries)}"

@@ -51,10 +51,10 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
     }
     by_stage: dict[str, dict[str, Any]] = {}
     for stage in get_args(Stage):
-        asked = deciding(parameters, stage)
+        values = deciding(parameters, stage)
         if stage == "policy":
-            asked = {name: value for name, value in asked.items() if not name.startswith("training.")} | training
-        by_stage[stage] = flat(plain({name: became.get(name, value) for name, value in asked.items()}))
+            values = {name: value for name, value in values.items() if not name.startswith("training.")} | training
+        by_stage[stage] = flat(plain({name: became.get(name, value) for name, value in values.items()}))
     return by_stage
 
 

@@ -100,9 +100,9 @@ def _rules_of_sampling(parameters: Parameters) -> list[Rule]:
 def _unwritable(parameters: Parameters) -> list[str]:
     """Return what holds something that no file can hold as it is, which YAML and --params can give."""
     return [
-        f"{found.name} holds {leaf!r}, which cannot be written to a file"
-        for found in declared(parameters)
-        for leaf in _leaves(found.value)
+        f"{parameter.name} holds {leaf!r}, which cannot be written to a file"
+        for parameter in declared(parameters)
+        for leaf in _leaves(parameter.value)
         if (isinstance(leaf, float) and not math.isfinite(leaf)) or (isinstance(leaf, str) and _NO_TEXT.search(leaf))
     ]
 

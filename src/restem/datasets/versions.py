@@ -147,9 +147,9 @@ class DigestedFile(PinnedVersions):
         file = self._on_disk(str(self._get_load_path())) if self._version else None
         if file is None:
             return
-        found = faults(file, recorded_digests(file) or {})
-        if found:
-            raise DatasetFault(f"{'; '.join(found)}. {make_again(file.parent)}")
+        damage = faults(file, recorded_digests(file) or {})
+        if damage:
+            raise DatasetFault(f"{'; '.join(damage)}. {make_again(file.parent)}")
 
     def _on_disk(self, path: str) -> Path | None:
         protocol: str = self._protocol  # type: ignore[attr-defined] # of all datasets that are files

@@ -123,7 +123,9 @@ def open_engine(name: str, policy_path: str | Path, **options: Any) -> Iterator[
 def tells_tokens(engine: Engine) -> bool:
     """Return whether the engine can be asked for the tokens that it generated."""
     parameters = inspect.signature(engine.sample).parameters
-    return "token_ids" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return "token_ids" in parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
 
 
 def deciding_engine_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def context_window(config: Any) -> int | None:
     """
     text = config.get_text_config(decoder=True)
     for part in (text, config):
-        said = [getattr(part, name, None) for name in _NAMES]
-        limits = [int(value) for value in said if isinstance(value, int) and value > 0]
+        lengths = [getattr(part, name, None) for name in _NAMES]
+        limits = [int(value) for value in lengths if isinstance(value, int) and value > 0]
         if limits:
             return min(limits)
     return None

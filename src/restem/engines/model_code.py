@@ -35,24 +35,24 @@ def wants_code(error: Exception) -> bool:
     return "trust_remote_code" in str(error)
 
 
-def refusal(asked: str) -> PolicyError:
+def refusal(subject: str) -> PolicyError:
     """Return the error about a folder whose code would have to run.
 
     Args:
-        asked: What names the folder, as the beginning of a sentence.
+        subject: What names the folder, as the beginning of a sentence.
     """
     return PolicyError(
-        f"{asked} needs Python code of its own to be loaded, which would run with your rights and see your keys. "
+        f"{subject} needs Python code of its own to be loaded, which would run with your rights and see your keys. "
         f"Read the .py files there; if you trust whoever wrote them: {suggestions.same_run({PARAMETER: True})}"
     )
 
 
-def refuse_code_in_pickles(folder: Path, asked: str) -> None:
+def refuse_code_in_pickles(folder: Path, subject: str) -> None:
     """Raise if weights are pickles that hold more than tensors; safetensors, which can hold nothing else, come first.
 
     Args:
         folder: Of the model.
-        asked: What names the folder, as the beginning of a sentence.
+        subject: What names the folder, as the beginning of a sentence.
 
     Raises:
         PolicyError: With the file.
@@ -68,6 +68,6 @@ def refuse_code_in_pickles(folder: Path, asked: str) -> None:
             torch.load(file, map_location="meta", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise PolicyError(
-                f"{asked} has weights in {file.name} that are no plain tensors ({str(error).splitlines()[0][:200]}): "
+                f"{subject} has weights in {file.name} that are no plain tensors ({str(error).splitlines()[0][:200]}): "
                 "such a file can run code when it is read. Use a folder with model.safetensors"
             ) from error

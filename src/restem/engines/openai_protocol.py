@@ -111,7 +111,7 @@ def read_answer(answer: Mapping[str, Any], request: Request, endpoint: Endpoint)
         raise ValueError("no choices in it, or a choice without a text")
     if request.logprobs and not all(logprobs):
         raise EngineError("the server returns no log-probabilities; sample without logprobs")
-    known = [_known_tokens(choice, found) for choice, found in zip(choices, logprobs, strict=True)]
+    known = [_known_tokens(choice, of_tokens) for choice, of_tokens in zip(choices, logprobs, strict=True)]
     counts = _token_counts(texts, ends, known, total=total, limit=request.max_new_tokens)
     # Some servers leave the stop string in.
     return [
@@ -119,10 +119,10 @@ def read_answer(answer: Mapping[str, Any], request: Request, endpoint: Endpoint)
             text[: stop_place(text, request.stop)],
             count,
             end,
-            sum(found) if request.logprobs else None,
+            sum(of_tokens) if request.logprobs else None,
             _token_ids(choice) if request.token_ids else None,
         )
-        for choice, text, count, end, found in zip(choices, texts, counts, ends, logprobs, strict=True)
+        for choice, text, count, end, of_tokens in zip(choices, texts, counts, ends, logprobs, strict=True)
     ]
 
 
@@ -137,9 +137,11 @@ def total_tokens(answer: Mapping[str, Any]) -> int:
 
 
 def _token_logprobs(choice: Mapping[str, Any], endpoint: Endpoint) -> list[float]:
-    given = choice.get("logprobs") or {}
-    found = [part["logprob"] for part in given.get("content") or []] if endpoint.chat else given.get("token_logprobs")
-    return [float(value) for value in found or [] if value is not None]
+    answer = choice.get("logprobs") or {}
+    values = (
+        [part["logprob"] for part in answer.get("content") or []] if endpoint.chat else answer.get("token_logprobs")
+    )
+    return [float(value) for value in values or [] if value is not None]
 
 
 def _known_tokens(choice: Mapping[str, Any], logprobs: Sequence[float]) -> int | None:

@@ -37,14 +37,14 @@ def probe(model: "PreTrainedModel") -> Sharing:
     try:
         expected = _by_itself(model, tokens)
         forward = SharedForward(model, n_rows=2, n_prompt_columns=4, max_new_tokens=3)
-        found = _shared(forward, tokens)
+        computed = _shared(forward, tokens)
     except Exception as error:  # whatever a model's own code makes of a cache that it does not know
         if is_out_of_memory(error):
             raise
         return Sharing(f"{type(model).__name__} does not take a shared cache ({type(error).__name__}: {error})")
     finally:
         use_attention(model, own)
-    off = (found - expected).abs().max() / expected.abs().max()
+    off = (computed - expected).abs().max() / expected.abs().max()
     if not off <= _TOLERANCE.get(str(model.dtype), 0.1):
         return Sharing(f"{type(model).__name__} gives other logits with a shared cache")
     return Sharing(None, _window(model), forward.cache.bytes_per_token())

@@ -209,19 +209,19 @@ class Server:
         return " ".join(mask(response.text).split())[:_SHOWN]
 
     def _retry_after(self, response: "httpx2.Response") -> float | None:
-        asked = response.headers.get("retry-after", "").strip()
-        if not asked:
+        header = response.headers.get("retry-after", "").strip()
+        if not header:
             return None
         try:
-            wait_s = float(asked)
+            wait_s = float(header)
         except ValueError:
             try:
-                wait_s = email.utils.parsedate_to_datetime(asked).timestamp() - time.time()
+                wait_s = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
             except ValueError:
                 return None
         if not math.isfinite(wait_s) or wait_s > _LONGEST_RETRY_AFTER_S:
             raise EngineError(
-                f"the server at {self.base_url} asks to be left alone for {asked} seconds. Shards that are finished "
+                f"the server at {self.base_url} asks to be left alone for {header} seconds. Shards that are finished "
                 "are kept in the journal; start the same run again then"
             )
         return max(0.0, wait_s)

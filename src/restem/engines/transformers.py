@@ -94,7 +94,7 @@ class TransformersEngine:
     def _work(self, request: Request) -> Work:
         window, tokens = self._loaded.context_window, self._tokens(request)
         most = request.max_new_tokens
-        return Work(request, tokens, [most if window is None else min(most, window - len(one)) for one in tokens])
+        return Work(request, tokens, [most if window is None else min(most, window - len(prompt)) for prompt in tokens])
 
     def _tokens(self, request: Request) -> list[list[int]]:
         policy = self._loaded

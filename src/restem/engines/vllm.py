@@ -55,8 +55,8 @@ def _versions_of(interpreter: str) -> Mapping[str, str]:
     listed = subprocess.run([interpreter, "-I", "-c", _VERSIONS], capture_output=True, text=True, check=False)
     if listed.returncode:
         raise EngineError(f"{interpreter} cannot say which vLLM it has: {listed.stderr.strip()[-200:]}")
-    found: dict[str, str] = json.loads(listed.stdout)
-    return found
+    installed: dict[str, str] = json.loads(listed.stdout)
+    return installed
 
 
 def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
@@ -82,7 +82,7 @@ class VllmEngine:
     def _sample(self, request: Request) -> Iterator[list[Completion]]:
         if not request.prompts:
             return
-        asked = {
+        order = {
             "prompts": request.prompts,
             # It adds the sample's index to the seed, which must stay below 64 bits.
             "seeds": [seed >> 2 for seed in request.seeds],
@@ -97,7 +97,7 @@ class VllmEngine:
             "logprobs": request.logprobs,
             "token_ids": request.token_ids,
         }
-        for drawn in self._worker.ask(asked)["completions"]:
+        for drawn in self._worker.ask(order)["completions"]:
             completions = [
                 Completion(**{**completion, "token_ids": completion["token_ids"] and tuple(completion["token_ids"])})
                 for completion in drawn

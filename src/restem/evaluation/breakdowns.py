@@ -38,7 +38,7 @@ def break_down(evaluations: Mapping[int, Table], *, k: Sequence[int], seed: int)
         groups = evaluation.assign(difficulty=[difficulty(rate) for rate in known])
         for (suite, by), parts in _parts(groups).items():
             for group, part in parts.items():
-                within = [each for each in k if each <= part["n"].min()]
+                within = [size for size in k if size <= part["n"].min()]
                 numbers = summarise_evaluation(part[list(evaluation.columns)], k=within, seed=seed)
                 rows += [
                     {"iteration": i, "suite": suite, "by": by, "group": group, "metric": name.split("/")[1], **number}
@@ -73,9 +73,9 @@ def _parts(evaluation: Table) -> "dict[tuple[str, str], dict[str, Table]]":
     parts: dict[tuple[str, str], dict[str, Table]] = {}
     for suite, rows in evaluation.groupby("suite"):
         for by in ("level", "source", "difficulty"):
-            found = {str(group): part for group, part in rows.groupby(by)}
+            by_group = {str(group): part for group, part in rows.groupby(by)}
             if by == "difficulty":
-                parts[str(suite), by] = {name: found[name] for name in DIFFICULTIES if name in found}
-            elif len(found) > _ONE_GROUP:
-                parts[str(suite), by] = found
+                parts[str(suite), by] = {name: by_group[name] for name in DIFFICULTIES if name in by_group}
+            elif len(by_group) > _ONE_GROUP:
+                parts[str(suite), by] = by_group
     return parts

@@ -116,10 +116,10 @@ def judge_together(comparisons: Sequence[_Compared]) -> list[_Compared]:
 
     What one comparison alone would call better may be chance among many: it must hold after the adjustment too.
     """
-    adjusted = holm([each.sampled_p_value for each in comparisons])
+    adjusted = holm([single.sampled_p_value for single in comparisons])
     return [
-        each._replace(holm_p_value=p, conclusion=_still_said(each, p, n_together=len(comparisons)))
-        for each, p in zip(comparisons, adjusted, strict=True)
+        single._replace(holm_p_value=p, conclusion=_still_said(single, p, n_together=len(comparisons)))
+        for single, p in zip(comparisons, adjusted, strict=True)
     ]
 
 
@@ -152,10 +152,10 @@ def compare_all(evaluations: Sequence[Table], *, seed: int) -> Table:
             for suite in sorted(set(evaluations[iteration]["suite"]))
         ]
         compared = [compare(evaluations[a], evaluations[b], suite=suite, seed=seed) for b, a, suite in pairs]
-        for (iteration, against, _), each in zip(pairs, judge_together(compared), strict=True):
+        for (iteration, against, _), comparison in zip(pairs, judge_together(compared), strict=True):
             row: dict[str, object] = {"iteration": iteration, "reference": reference, "against": against}
-            row |= each._asdict()
-            row |= {"newly_solved": len(each.newly_solved), "newly_lost": len(each.newly_lost)}
+            row |= comparison._asdict()
+            row |= {"newly_solved": len(comparison.newly_solved), "newly_lost": len(comparison.newly_lost)}
             rows.append(row)
     table = pd.DataFrame(rows, columns=["iteration", "reference", "against", *Comparison._fields])
     return table.sort_values(["iteration", "reference", "suite"], ignore_index=True)

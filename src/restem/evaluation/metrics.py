@@ -138,10 +138,10 @@ def _summarise_suite(rows: Table, *, suite: str, k: Sequence[int], seed: int) ->
     n = int(rows["n"].min())
     if n != rows["n"].max():
         raise EvaluationError(f"suite {suite!r} has {n} to {rows['n'].max()} samples per question; draw equally many")
-    k = [each for each in k if each <= n]
+    k = [size for size in k if size <= n]
     solved = chances(n, k)[rows["n_correct"].to_numpy()]
     numbers = {
-        **{f"pass_at_{each}": solved[:, column] for column, each in enumerate(k)},
+        **{f"pass_at_{size}": solved[:, column] for column, size in enumerate(k)},
         f"maj_at_{n}": rows["majority_correct"],
         "mean_reward": rows["mean_reward"],
         "distinct_share": rows["n_distinct"] / n,
@@ -213,7 +213,7 @@ def _check_complete(counts: Table) -> None:
     for what, other in (("greedy", "sampled"), ("sampled", "greedy")):
         lone = sorted(seen[other] - seen[what])
         if lone:
-            named = first_few(_named(*each) for each in lone)
+            named = first_few(_named(*keys) for keys in lone)
             raise EvaluationError(f"there are {len(lone)} questions without a {what} completion ({named})")
 
 

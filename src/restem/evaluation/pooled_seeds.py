@@ -80,7 +80,7 @@ def combine_groups(before: Sequence[Table], after: Sequence[Table], *, suite: st
 def _rates(evaluations: Sequence[Table], suite: str, *, n_first: int) -> "tuple[Rates, Rates]":
     import numpy as np
 
-    aligned = [same_questions(evaluations[0], each, suite)[1] for each in evaluations]
+    aligned = [same_questions(evaluations[0], evaluation, suite)[1] for evaluation in evaluations]
     rates = np.stack([(rows["n_correct"] / rows["n"]).to_numpy() for rows in aligned])
     return rates[:n_first], rates[n_first:]
 
@@ -173,8 +173,8 @@ def differing(parameters: Mapping[str, Mapping[str, object]]) -> dict[str, list[
         parameters: By experiment, by dotted name.
     """
     names = list(dict.fromkeys(name for values in parameters.values() for name in values))
-    found = {
+    values_of = {
         name: list({repr(values.get(name)): values.get(name) for values in parameters.values()}.values())
         for name in names
     }
-    return {name: values for name, values in found.items() if len(values) > 1 and name not in SEEDS}
+    return {name: values for name, values in values_of.items() if len(values) > 1 and name not in SEEDS}

@@ -53,8 +53,8 @@ def watch(watched: Watched, *, iteration: int) -> Table:
     """
     import pandas as pd
 
-    found = {name: sentinel(watched) for name, sentinel in SENTINELS.items()}
-    rows = [{"iteration": iteration, "sentinel": name, **sighting._asdict()} for name, sighting in found.items()]
+    sightings = {name: sentinel(watched) for name, sentinel in SENTINELS.items()}
+    rows = [{"iteration": iteration, "sentinel": name, **sighting._asdict()} for name, sighting in sightings.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -118,7 +118,7 @@ def diversity_collapse(watched: Watched) -> Sighting:
         return missing
     first, last = (_rows(table, _CHOSEN_BY) for table in (watched.base, watched.now))
     n = int(first["n"].iloc[0])
-    k = max((each for each in watched.k if each <= n), default=1)
+    k = max((size for size in watched.k if size <= n), default=1)
     if k == 1:
         return Sighting(NOT_MEASURED, "evaluation.k has no k above 1")
     solved = chances(n, [1, k])

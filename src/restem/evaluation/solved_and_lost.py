@@ -27,8 +27,8 @@ def greedy_answers(scored: ShardedTable) -> Table:
     """Return the greedy completion of every evaluation question, with its verdict."""
     import pandas as pd
 
-    found = [shard.loc[shard["decoding"] == "greedy", ANSWER_COLUMNS] for shard in scored]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=ANSWER_COLUMNS)
+    tables = [shard.loc[shard["decoding"] == "greedy", ANSWER_COLUMNS] for shard in scored]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=ANSWER_COLUMNS)
 
 
 def changed_questions(answers: Mapping[int, Table], questions: Table) -> Table:
@@ -41,18 +41,18 @@ def changed_questions(answers: Mapping[int, Table], questions: Table) -> Table:
     import pandas as pd
 
     base = answers[0]
-    found = [
+    pairs = [
         base.merge(table, on=["suite", "question_id"], suffixes=("_before", "_after")).assign(iteration=i)
         for i, table in answers.items()
         if i > 0
     ]
-    if not found:
+    if not pairs:
         return pd.DataFrame(columns=COLUMNS)
-    both = pd.concat(found, ignore_index=True)
+    both = pd.concat(pairs, ignore_index=True)
     was, now = both["reward_before"] >= CORRECT, both["reward_after"] >= CORRECT
     both = both.assign(change=now.map({True: SOLVED, False: LOST}))[was != now]
-    asked = questions[["question_id", "level", "text", "gold"]].rename(columns={"text": "question"})
-    both = both.merge(asked.assign(gold=asked["gold"].map(_shown)), on="question_id", validate="many_to_one")
+    texts = questions[["question_id", "level", "text", "gold"]].rename(columns={"text": "question"})
+    both = both.merge(texts.assign(gold=texts["gold"].map(_shown)), on="question_id", validate="many_to_one")
     named = both.rename(columns={"completion_before": "before", "completion_after": "after"})
     return named.sort_values(["iteration", "suite", "change", "question_id"], ignore_index=True)[COLUMNS]
 

@@ -54,8 +54,8 @@ def _numbered(columns: Table) -> "tuple[Table, _Codes]":
     for _, column in columns.items():
         codes, values = pd.factorize(column)
         mixed = mixed * len(values) + codes
-    numbers, found = pd.factorize(mixed)
-    first = np.zeros(len(found), dtype=np.int64)
+    numbers, groups = pd.factorize(mixed)
+    first = np.zeros(len(groups), dtype=np.int64)
     first[numbers[::-1]] = np.arange(len(mixed))[::-1]
     return columns.iloc[first].reset_index(drop=True), numbers
 

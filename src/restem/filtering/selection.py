@@ -222,16 +222,16 @@ def equations(completion: str) -> str:
     Source: Yuan et al. 2023, https://arxiv.org/abs/2308.01825, section 3.3: two solutions with the same list of
     equations reason in the same way. They read GSM8K's calculator marks; here an equation is arithmetic = a number.
     """
-    found, done = [], 0
+    equals, done = [], 0
     for match in _EQUALS_NUMBER.finditer(completion):
         start = match.start()
         while start > done and completion[start - 1] in _ARITHMETIC:
             start -= 1
         left = re.sub(r"[\s$,]", "", completion[start : match.start()])
         if left:
-            found.append(f"{left}={match[1].rstrip('.,').replace(',', '')}")
+            equals.append(f"{left}={match[1].rstrip('.,').replace(',', '')}")
         done = match.end()
-    return ";".join(found) or completion
+    return ";".join(equals) or completion
 
 
 def _exponential(rewards: Any, temperature: float) -> Any:

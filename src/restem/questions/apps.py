@@ -69,8 +69,8 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
     wanted = set(parameters.options.get("levels") or LEVELS)
     if wanted - set(LEVELS):
         raise QuestionsError(f"questions.options.levels: {min(wanted - set(LEVELS))!r} is none of {', '.join(LEVELS)}")
-    found = read(parameters, LAYOUT)
-    rows = (_row(record, split) for split, records in found.items() for record in records)
+    dataset = read(parameters, LAYOUT)
+    rows = (_row(record, split) for split, records in dataset.items() for record in records)
     return deal((row for row in rows if row is not None and row["level"] in wanted), parameters)
 
 
@@ -104,7 +104,7 @@ def _parsed(value: Any) -> Any:
 
 def _scripts(tests: Record) -> Record:
     pairs = zip(tests["inputs"], tests["outputs"], strict=True)
-    return {"stdin_tests": [{"stdin": _lines(given), "stdout": _lines(wanted)} for given, wanted in pairs]}
+    return {"stdin_tests": [{"stdin": _lines(text), "stdout": _lines(wanted)} for text, wanted in pairs]}
 
 
 def _lines(value: Any) -> str:
@@ -117,7 +117,7 @@ def _calls(tests: Record, url: str) -> Record:
     return {
         "entry_point": tests["fn_name"],
         "call_tests": [
-            {"args": given, "expected": expected[0] if wrapped else expected}
-            for given, expected in zip(tests["inputs"], wanted, strict=True)
+            {"args": arguments, "expected": expected[0] if wrapped else expected}
+            for arguments, expected in zip(tests["inputs"], wanted, strict=True)
         ],
     }

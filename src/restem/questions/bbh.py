@@ -62,8 +62,8 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
     wanted = set(parameters.options.get("tasks") or TASKS)
     if wanted - set(TASKS):
         raise QuestionsError(f"questions.options.tasks: {min(wanted - set(TASKS))!r} is none of {', '.join(TASKS)}")
-    found = read(parameters, LAYOUT)
-    rows = (_row(record) for records in found.values() for record in records)
+    dataset = read(parameters, LAYOUT)
+    rows = (_row(record) for records in dataset.values() for record in records)
     return deal((row for row in rows if row["level"] in wanted), parameters)
 
 

@@ -47,21 +47,23 @@ def separate_near_duplicates(questions: Table, parameters: QuestionsParameters) 
         QuestionsError: If there are any and `questions.near_duplicates` is fail, or if most of the training
             questions would go.
     """
-    found = near_duplicates(questions, similarity=parameters.near_duplicate_similarity)
-    if len(found) == 0 or parameters.near_duplicates == "keep":
-        return questions, found
-    example = found.iloc[0]
+    duplicates = near_duplicates(questions, similarity=parameters.near_duplicate_similarity)
+    if len(duplicates) == 0 or parameters.near_duplicates == "keep":
+        return questions, duplicates
+    example = duplicates.iloc[0]
     n_train = int((questions["split"] == "train").sum())
-    shown = f"{len(found)} of {n_train} training questions, such as {example['text'][:80]!r}, are in what is evaluated"
+    shown = (
+        f"{len(duplicates)} of {n_train} training questions, such as {example['text'][:80]!r}, are in what is evaluated"
+    )
     if parameters.near_duplicates == "fail":
         raise QuestionsError(f"{shown}; leave them out with questions.near_duplicates=remove")
-    if (found["split"] == "train").sum() > _MAX_SHARE * n_train:
+    if (duplicates["split"] == "train").sum() > _MAX_SHARE * n_train:
         raise QuestionsError(
             f"{shown}, too many to leave out. Questions made from one pattern are all alike: raise "
             f"questions.near_duplicate_similarity (now {parameters.near_duplicate_similarity}), or set "
             "questions.near_duplicates=keep"
         )
-    return questions[~questions["question_id"].isin(found["question_id"])].reset_index(drop=True), found
+    return questions[~questions["question_id"].isin(duplicates["question_id"])].reset_index(drop=True), duplicates
 
 
 def near_duplicates(questions: Table, *, similarity: float) -> Table:
@@ -76,8 +78,8 @@ def near_duplicates(questions: Table, *, similarity: float) -> Table:
     learned = [_gist(row) for row in _of(questions, LEARNED_FROM)]
     measured = [_gist(row) for row in _of(questions, MEASURED)]
     rows = list(_most_alike(learned, measured, similarity))
-    found = pd.DataFrame(rows, columns=COLUMNS).astype({"similarity": "float64"})
-    return found.sort_values(["similarity", "question_id"], ascending=[False, True], ignore_index=True)
+    duplicates = pd.DataFrame(rows, columns=COLUMNS).astype({"similarity": "float64"})
+    return duplicates.sort_values(["similarity", "question_id"], ascending=[False, True], ignore_index=True)
 
 
 def grams(text: str) -> frozenset[str]:
@@ -121,5 +123,5 @@ def _hashed(gists: list[_Gist]) -> Iterator[Any]:
     return hashed
 
 
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)
+def _jaccard(words: frozenset[str], other: frozenset[str]) -> float:
+    return len(words & other) / len(words | other)

@@ -85,11 +85,11 @@ def _pools(rows: Iterable[Row], seed: int) -> dict[str, list[Row]]:
     }
 
 
-def _too_few(split: str, n: int, found: int, parameters: QuestionsParameters) -> str:
+def _too_few(split: str, n: int, n_found: int, parameters: QuestionsParameters) -> str:
     kind = "with a human solution " if split == "exemplar" else ""
     name = _parameter(split)
     return (
-        f"{name} is {n}, but {parameters.source} has only {found} questions {kind}left for it; "
+        f"{name} is {n}, but {parameters.source} has only {n_found} questions {kind}left for it; "
         f"ask for fewer, or for all that are left with {name}=null"
     )
 

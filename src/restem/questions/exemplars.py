@@ -32,10 +32,10 @@ def read_exemplars(parameters: QuestionsParameters) -> Iterator[Row]:
     for record in records[: parameters.n_exemplars]:
         text, solution = _first_of(record, _TEXT), _first_of(record, _SOLUTION)
         if text is None or solution is None:
-            found = ", ".join(column for column in record if column not in {FILE, PLACE})
+            names = ", ".join(column for column in record if column not in {FILE, PLACE})
             raise QuestionsError(
                 f"questions.exemplars: looked for a column {' or '.join(_TEXT)} and a column {' or '.join(_SOLUTION)} "
-                f"in {parameters.exemplars}; found {found}"
+                f"in {parameters.exemplars}; found {names}"
             )
         # It is shown and never judged, so it needs no answer that a reward could read.
         yield {"text": text, "gold": {"solution": solution}, "split": "exemplar", "source": EXEMPLARS_FILE}

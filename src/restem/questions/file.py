@@ -35,24 +35,24 @@ def load(parameters: QuestionsParameters) -> Iterator[dict[str, Any]]:
     records = read_records(file)
     _check_columns(file, records)
     for record in records:
-        given = {name: as_text(value) for name, value in record.items() if name in _READ and name != "gold"}
-        given = {name: text for name, text in given.items() if text is not None}
+        fields = {name: as_text(value) for name, value in record.items() if name in _READ and name != "gold"}
+        fields = {name: text for name, text in fields.items() if text is not None}
         place = f"{file.name}, {record[PLACE]}"
         yield {
             "reward": reward,
             "source": file.name,
-            **given,
+            **fields,
             PLACE: place,
             "gold": gold_as_dict(place, record.get("gold")),
         }
 
 
 def _check_columns(file: Path, records: list[Record]) -> None:
-    found = dict.fromkeys(str(name) for record in records for name in record if name != PLACE)
-    missing = [name for name in _NEEDED if name not in found]
+    columns = dict.fromkeys(str(name) for record in records for name in record if name != PLACE)
+    missing = [name for name in _NEEDED if name not in columns]
     if missing:
-        raise QuestionsError(f"{file} lacks column {', '.join(missing)}; it has {', '.join(found)}")
-    unread = [name for name in found if name not in _READ]
+        raise QuestionsError(f"{file} lacks column {', '.join(missing)}; it has {', '.join(columns)}")
+    unread = [name for name in columns if name not in _READ]
     if unread:
         _logger.warning("%s: nothing reads column %s", file.name, ", ".join(unread))
 

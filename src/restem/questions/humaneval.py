@@ -23,8 +23,8 @@ LAYOUT = Layout(
 
 def load(parameters: QuestionsParameters) -> Iterator[Row]:
     """Yield the rows of every split."""
-    found = read(parameters, LAYOUT)
-    return deal((_row(record) for records in found.values() for record in records), parameters)
+    dataset = read(parameters, LAYOUT)
+    return deal((_row(record) for records in dataset.values() for record in records), parameters)
 
 
 def _row(record: Record) -> Row:

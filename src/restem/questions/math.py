@@ -60,21 +60,21 @@ def _records(parameters: QuestionsParameters) -> Records:
     test_set = parameters.options.get("test_set", "full")
     if test_set not in {"full", "math_500"}:
         raise QuestionsError(f"questions.options.test_set must be full or math_500, got {test_set!r}")
-    found = read(parameters, LAYOUT)
+    dataset = read(parameters, LAYOUT)
     if test_set == "math_500":
         if parameters.options.get("path"):
             raise QuestionsError(
                 "questions.options.test_set=math_500 goes with hub=true; with files, give the file of MATH-500 as "
                 "questions.options.path.test"
             )
-        found |= read(parameters, MATH_500)
-    return found
+        dataset |= read(parameters, MATH_500)
+    return dataset
 
 
-def _checked(option: str, given: Any, known: tuple[str, ...]) -> set[str] | None:
-    if given is None:
+def _checked(option: str, choice: Any, known: tuple[str, ...]) -> set[str] | None:
+    if choice is None:
         return None
-    wanted = {_plain(value) for value in (given if isinstance(given, (list, tuple)) else [given])}
+    wanted = {_plain(value) for value in (choice if isinstance(choice, (list, tuple)) else [choice])}
     unknown = wanted - set(known)
     if unknown:
         raise QuestionsError(f"questions.options.{option}: {min(unknown)!r} is none of {', '.join(known)}")

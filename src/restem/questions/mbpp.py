@@ -38,19 +38,19 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
     subset = parameters.options.get("subset", "full")
     if subset not in {"full", "sanitized"}:
         raise QuestionsError(f"questions.options.subset must be full or sanitized, got {subset!r}")
-    found = read(parameters, LAYOUT._replace(hub=LAYOUT.hub._replace(configurations=(subset,))))
-    return deal((_row(record) for records in found.values() for record in records), parameters)
+    dataset = read(parameters, LAYOUT._replace(hub=LAYOUT.hub._replace(configurations=(subset,))))
+    return deal((_row(record) for records in dataset.values() for record in records), parameters)
 
 
 def _row(record: Record) -> Row:
     task = int(record["task_id"])
-    asked = str(record.get("text") or record.get("prompt") or "").strip()
+    statement = str(record.get("text") or record.get("prompt") or "").strip()
     tests = [str(test).strip() for test in record["test_list"]]
     code = "\n".join(str(record["code"]).strip().splitlines())  # the release has Windows line ends
     before = [str(record.get("test_setup_code") or ""), *map(str, record.get("test_imports") or [])]
     shown = "\n".join(tests)
     return {
-        "text": f"{asked} Your code should pass these tests:\n\n{shown}",
+        "text": f"{statement} Your code should pass these tests:\n\n{shown}",
         "gold": {
             "tests": "\n".join([*filter(None, before), *tests]),
             "entry_point": function_under_test(code, tests[0]),

@@ -82,13 +82,13 @@ def _from_paths(path: Any, layout: Layout) -> Records:
         unknown = set(path) - set(_SPLITS)
         if unknown:
             raise QuestionsError(f"questions.options.path.{min(unknown)}: a split is one of {', '.join(_SPLITS)}")
-        found = {split: _read_place(Path(place).expanduser(), layout) for split, place in path.items() if place}
+        places = {split: _read_place(Path(place).expanduser(), layout) for split, place in path.items() if place}
     else:
         place = Path(path).expanduser()
-        found = _read_folder(place, layout) if place.is_dir() else {"": _read_place(place, layout)}
-    for split, records in found.items():
+        places = _read_folder(place, layout) if place.is_dir() else {"": _read_place(place, layout)}
+    for split, records in places.items():
         check_columns(records, layout, where=str(path if isinstance(path, str) else path[split]))
-    return found
+    return places
 
 
 def _read_place(place: Path, layout: Layout) -> list[Record]:
@@ -102,18 +102,18 @@ def _read_place(place: Path, layout: Layout) -> list[Record]:
 
 def _read_folder(folder: Path, layout: Layout) -> Records:
     """Return the records of a folder that holds the splits as folders, or as files whose names begin with them."""
-    found: Records = {}
+    by_split: Records = {}
     for split in _SPLITS:
         folders = sorted(place for place in [folder / split, *folder.glob(f"*/{split}")] if place.is_dir())
         files = [file for pattern in (f"{split}*", f"*/{split}[-.]*") for file in _files(folder, pattern)]
         records = [record for place in folders or files for record in _read_place(place, layout)]
         if records:
-            found[split] = records
-    if not found:
-        found[""] = _read_place(folder, layout)
-    if not any(found.values()):
+            by_split[split] = records
+    if not by_split:
+        by_split[""] = _read_place(folder, layout)
+    if not any(by_split.values()):
         raise QuestionsError(f"questions.options.path: the folder {folder.absolute()} holds no {layout.name} files")
-    return found
+    return by_split
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -134,26 +134,26 @@ def check_columns(records: list[Record], layout: Layout, *, where: str) -> None:
                 "give a split that has it"
             )
         if any(column not in record for column in layout.columns):
-            found = ", ".join(column for column in record if column not in {FILE, PLACE})
+            names = ", ".join(column for column in record if column not in {FILE, PLACE})
             raise QuestionsError(
                 f"{where} is not in the layout of {layout.name}: looked for columns {', '.join(layout.columns)}; "
-                f"record {number} has {found or 'none'}"
+                f"record {number} has {names or 'none'}"
             )
 
 
 def _from_hub(layout: Layout) -> Records:
     hub = layout.hub
     try:
-        found = {split: list(_downloaded(hub, split)) for split in hub.splits}
+        downloads = {split: list(_downloaded(hub, split)) for split in hub.splits}
     except Exception as error:  # of datasets, of the hub's client, of its HTTP library, of the network
         raise QuestionsError(
             f"{hub.repository} could not be had from the Hugging Face hub ({type(error).__name__}: {error}). "
             f"Without the hub, give a file or folder of {layout.name} as it is published: "
             "--params=questions.options.path=PATH"
         ) from error
-    for records in found.values():
+    for records in downloads.values():
         check_columns(records, layout, where=hub.repository)
-    return found
+    return downloads
 
 
 def _downloaded(hub: HubSet, split: str) -> Iterator[Record]:

@@ -113,10 +113,10 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError(f"one object says {Counter(name for name, _ in pairs).most_common(1)[0][0]!r} twice")
-    return found
+    return fields
 
 
 def _content(path: Path) -> str:
@@ -171,8 +171,8 @@ def _read_csv(path: Path) -> list[Record]:
         if len(row) != len(header):
             raise ValueError(f"line {rows.line_num} has {len(row)} values, and there are {len(header)} columns")
         # CSV has no other way to say that there is nothing.
-        given = {name: value or None for name, value in zip(header, row, strict=True)}
-        records.append({**given, PLACE: f"line {rows.line_num}"})
+        fields = {name: value or None for name, value in zip(header, row, strict=True)}
+        records.append({**fields, PLACE: f"line {rows.line_num}"})
     return records
 
 

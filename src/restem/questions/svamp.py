@@ -19,8 +19,8 @@ LAYOUT = Layout("svamp", ("Body", "Question", "Answer"), HubSet("ChilleD/SVAMP")
 
 def load(parameters: QuestionsParameters) -> Iterator[Row]:
     """Yield the rows of every split."""
-    found = read(parameters, LAYOUT)
-    return deal((_row(record, split) for split, records in found.items() for record in records), parameters)
+    dataset = read(parameters, LAYOUT)
+    return deal((_row(record, split) for split, records in dataset.items() for record in records), parameters)
 
 
 def _row(record: Record, split: str) -> Row:

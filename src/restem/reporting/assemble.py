@@ -107,13 +107,13 @@ def choose_examples(
         candidates = pd.concat([chosen, shard.assign(kept=is_kept, order=_shuffled(shard, seed))])
         chosen = candidates.sort_values("order").groupby("kept").head(_EXAMPLES_EACH)
     rows = chosen.sort_values(["kept", "order"], ascending=[False, True], ignore_index=True)
-    asked = questions.set_index("question_id")["text"]
+    texts = questions.set_index("question_id")["text"]
     return pd.DataFrame(
         {
             "iteration": iteration,
             "question_id": rows["question_id"],
             "sample_index": rows["sample_index"],
-            "question": rows["question_id"].map(asked),
+            "question": rows["question_id"].map(texts),
             "completion": rows["completion"],
             "reward": rows["reward"],
             "reason": rows["reason"],

@@ -30,9 +30,9 @@ def audit_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     )
     lacking = {name: why for audit in audits.values() for name, why in audit["not_audited"].items()}
     tables = [Grid(caption, header, rows)]
-    found = _found_by(records)
-    if found is not None:
-        tables.append(found)
+    ways = _found_by(records)
+    if ways is not None:
+        tables.append(ways)
     return Section(
         "Audit of the rewards",
         text=[f"The reward {name} has no second verifier: {why}." for name, why in sorted(lacking.items())],
@@ -45,5 +45,5 @@ def _found_by(records: Mapping[int, Mapping[str, Any]]) -> Grid | None:
     ways = sorted({way for of_iteration in counts.values() for way in of_iteration})
     if not ways:
         return None
-    rows = [[str(i), *(f"{one.get(way, 0):,}" for way in ways)] for i, one in counts.items() if one]
+    rows = [[str(i), *(f"{count.get(way, 0):,}" for way in ways)] for i, count in counts.items() if count]
     return Grid("How the answers of accepted samples were found.", ["iteration", *map(words, ways)], rows)

@@ -99,12 +99,12 @@ def pass_at_k_of_policies(curves: Mapping[str, Mapping[int, Measured]], *, title
             continue
         marked = [place for place, k in enumerate(curve) if k & (k - 1) == 0 or k == max(curve)]
         ticks |= {k for k in curve if k & (k - 1) == 0}
-        values = [each["value"] for each in curve.values()]
+        values = [number["value"] for number in curve.values()]
         axes.plot(list(curve), values, **_style(index), markevery=marked, label=label)
         axes.fill_between(
             list(curve),
-            [each["low"] for each in curve.values()],
-            [each["high"] for each in curve.values()],
+            [number["low"] for number in curve.values()],
+            [number["high"] for number in curve.values()],
             color=_style(index)["color"],
             alpha=0.15,
             linewidth=0,

@@ -162,7 +162,7 @@ def data_section(
     ]
     settings = "filtering.max_per_question, filtering.distinct and filtering.min_reward"
     tables = [Grid(f"What the filter kept, and why it dropped the rest: see {settings}.", header, rows)]
-    text = [f"Iteration {i}: {line}." for i, one in sorted(scoring.items()) for line in one.get("warnings", [])]
+    text = [f"Iteration {i}: {line}." for i, counts in sorted(scoring.items()) for line in counts.get("warnings", [])]
     if verdicts:
         tables.append(Grid("Verdicts on the samples.", ["iteration", *map(words, reasons)], verdicts))
     drawings = drawings_of(svgs, kept="What became of the samples, as shares of all that were drawn.")

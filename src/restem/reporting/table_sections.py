@@ -122,7 +122,7 @@ def _answer(answer: Any) -> str:
 
 def _anchor(row: Mapping[str, Any]) -> str:
     # Only what may stand in an id of HTML and a fragment of a URL.
-    return "sample-" + "".join(each if each.isalnum() else "-" for each in str(row["question_id"]))
+    return "sample-" + "".join(character if character.isalnum() else "-" for character in str(row["question_id"]))
 
 
 def _example(row: Mapping[str, Any], iteration: int) -> ShownSample:

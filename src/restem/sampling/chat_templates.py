@@ -91,14 +91,14 @@ def _written(turns: Turns, template: ChatTemplate) -> tuple[str, str]:
         place = next(
             (i for i, (a, b) in enumerate(zip(text, again, strict=False)) if a != b), min(len(text), len(again))
         )
-        shown = " and then ".join(repr(one[max(place - 20, 0) : place + 40]) for one in (text, again))
+        shown = " and then ".join(repr(rendering[max(place - 20, 0) : place + 40]) for rendering in (text, again))
         return "", f"writes another prompt each time, {shown}, so no sample could be drawn again"
     return text, ""
 
 
 def _once(turns: Turns, template: ChatTemplate) -> str:
-    said = {"date_string": template.date.strftime("%d %b %Y")}  # as Llama 3 names and writes it
-    return str(template.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **said))
+    dated = {"date_string": template.date.strftime("%d %b %Y")}  # as Llama 3 names and writes it
+    return str(template.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **dated))
 
 
 def _limit_memory() -> None:

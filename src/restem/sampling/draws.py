@@ -34,8 +34,8 @@ def who_samples(sampling_policy: Policy, teacher: Policy) -> Policy:
 def training_draw(questions: Table, prompts: Table, sampling: SamplingParameters, *, iteration: int) -> Draw:
     """Return the E-step's draw: every training question of the iteration, `sampling.n` times."""
     chosen = training_questions(questions, sampling, iteration=iteration)
-    asked = prompts[prompts["question_id"].isin(chosen)].assign(suite=TRAIN_SUITE)
-    return Draw(asked, training_decoding(sampling), purpose="train", iteration=iteration)
+    chosen_prompts = prompts[prompts["question_id"].isin(chosen)].assign(suite=TRAIN_SUITE)
+    return Draw(chosen_prompts, training_decoding(sampling), purpose="train", iteration=iteration)
 
 
 def training_questions(questions: Table, sampling: SamplingParameters, *, iteration: int) -> list[str]:

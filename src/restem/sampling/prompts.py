@@ -42,9 +42,9 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
     """
     import pandas as pd
 
-    asked = questions[questions["split"] != "exemplar"]
+    bare = questions[questions["split"] != "exemplar"]
     exemplars = _exemplars(questions)
-    transferred = set(asked.loc[asked["split"] == "transfer", "source"])
+    transferred = set(bare.loc[bare["split"] == "transfer", "source"])
     own = [exemplar for source, exemplar in exemplars if source not in transferred]
     render = _renderer(own, policy, parameters)
     # A transfer suite is asked in its own words, behind its own exemplars.
@@ -56,15 +56,15 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
         )
         for source in sorted(transferred)
     }
-    suites = asked["source"].where(asked["split"] == "transfer", "")
+    suites = bare["source"].where(bare["split"] == "transfer", "")
     rendered: dict[Any, str] = {}
-    for suite, of_suite in asked.groupby(suites)["text"]:
+    for suite, of_suite in bare.groupby(suites)["text"]:
         written = (renderers[str(suite)] if suite else render)(of_suite.to_list())
         rendered.update(zip(of_suite.index, written, strict=True))
-    prompts = [rendered[row] for row in asked.index]
+    prompts = [rendered[row] for row in bare.index]
     table = pd.DataFrame(
         {
-            "question_id": asked["question_id"].to_list(),
+            "question_id": bare["question_id"].to_list(),
             "prompt_id": [fingerprint(prompt) for prompt in prompts],
             "prompt": prompts,
         }
@@ -138,7 +138,9 @@ def check_teacher(teacher: Policy, policy: Policy, parameters: PromptParameters)
         return
     from transformers import AutoTokenizer
 
-    theirs, ours = (AutoTokenizer.from_pretrained(one.path, **from_folder()).chat_template for one in (teacher, policy))
+    theirs, ours = (
+        AutoTokenizer.from_pretrained(side.path, **from_folder()).chat_template for side in (teacher, policy)
+    )
     if theirs != ours:
         raise PromptError(
             f"prompt.style=chat writes prompts with the chat template of {policy.name}, and the teacher {teacher.name} "
@@ -162,13 +164,15 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
     too_long = n_tokens[n_tokens >= (window or float("inf"))].sort_values(ascending=False)
     if too_long.empty:
         return prompts
-    found = (
+    faults = (
         f"{len(too_long)} of {len(prompts)} prompts leave no room for an answer: that of question {too_long.index[0]} "
         f"has {too_long.iloc[0]} tokens, and the context window of {policy.name} is {window}"
     )
     if len(too_long) == len(prompts):
-        raise PromptError(f"{found}; shorten the questions, lower questions.n_exemplars, or use prompt.style=zero_shot")
-    _logger.warning("%s; these questions are not asked", found)
+        raise PromptError(
+            f"{faults}; shorten the questions, lower questions.n_exemplars, or use prompt.style=zero_shot"
+        )
+    _logger.warning("%s; these questions are not asked", faults)
     return prompts[~prompts["question_id"].isin(too_long.index)].reset_index(drop=True)
 
 
@@ -213,8 +217,10 @@ class _Plain:
     """Renders text; with exemplars few-shot, without zero-shot."""
 
     def __init__(self, exemplars: Sequence[Exemplar], _policy: Policy, parameters: PromptParameters) -> None:
-        asked = [_asked(exemplar.text, parameters) for exemplar in exemplars]
-        shown = [text + as_completion(text, exemplar.solution) for text, exemplar in zip(asked, exemplars, strict=True)]
+        examples = [_asked(exemplar.text, parameters) for exemplar in exemplars]
+        shown = [
+            text + as_completion(text, exemplar.solution) for text, exemplar in zip(examples, exemplars, strict=True)
+        ]
         before = [parameters.instruction] if parameters.instruction else []
         self._before = "".join(part + parameters.separator for part in [*before, *shown])
         self._parameters = parameters
@@ -242,8 +248,8 @@ class _Chat:
         self._parameters = parameters
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
-        asked = [[*self._turns, _turn("user", _asked(text, self._parameters))] for text in texts]
-        return write_chats(asked, self._template)
+        chats = [[*self._turns, _turn("user", _asked(text, self._parameters))] for text in texts]
+        return write_chats(chats, self._template)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -208,11 +208,11 @@ def _say_reused(draw: Draw, files: Sequence[Path], n_shards: int) -> None:
 
 
 def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry:
-    asked = draw.prompts[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
+    prompts = draw.prompts[["question_id", "prompt_id", "suite"]].to_numpy().tolist()
     return journal.open(
         "-".join(map(str, ["samples", *draw.random_stream, draw.decoding.name])),
         policy=work.policy.fingerprint,
-        asked=fingerprint(asked),
+        prompts=fingerprint(prompts),
         decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         random_stream=list(draw.random_stream),
         engine=work.choice.deciding(),
@@ -225,17 +225,17 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
     import pandas as pd
 
     draw: Draw = shard.inputs
-    asked, decoding = draw.prompts, draw.decoding
-    seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in asked["question_id"]]
+    questions, decoding = draw.prompts, draw.decoding
+    seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in questions["question_id"]]
     arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
     arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
-    prompts = asked["prompt"].to_list()
+    prompts = questions["prompt"].to_list()
     lengths = [*prompts, draw.longest_prompt or prompts[0]]
-    held = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
+    width = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
     tokens: dict[str, Any] = {"token_ids": True} if tells_tokens(engine) else {}
-    drawn = engine.sample(prompts, seed=seeds, **arguments, **held, **tokens)
+    drawn = engine.sample(prompts, seed=seeds, **arguments, **width, **tokens)
     rows: list[dict[str, Any]] = []
-    for question, seed, completions in zip(asked.itertuples(), seeds, drawn, strict=True):
+    for question, seed, completions in zip(questions.itertuples(), seeds, drawn, strict=True):
         of_question = {
             "policy_id": work.policy.fingerprint,
             "question_id": question.question_id,

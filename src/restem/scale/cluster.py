@@ -102,9 +102,9 @@ def say_what_is_free(ray: Any, awaited: str, *, since: float) -> float:
 
 
 def _is_big_enough(node: dict[str, Any], room: Room) -> bool:
-    asked = {"CPU": room.share.cpus, "GPU": room.share.gpus}
+    wanted = {"CPU": room.share.cpus, "GPU": room.share.gpus}
     has = node["Resources"]
-    return bool(node["Alive"]) and all(has.get(name, 0) >= room.n_workers * each for name, each in asked.items())
+    return bool(node["Alive"]) and all(has.get(name, 0) >= room.n_workers * share for name, share in wanted.items())
 
 
 def _described(ray: Any) -> str:

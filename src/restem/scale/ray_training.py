@@ -98,8 +98,8 @@ def network() -> dict[str, str]:
     import ray
 
     here = ray.util.get_node_ip_address()
-    found = psutil.net_if_addrs().items()
-    interface = next((name for name, has in found if any(each.address == here for each in has)), None)
+    interfaces = psutil.net_if_addrs().items()
+    interface = next((name for name, has in interfaces if any(assigned.address == here for assigned in has)), None)
     return {f"{kind}_SOCKET_IFNAME": interface for kind in ("GLOO", "NCCL")} if interface else {}
 
 
@@ -168,13 +168,13 @@ def _run(ray: Any, command: Command, nodes: Nodes, scale: ScaleParameters, take_
 
 def _addresses(ray: Any, actors: list[Any]) -> list[Address]:
     try:
-        found: list[Address | Fault] = ray.get([actor.address.remote() for actor in actors])
+        answers: list[Address | Fault] = ray.get([actor.address.remote() for actor in actors])
     except ray.exceptions.RayActorError as error:
         raise _NodeLostError(f"a node was lost before training began: {first_line(error)}") from error
-    for answer in found:
+    for answer in answers:
         if isinstance(answer, Fault):
             raise ScaleError(f"a node cannot train: {answer.reason}")
-    return [answer for answer in found if not isinstance(answer, Fault)]
+    return [answer for answer in answers if not isinstance(answer, Fault)]
 
 
 def _listen(ray: Any, streams: dict[Any, int], take_line: TakeLine) -> dict[int, int]:

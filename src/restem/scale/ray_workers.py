@@ -125,10 +125,10 @@ class RayWorkers:
 
     def _listen(self, attempts: Attempts, advance: CountDone) -> None:
         """Hear of at most one worker."""
-        heard, _ = self._ray.wait([*self._starting, *self._busy], timeout=_LOOK_EVERY_S)
-        if not heard:
+        ready, _ = self._ray.wait([*self._starting, *self._busy], timeout=_LOOK_EVERY_S)
+        if not ready:
             self._look_around()
-        for call in heard:
+        for call in ready:
             try:
                 outcome = self._ray.get(call)
             except self._ray.exceptions.RayError as error:

@@ -114,15 +114,15 @@ def _golden(name: str, options: Mapping[str, Any], parameters: ScoringParameters
     verdicts = reward.score(questions, [case.completion for case in cases])
     for question, case, verdict in zip(questions, cases, verdicts, strict=True):
         agrees = "yes" if verdict.reward == case.reward else "no"
-        said = f"{case.completion!r} earns {verdict.reward:g} ({verdict.reason}), where {case.reward:g} is right"
-        yield Check(GOLDEN, name, str(question["question_id"]), agrees=agrees, found="" if agrees == "yes" else said)
+        result = f"{case.completion!r} earns {verdict.reward:g} ({verdict.reason}), where {case.reward:g} is right"
+        yield Check(GOLDEN, name, str(question["question_id"]), agrees=agrees, found="" if agrees == "yes" else result)
 
 
 def _canaries(questions: Table, parameters: ScoringParameters) -> Iterator[Check]:
     faults = check_golds(questions, open_reward=partial(open_reward, parameters=parameters))
-    found = dict(zip(faults["question_id"], faults["reason"], strict=True))
+    reasons = dict(zip(faults["question_id"], faults["reason"], strict=True))
     for question_id, reward in zip(questions["question_id"], questions["reward"], strict=True):
-        fault = found.get(question_id, "")
+        fault = reasons.get(question_id, "")
         yield Check(CANARY, str(reward), str(question_id), agrees="no" if fault else "yes", found=str(fault))
 
 
@@ -140,10 +140,10 @@ def _second(
             second = kept_open(load_second, name, options, parameters)
             verdicts = second.score(rows, [row["completion"] for row in rows])
             for row, verdict in zip(rows, verdicts, strict=True):
-                yield Check(SECOND, name, row["question_id"], row["sample_index"], *_said(verdict))
+                yield Check(SECOND, name, row["question_id"], row["sample_index"], *_answer_of(verdict))
 
 
-def _said(verdict: Verdict) -> tuple[str, str]:
+def _answer_of(verdict: Verdict) -> tuple[str, str]:
     if verdict.reason == "correct":
         return "yes", ""
     shown = "" if verdict.answer is None else f": {verdict.answer}"
@@ -163,8 +163,8 @@ def _accepted(scored: ShardedTable, n: int, seed: int) -> Table:
     columns = ["question_id", "sample_index", "completion"]
     kept = pd.DataFrame(columns=columns)
     for shard in scored:
-        found = pd.concat([kept, shard.loc[shard["reward"] >= CORRECT, columns]], ignore_index=True)
-        keys = zip(found["question_id"], found["sample_index"], strict=True)
+        rows = pd.concat([kept, shard.loc[shard["reward"] >= CORRECT, columns]], ignore_index=True)
+        keys = zip(rows["question_id"], rows["sample_index"], strict=True)
         order = [question_seed(seed, "audit", *key) for key in keys]
-        kept = found.assign(order=order).nsmallest(n, "order")[columns]
+        kept = rows.assign(order=order).nsmallest(n, "order")[columns]
     return kept

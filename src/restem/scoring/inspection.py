@@ -33,11 +33,11 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
         reason: Only rows with this reason.
         seed: Of the choice.
     """
-    asked = questions.set_index("question_id")
+    by_id = questions.set_index("question_id")
     rows: list[dict[str, Any]] = []
     for is_accepted, n in ((True, n_accepted), (False, n_rejected)):
         for row in _first(_rows(scored, is_accepted=is_accepted, reason=reason), n, seed):
-            question = asked.loc[row["question_id"]]
+            question = by_id.loc[row["question_id"]]
             rows.append({**row, "text": question["text"], "gold": question["gold"]})
     return rows
 
@@ -81,5 +81,7 @@ def format_sample(row: Mapping[str, Any]) -> str:
 
 def _indented(text: Any) -> str:
     # What a model wrote is shown as text: it must not move the cursor or write over what stands above it.
-    shown = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in str(text))
+    shown = "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in str(text)
+    )
     return "\n".join(f"{_INDENT}{line}" for line in shown.split("\n"))

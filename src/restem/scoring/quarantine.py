@@ -24,8 +24,8 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
     """
     # An exemplar from a file has a solution to show and no answer that could be judged.
     judged = questions[(questions["split"] != "exemplar") | (questions["source"] != EXEMPLARS_FILE)]
-    found = check_golds(judged, open_reward=partial(open_reward, parameters=parameters))
-    return _separate(questions, dict(zip(found["question_id"], found["reason"], strict=True)))
+    faulty = check_golds(judged, open_reward=partial(open_reward, parameters=parameters))
+    return _separate(questions, dict(zip(faulty["question_id"], faulty["reason"], strict=True)))
 
 
 def quarantine_unasked(questions: Table, quarantined: Table, prompts: Table) -> tuple[Table, Table]:
@@ -41,9 +41,9 @@ def quarantine_unasked(questions: Table, quarantined: Table, prompts: Table) -> 
     """
     import pandas as pd
 
-    asked = questions["question_id"].isin(prompts["question_id"]) | (questions["split"] == "exemplar")
+    is_asked = questions["question_id"].isin(prompts["question_id"]) | (questions["split"] == "exemplar")
     reason = "its prompt fills the policy's context window"
-    readable, unreadable = _separate(questions, dict.fromkeys(questions.loc[~asked, "question_id"], reason))
+    readable, unreadable = _separate(questions, dict.fromkeys(questions.loc[~is_asked, "question_id"], reason))
     return readable, pd.concat([quarantined, unreadable], ignore_index=True)
 
 
@@ -99,8 +99,8 @@ def summarise_questions(questions: Table, quarantined: Table, near_duplicates: T
 
 def _digest(questions: Table, prompts: Table) -> str:
     """Return the name of all that is asked: an experiment with another one must start again."""
-    asked = questions[["question_id", "split", "gold", "reward"]].sort_values("question_id")
-    return fingerprint([asked.to_numpy().tolist(), sorted(prompts["prompt_id"])])
+    rows = questions[["question_id", "split", "gold", "reward"]].sort_values("question_id")
+    return fingerprint([rows.to_numpy().tolist(), sorted(prompts["prompt_id"])])
 
 
 def _counts(values: Any) -> dict[str, int]:

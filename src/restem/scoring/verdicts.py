@@ -166,26 +166,26 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
 
 
 def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
-    found = [
+    warnings = [
         f"{share:.1%} of the verdicts are {reason}, more than scoring.warn_above.{reason} = {limits[reason]:g}; "
         f"look at some with: {suggestions.restem('inspect', '--reason', reason)}"
         for reason, share in shares.items()
         if share > limits[reason]
     ]
-    for warning in found:
+    for warning in warnings:
         _logger.warning("%s", warning)
-    return found
+    return warnings
 
 
 def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mapping[str, Reward]) -> Table:
     scored = shard.copy()
-    asked = [questions[question_id] for question_id in shard["question_id"]]
+    rows_of = [questions[question_id] for question_id in shard["question_id"]]
     verdicts: list[Any] = [None] * len(shard)
     versions: list[str] = [""] * len(shard)
     for name, reward in rewards.items():
-        rows = [row for row, question in enumerate(asked) if question["reward"] == name]
+        rows = [row for row, question in enumerate(rows_of) if question["reward"] == name]
         completions = [shard["completion"].iloc[row] for row in rows]
-        for row, verdict in zip(rows, reward.score([asked[row] for row in rows], completions), strict=True):
+        for row, verdict in zip(rows, reward.score([rows_of[row] for row in rows], completions), strict=True):
             verdicts[row] = verdict
             versions[row] = reward.version
     scored["reward"] = [float(verdict.reward) for verdict in verdicts]

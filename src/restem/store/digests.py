@@ -31,31 +31,31 @@ def faults(path: Path, expected: Mapping[str, str]) -> list[str]:
     if not path.exists():
         return [f"{path} is missing"]
     try:
-        found = digests(path)
+        actual = digests(path)
     except OSError as error:
         return [f"{error.filename or path} cannot be read ({error.strerror})"]
     return [
-        _fault(path / name if name else path, found.get(name), expected.get(name))
-        for name in sorted({*found, *expected})
-        if found.get(name) != expected.get(name)
+        _fault(path / name if name else path, actual.get(name), expected.get(name))
+        for name in sorted({*actual, *expected})
+        if actual.get(name) != expected.get(name)
     ]
 
 
-def record_digests(path: Path, found: Mapping[str, str]) -> None:
+def record_digests(path: Path, contents: Mapping[str, str]) -> None:
     """Keep the digests of a part that is about to get this name."""
     place = digests_file(path)
     partial = partial_of(place)
-    partial.write_text(json.dumps(found, indent=0, sort_keys=True), encoding="utf-8")
+    partial.write_text(json.dumps(contents, indent=0, sort_keys=True), encoding="utf-8")
     partial.replace(place)
 
 
 def recorded_digests(path: Path) -> dict[str, str] | None:
     """Return the digests that a part was written with; None if they are not there, or not readable."""
     try:
-        found = json.loads(digests_file(path).read_text(encoding="utf-8"))
+        recorded = json.loads(digests_file(path).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return recorded if isinstance(recorded, dict) else None
 
 
 def digests_file(path: Path) -> Path:
@@ -81,14 +81,16 @@ def unsealed(text: str) -> dict[str, Any] | None:
 
 def make_again(version: Path) -> str:
     """Return how to have a version of a dataset again, from where it is: damaged, it would stop what makes it."""
-    found = _ITERATION.search(version.as_posix())
-    command = suggestions.run("em_iteration", params={"em.iteration": int(found[1])}) if found else suggestions.run()
+    iteration = _ITERATION.search(version.as_posix())
+    command = (
+        suggestions.run("em_iteration", params={"em.iteration": int(iteration[1])}) if iteration else suggestions.run()
+    )
     return f"Remove {version} and have it made again, which costs little where the journal has it: {command}"
 
 
-def _fault(file: Path, found: str | None, expected: str | None) -> str:
-    if found is None:
+def _fault(file: Path, actual: str | None, expected: str | None) -> str:
+    if actual is None:
         return f"{file} is missing"
     if expected is None:
         return f"{file} was not there when it was written"
-    return f"{file} is damaged: its fingerprint was {expected} when it was written and is {found}"
+    return f"{file} is damaged: its fingerprint was {expected} when it was written and is {actual}"

@@ -87,11 +87,11 @@ def file_fingerprint(file: Path) -> str:
     if known is not None:
         return known
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_CHARACTERS]
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_CHARACTERS]
     # A file written anew within a tick of the file system's clock could look the same.
     if time.time_ns() - identity[-1] > _CLOCK_TICK_NS:
-        _known[identity] = found
-    return found
+        _known[identity] = digest
+    return digest
 
 
 def _identity(file: Path) -> tuple[Any, ...]:

@@ -42,21 +42,21 @@ def import_function(
             arguments.
     """
     module_name, _, name = path.partition(":")
-    asked = f"{parameter} {path!r}"
+    subject = f"{parameter} {path!r}"
     if not module_name or not name.isidentifier():
-        raise error(f"{asked} must be a dotted path like my_pkg.my_module:my_function")
+        raise error(f"{subject} must be a dotted path like my_pkg.my_module:my_function")
     if module_name.partition(".")[0] in sys.stdlib_module_names:
-        raise error(f"{asked} names a part of Python, not a function that was written for it")
+        raise error(f"{subject} names a part of Python, not a function that was written for it")
     try:
         function = named(path)
     except (ImportError, AttributeError) as fault:
-        raise error(f"{asked} cannot be imported: {fault}") from fault
+        raise error(f"{subject} cannot be imported: {fault}") from fault
     if not callable(function):
-        raise error(f"{asked} is not a function but {type(function).__name__}")
+        raise error(f"{subject} is not a function but {type(function).__name__}")
     try:
         if takes is not None:
             inspect.signature(function).bind(*[None] * takes, **dict.fromkeys(by_name))
     except (TypeError, ValueError) as fault:  # ValueError: a builtin that has no signature
         names = [*(f"argument {number}" for number in range(1, (takes or 0) + 1)), *(f"{key}=" for key in by_name)]
-        raise error(f"{asked} must take {', '.join(names) or 'no arguments'}: {fault}") from fault
+        raise error(f"{subject} must take {', '.join(names) or 'no arguments'}: {fault}") from fault
     return function  # type: ignore[no-any-return]

@@ -73,14 +73,14 @@ class Journal:
         mine = self._in_use.pop(name, None)
         if mine is not None:
             mine.close()
-        held = acquire(self._lock_file(name))
+        lock = acquire(self._lock_file(name))
         try:
-            yield held is not None
+            yield lock is not None
         finally:
-            if held is not None:
+            if lock is not None:
                 for file in [*self._lock_file(name).parent.glob(f"{name}.*"), self._lock_file(name)]:
                     file.unlink(missing_ok=True)
-                held.close()
+                lock.close()
 
     def delete(self, name: str) -> bool:
         """Return whether an entry is deleted now; it stays while anybody else makes or uses it."""
@@ -137,9 +137,9 @@ class Journal:
         Raises:
             ExperimentError: If another process holds one of them.
         """
-        with ExitStack() as held:
+        with ExitStack() as locks:
             for file in sorted(self.root.glob(".*.lock")):
-                held.enter_context(self.lock(file.name.removeprefix(".").removesuffix(".lock")))
+                locks.enter_context(self.lock(file.name.removeprefix(".").removesuffix(".lock")))
             yield
 
 
@@ -212,10 +212,10 @@ class JournalEntry:
         try:
             make(partial)
             flush(partial)
-            found = digests(partial)
+            contents = digests(partial)
             if self.path(name).is_dir():  # no folder takes the name of one that holds something
                 self.remove(name)
-            record_digests(self.path(name), found)
+            record_digests(self.path(name), contents)
             partial.replace(self.path(name))
         except BaseException:
             remove(partial)
@@ -237,10 +237,10 @@ class JournalEntry:
         Raises:
             DamageError: If it is not what was written.
         """
-        found = self.faults(name)
-        if found:
+        damage = self.faults(name)
+        if damage:
             raise DamageError(
-                f"{'; '.join(found)}. What the journal held of it is to be made again: remove it with "
+                f"{'; '.join(damage)}. What the journal held of it is to be made again: remove it with "
                 f"{suggestions.restem('journal', 'prune', '--yes', '--entry', self.folder.name, of='project')}, "
                 "then run again"
             )
@@ -255,10 +255,10 @@ class JournalEntry:
         partial.mkdir()
         (partial / "text").write_text(text, encoding="utf-8")
         flush(partial)
-        found = digests(partial)
+        contents = digests(partial)
         try:
             partial.rename(self.path(name))
-            record_digests(self.path(name), found)
+            record_digests(self.path(name), contents)
             flush(self.folder, deep=False)
         except OSError:
             remove(partial)

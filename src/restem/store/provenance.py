@@ -27,13 +27,13 @@ OF_TRAINING = ("torch", "transformers", "trl", "restem")  # what decides over we
 
 def versions(*packages: str) -> dict[str, str]:
     """Return the versions of these packages, or of all that matter; one that is not installed is left out."""
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for package in packages or _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return by_package
 
 
 def unlike(expected: Mapping[str, str]) -> str:

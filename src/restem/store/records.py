@@ -36,10 +36,10 @@ def refuse_later_format(record: Mapping[str, Any]) -> None:
     Raises:
         ExperimentError: With both formats.
     """
-    found = record.get("format", 1)
-    if found > FORMAT:
+    number = record.get("format", 1)
+    if number > FORMAT:
         raise ExperimentError(
-            f"the record of iteration {record['iteration']} has format {found}, and this version of restem reads up to "
-            f"{FORMAT}: a later one wrote it. Use that one, or another experiment: "
+            f"the record of iteration {record['iteration']} has format {number}, and this version of restem reads up "
+            f"to {FORMAT}: a later one wrote it. Use that one, or another experiment: "
             f"{suggestions.same_run({'experiment': 'NAME'})}"
         )

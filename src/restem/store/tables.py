@@ -62,9 +62,9 @@ class ShardedTable:
         """Raise if a file on a disk is not what was written; each is read once in a process for that."""
         if self._digests is None or not isinstance(file, Path):
             return
-        found = faults(file, {"": self._digests[file.name]})
-        if found:
-            raise DamageError(f"{'; '.join(found)}. {make_again(file.parent.parent)}")
+        damage = faults(file, {"": self._digests[file.name]})
+        if damage:
+            raise DamageError(f"{'; '.join(damage)}. {make_again(file.parent.parent)}")
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of the files, in order.
@@ -157,8 +157,8 @@ class RowsByQuestion:
         wanted = set(question_ids)
         places = sorted({place for name in wanted for place in self._places.get(name, ())})
         shards = (self._table.shard(self._table.files[place]) for place in places)
-        found = [shard[shard["question_id"].isin(wanted)] for shard in shards]
-        return _joined(found) if found else self._table.head(0)
+        parts = [shard[shard["question_id"].isin(wanted)] for shard in shards]
+        return _joined(parts) if parts else self._table.head(0)
 
 
 def write_shard(frame: Table, file: Path) -> None:
@@ -179,12 +179,12 @@ def write_shard(frame: Table, file: Path) -> None:
 def _checked(frame: Table, file: Path, check: Callable[[Table], Table]) -> Table:
     """Return the frame of a file as the check does, which takes ten times as long as to read the file."""
     state = file.stat()
-    found = (check, str(file), state.st_mtime_ns, state.st_size)
-    if found in _left_as_they_are:
+    key = (check, str(file), state.st_mtime_ns, state.st_size)
+    if key in _left_as_they_are:
         return frame
     checked = check(frame)
     if checked.dtypes.equals(frame.dtypes):
-        _left_as_they_are.add(found)
+        _left_as_they_are.add(key)
     return checked
 
 

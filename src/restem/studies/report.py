@@ -49,13 +49,13 @@ def build_study_report(
         *(part.section for part in parts),
         _scope(study, arms, shared),
     ]
-    asked = [suites[0], *(suite for suite in suites if "transfer" in study.needs and suite not in OWN_SUITES)]
-    found = [*(_conclusion(study, pairs[suite], suite) for suite in asked), *(part.conclusion for part in parts)]
+    shown = [suites[0], *(suite for suite in suites if "transfer" in study.needs and suite not in OWN_SUITES)]
+    conclusions = [*(_conclusion(study, pairs[suite], suite) for suite in shown), *(part.conclusion for part in parts)]
     page = Page(
         experiment=study.title,
         model=str(made[0].records[0].get("model", made[0].records[0]["base"])),
         n_iterations=max(arm.iteration for arm in arms),
-        summary=[study.question, *dict.fromkeys(filter(None, found)), *_missing(study, missing)],
+        summary=[study.question, *dict.fromkeys(filter(None, conclusions)), *_missing(study, missing)],
         sections=[section for section in sections if any(section[1:])],
     )
     return StudyReport(markdown=render("study.md.j2", page), html=render("study.html.j2", page))
@@ -64,11 +64,11 @@ def build_study_report(
 def _arms(study: Study, made: Sequence[Made]) -> Iterator[Arm]:
     first = made[0]
     yield Arm("", 0, first.records[0], first.evaluations[0], is_only=True)
-    for each in made:
-        last = max(each.records)
+    for entry in made:
+        last = max(entry.records)
         chosen = range(1, last + 1) if study.iterations == "all" else [last]
         for i in chosen:
-            yield Arm(each.name, i, each.records[i], each.evaluations[i], is_only=len(chosen) == 1)
+            yield Arm(entry.name, i, entry.records[i], entry.evaluations[i], is_only=len(chosen) == 1)
 
 
 def _suites(arms: Sequence[Arm]) -> list[str]:
@@ -78,7 +78,7 @@ def _suites(arms: Sequence[Arm]) -> list[str]:
 
 def _pairs(study: Study, made: Sequence[Made], arms: Sequence[Arm], *, suite: str, seed: int) -> list[Pair]:
     """Return every policy against the study's reference; a policy that is the reference itself is left out."""
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     for arm in arms:
         reference = _reference(study, made, arms, arm)
         if reference is None or not arm.experiment or arm.record["policy"] == reference.record["policy"]:
@@ -87,15 +87,15 @@ def _pairs(study: Study, made: Sequence[Made], arms: Sequence[Arm], *, suite: st
             compared = compare(reference.evaluation, arm.evaluation, suite=suite, seed=seed)
         except EvaluationError as error:
             raise StudyError(f"study {study.name!r}: {reference.label} and {arm.label}: {error}") from error
-        found.append(Pair(arm, reference, compared))
-    judged = judge_together([pair.comparison for pair in found])
-    return [pair._replace(comparison=comparison) for pair, comparison in zip(found, judged, strict=True)]
+        pairs.append(Pair(arm, reference, compared))
+    judged = judge_together([pair.comparison for pair in pairs])
+    return [pair._replace(comparison=comparison) for pair, comparison in zip(pairs, judged, strict=True)]
 
 
 def _reference(study: Study, made: Sequence[Made], arms: Sequence[Arm], arm: Arm) -> Arm | None:
     """Return what a policy is compared with: of the reference's, that of the same iteration, or the last."""
     if study.against == BASE:
-        own = next((each for each in made if each.name == arm.experiment), made[0])
+        own = next((entry for entry in made if entry.name == arm.experiment), made[0])
         return Arm("", 0, own.records[0], own.evaluations[0], is_only=True)
     of_reference = {other.iteration: other for other in arms if other.experiment == study.against}
     return of_reference.get(arm.iteration) or (of_reference[max(of_reference)] if of_reference else None)
@@ -112,9 +112,9 @@ def _conclusion(study: Study, pairs: Sequence[Pair], suite: str) -> str:
         by_conclusion[conclusion].append(
             f"{pair.arm.label} ({interval(change.difference, change.low, change.high, signed=True)})"
         )
-    found = "; ".join(f"{conclusion}: {', '.join(labels)}" for conclusion, labels in by_conclusion.items() if labels)
+    parts = "; ".join(f"{conclusion}: {', '.join(labels)}" for conclusion, labels in by_conclusion.items() if labels)
     n = pairs[0].comparison.n
-    return f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {found}."
+    return f"Sampled pass@1 on {suite} against {against}, over the same {n} questions: {parts}."
 
 
 def _go_on(study: Study) -> str:
@@ -129,11 +129,11 @@ def _missing(study: Study, missing: Mapping[str, str]) -> Iterator[str]:
 
 def _experiments(made: Sequence[Made], missing: Mapping[str, str]) -> Section:
     rows = []
-    for each in made:
-        of = [each.records[i] for i in sorted(each.records) if i]
+    for entry in made:
+        of = [entry.records[i] for i in sorted(entry.records) if i]
         sums = [sum(record["filtering"][key] for record in of) for key in ("n_samples", "n_correct")]
         trained = ", ".join(str(record["training"]["n_examples"]) for record in of)
-        rows.append([each.name, each.differences, str(len(of)), *(f"{number:,}" for number in sums), trained])
+        rows.append([entry.name, entry.differences, str(len(of)), *(f"{number:,}" for number in sums), trained])
     rows += [[name, f"missing: {what}", *[ABSENT] * 4] for name, what in missing.items()]
     header = ["experiment", "differs from the base in", "iterations", "samples", "correct", "trained on"]
     caption = "The experiments; samples and correct ones over all iterations, training examples of each."

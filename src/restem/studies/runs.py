@@ -89,7 +89,7 @@ def experiments_of(study: Study, *, project: Path, env: str | None, params: Mapp
             parameters = check_parameters(_configuration(project, own_env, merged(runtime, _nested(standing_in))))
         except ParameterError as error:
             raise StudyError(f"study {study.name!r}: experiments.{name}: {error}") from error
-        tasks[name] = Task(name, own_env, runtime, borrows, parameters, _said(difference))
+        tasks[name] = Task(name, own_env, runtime, borrows, parameters, _described(difference))
     refuse_equals({name: task.parameters for name, task in tasks.items()}, study=study.name)
     return list(tasks.values())
 
@@ -137,14 +137,14 @@ def _state(catalog: Catalog, parameters: Parameters) -> State:
     records = {i: catalog.load(f"record_{i}") for i in (0, *standing.complete) if is_recorded(catalog, i)}
     changed = [change for record in records.values() for change in consistency.changed_parameters(record, parameters)]
     if changed:
-        found = f"made with {consistency.describe(list(dict.fromkeys(changed)), 'before')}"
-        return State(is_complete=False, found=found, pipelines=("__default__",))
+        words = f"made with {consistency.describe(list(dict.fromkeys(changed)), 'before')}"
+        return State(is_complete=False, found=words, pipelines=("__default__",))
     if not standing.has_baseline:
         return State(is_complete=False, found="not begun", pipelines=("__default__",))
     left = tuple(f"iteration_{i}" for i in range(1, standing.iterations + 1) if i not in standing.complete)
     reported = catalog.exists("results") and len(catalog.load("results")) == standing.iterations + 1
-    found = f"{len(standing.complete)} of {standing.iterations} iterations" if left or not reported else "complete"
-    return State(not left and reported, found, (*left, "compare"))
+    words = f"{len(standing.complete)} of {standing.iterations} iterations" if left or not reported else "complete"
+    return State(not left and reported, words, (*left, "compare"))
 
 
 def read_results(tasks: Sequence[Task]) -> tuple[list[Made], dict[str, str], Shared]:
@@ -168,7 +168,7 @@ def read_results(tasks: Sequence[Task]) -> tuple[list[Made], dict[str, str], Sha
             evaluations = {i: catalog.load(f"evaluation_{i}") for i in iterations}
             made.append(Made(task.name, task.differences, records, evaluations))
             sizes += _sizes(catalog, parameters)
-    policies = [record["policy"] for each in made for i, record in each.records.items() if i]
+    policies = [record["policy"] for entry in made for i, record in entry.records.items() if i]
     shared = Shared(
         n_samples=sum(n for _, n in sizes),
         n_drawn=sum(dict(sizes).values()),
@@ -250,9 +250,9 @@ def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _said(difference: Difference) -> str:
-    given: dict[str, Any] = {"env": difference.env} if difference.env else {}
-    shown = given | flat(difference.parameters)
+def _described(difference: Difference) -> str:
+    environment: dict[str, Any] = {"env": difference.env} if difference.env else {}
+    shown = environment | flat(difference.parameters)
     shown |= {path: f"last policy of {lender}" for path, lender in difference.borrows.items()}
     return ", ".join(f"{name}={value}" for name, value in shown.items())
 

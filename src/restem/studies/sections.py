@@ -55,7 +55,7 @@ def _gap(arms: "Sequence[Arm]", _pairs: "Sequence[Pair]", _suite: str, _seed: in
     rows = []
     for arm in arms:
         numbers = [arm.numbers.get(name) for name in names]
-        cells = [measured(each, signed=name == GAP) for name, each in zip(names, numbers, strict=True)]
+        cells = [measured(number, signed=name == GAP) for name, number in zip(names, numbers, strict=True)]
         rows.append([arm.label, *cells])
     caption = "Sampled pass@1 on training and test questions, and their difference: a gap that grows is overfitting."
     gaps = "; ".join(f"{policy} {cells[-1]}" for policy, *cells in rows)

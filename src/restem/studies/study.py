@@ -61,17 +61,17 @@ def known_studies(folder: Path) -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES}
 
 
-def read_study(asked: str, folder: Path) -> Study:
+def read_study(source: str, folder: Path) -> Study:
     """Return a study by the name of a file in the folder, or by the path of a file.
 
     Raises:
         StudyError: If there is none, or its file is not a study.
     """
     known = known_studies(folder)
-    path = known.get(asked, Path(asked))
+    path = known.get(source, Path(source))
     if path.suffix not in _SUFFIXES or not path.is_file():
         raise StudyError(
-            f"there is no study {asked!r}; known are {', '.join(known) or 'none'}, and any .yml file by its path"
+            f"there is no study {source!r}; known are {', '.join(known) or 'none'}, and any .yml file by its path"
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -98,19 +98,19 @@ def differences(study: Study, base: Mapping[str, Any]) -> dict[str, Difference]:
         StudyError: If a value refers to what is not there.
     """
     known = flat(base)
-    found: dict[str, Difference] = {}
-    for name, given in study.experiments.items():
-        borrows = {path: str(value) for path, value in _references(given or {}, _POLICY_OF) if not known.get(path)}
+    by_name: dict[str, Difference] = {}
+    for name, entry in study.experiments.items():
+        borrows = {path: str(value) for path, value in _references(entry or {}, _POLICY_OF) if not known.get(path)}
         for path, lender in borrows.items():
-            if lender not in found:
+            if lender not in by_name:
                 raise StudyError(
                     f"study {study.name!r}: experiments.{name}.{path} is the policy of {lender!r}, which must be an "
-                    f"experiment above it; there is {', '.join(found) or 'none'}"
+                    f"experiment above it; there is {', '.join(by_name) or 'none'}"
                 )
-        parameters = _evaluated(given or {}, known, where=f"study {study.name!r}: experiments.{name}")
+        parameters = _evaluated(entry or {}, known, where=f"study {study.name!r}: experiments.{name}")
         env = parameters.pop("env", None)
-        found[name] = Difference(env, parameters, borrows)
-    return found
+        by_name[name] = Difference(env, parameters, borrows)
+    return by_name
 
 
 def refuse_equals(configured: Mapping[str, Parameters], *, study: str) -> None:
@@ -138,16 +138,16 @@ def _check(study: Study, path: Path) -> None:
             f"{path}: against must be {BASE} or one of {', '.join(study.experiments)}, got {study.against!r}"
         )
     reserved = {"experiment", "tracking"}
-    for name, given in [("parameters", study.parameters), *study.experiments.items()]:
-        taken = sorted(reserved & set(given or {}))
+    for name, entry in [("parameters", study.parameters), *study.experiments.items()]:
+        taken = sorted(reserved & set(entry or {}))
         if taken:
             raise StudyError(f"{path}: {name}.{taken[0]} is the study's to set, from its own name")
 
 
-def _evaluated(given: Mapping[str, Any], known: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+def _evaluated(values: Mapping[str, Any], known: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """Return the parameters with products worked out, and without borrowed policies."""
     result: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in values.items():
         place = f"{where}.{key}"
         if not isinstance(value, Mapping):
             result[key] = value
@@ -173,8 +173,8 @@ def _product(factors: Any, known: Mapping[str, Any], *, where: str) -> float:
     return int(product) if product == int(product) else product  # half of eight samples are four, and not 4.0
 
 
-def _references(given: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in given.items():
+def _references(values: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
         if isinstance(value, Mapping):
             if set(value) == {kind}:
                 yield f"{prefix}{key}", value[kind]

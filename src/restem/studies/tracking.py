@@ -28,9 +28,9 @@ def log_study(pages: Mapping[str, str], name: str, parameters: Parameters, *, pr
         client = MlflowClient(tracking_uri=where.uri)
         holder = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
         query = f"tags.`{tags.KIND}` = 'study' AND tags.`{tags.STUDY}` = '{name}'"
-        found = client.search_runs([holder], query)
+        runs = client.search_runs([holder], query)
         named = {tags.KIND: "study", tags.STUDY: name}
-        run = found[0] if found else client.create_run(holder, tags=named, run_name=f"study {name}")
+        run = runs[0] if runs else client.create_run(holder, tags=named, run_name=f"study {name}")
         for file, text in pages.items():
             client.log_text(run.info.run_id, text, file)
         client.set_terminated(run.info.run_id)

@@ -39,8 +39,8 @@ def dataset_inputs(catalog: Catalog, record: dict[str, Any]) -> Inputs:
         named = DatasetName("training_set", record["training"]["training_set_digest"])
         place = newest_version(catalog, f"iteration_{i}.training_set")
         logged.append(_input(named, rows.head(1), len(rows), place, context="training"))
-    for suite, asked in evaluation.groupby("suite")["question_id"]:
-        ids = sorted(set(asked))
+    for suite, question_ids in evaluation.groupby("suite")["question_id"]:
+        ids = sorted(set(question_ids))
         named = DatasetName(str(suite), fingerprint([record["questions_digest"], suite, ids]))
         by_suite[named.name] = named
         place = newest_version(catalog, "questions")

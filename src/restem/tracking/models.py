@@ -57,8 +57,8 @@ def supersede_models(client: "MlflowClient", run: str, *, experiment_id: str) ->
     """Mark the models of a run that was superseded; one that was cut short will never be ready."""
     from mlflow.entities import LoggedModelStatus
 
-    found = client.search_logged_models([experiment_id], f"source_run_id = '{run}'", max_results=_PAGE)
-    for model in found:
+    logged = client.search_logged_models([experiment_id], f"source_run_id = '{run}'", max_results=_PAGE)
+    for model in logged:
         client.set_logged_model_tags(model.model_id, {tags.SUPERSEDED: "true"})
         if model.status == LoggedModelStatus.PENDING:
             client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)

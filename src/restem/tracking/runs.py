@@ -49,9 +49,9 @@ def experiment_id(client: "MlflowClient", name: str, artifacts: str | None) -> s
         name: Of the MLflow experiment.
         artifacts: Root of its artifacts if it is made; None lets the server choose.
     """
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        return str(known.experiment_id)
     # The tag spares the user the question what kind of experiment it is, and shows runs rather than traces.
     return str(client.create_experiment(name, artifact_location=artifacts, tags={_KIND: "custom_model_development"}))
 
@@ -148,11 +148,13 @@ def log_points(client: "MlflowClient", run: str, points: Iterable[Point]) -> Non
         client.log_batch(run, metrics=entities[start : start + _METRICS_PER_CALL])
 
 
-def log_missing_parameters(client: "MlflowClient", run: str, given: Mapping[str, Any]) -> None:
+def log_missing_parameters(client: "MlflowClient", run: str, parameters: Mapping[str, Any]) -> None:
     """Log what the run does not have; MLflow refuses to change a parameter, and the child runs show differences."""
     from mlflow.entities import Param
 
     there = client.get_run(run).data.params
-    new = [Param(name, str(value)[:_MAX_PARAMETER_CHARACTERS]) for name, value in given.items() if name not in there]
+    new = [
+        Param(name, str(value)[:_MAX_PARAMETER_CHARACTERS]) for name, value in parameters.items() if name not in there
+    ]
     for start in range(0, len(new), _PARAMETERS_PER_CALL):
         client.log_batch(run, params=new[start : start + _PARAMETERS_PER_CALL])

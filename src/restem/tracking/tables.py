@@ -31,17 +31,17 @@ def logged_tables(catalog: Catalog, i: int, *, max_rows: int) -> Iterator[Logged
         max_rows: Of a table of samples.
     """
     questions = catalog.load("questions").set_index("question_id")
-    asked = questions.assign(gold=questions["gold"].map(_answer))[["text", "gold", "level"]]
+    texts = questions.assign(gold=questions["gold"].map(_answer))[["text", "gold", "level"]]
     answers: ShardedTable = catalog.load(f"iteration_{i}.scored_evaluation_samples")
-    yield LoggedTable("evaluation_greedy.json", _greedy_answers(catalog.load(f"evaluation_{i}"), answers, asked))
-    yield LoggedTable("evaluation_samples.json", _samples(answers, asked, max_rows=max_rows))
+    yield LoggedTable("evaluation_greedy.json", _greedy_answers(catalog.load(f"evaluation_{i}"), answers, texts))
+    yield LoggedTable("evaluation_samples.json", _samples(answers, texts, max_rows=max_rows))
     if i > 0:
         first, further = (catalog.load(f"iteration_{i}.{name}") for name in ("scored_samples", "follow_up_samples"))
-        rows = _samples(ShardedTable([*first.files, *further.files]), asked, max_rows=max_rows)
+        rows = _samples(ShardedTable([*first.files, *further.files]), texts, max_rows=max_rows)
         yield LoggedTable("training_samples.json", _with_kept(rows, catalog.load(f"iteration_{i}.training_set")))
 
 
-def _greedy_answers(evaluation: Table, answers: ShardedTable, asked: Table) -> Table:
+def _greedy_answers(evaluation: Table, answers: ShardedTable, texts: Table) -> Table:
     """Return a row per question and suite: its greedy completion beside the share of samples that are correct."""
     import pandas as pd
 
@@ -49,10 +49,10 @@ def _greedy_answers(evaluation: Table, answers: ShardedTable, asked: Table) -> T
     greedy = [shard.loc[shard["decoding"] == "greedy", columns] for shard in answers]
     counted = evaluation[["question_id", "suite", "n", "n_correct"]]
     rows = pd.concat(greedy, ignore_index=True).merge(counted, on=["question_id", "suite"], how="left")
-    return _question_first(rows.sort_values(["suite", "question_id"]), asked)
+    return _question_first(rows.sort_values(["suite", "question_id"]), texts)
 
 
-def _samples(samples: ShardedTable, asked: Table, *, max_rows: int) -> Table:
+def _samples(samples: ShardedTable, texts: Table, *, max_rows: int) -> Table:
     """Return the samples of as many whole questions as `max_rows` holds, chosen by the hash of their ids."""
     import pandas as pd
 
@@ -63,7 +63,7 @@ def _samples(samples: ShardedTable, asked: Table, *, max_rows: int) -> Table:
     shown = [shard[shard["question_id"].isin(chosen)] for shard in samples]
     rows = pd.concat(shown, ignore_index=True).sort_values(["suite", "question_id", "decoding", "sample_index"])
     left_out = ["prompt_id", "seed", "reward_version", "seconds", "token_ids"]
-    return _question_first(rows.drop(columns=left_out, errors="ignore"), asked)
+    return _question_first(rows.drop(columns=left_out, errors="ignore"), texts)
 
 
 def _with_kept(rows: Table, training_set: ShardedTable) -> Table:
@@ -76,9 +76,9 @@ def _with_kept(rows: Table, training_set: ShardedTable) -> Table:
     return placed
 
 
-def _question_first(rows: Table, asked: Table) -> Table:
+def _question_first(rows: Table, texts: Table) -> Table:
     """Return the rows with what was asked; first the two columns that the UI compares runs by, ids last."""
-    joined = rows.join(asked, on="question_id").rename(columns={"text": "question"})
+    joined = rows.join(texts, on="question_id").rename(columns={"text": "question"})
     first = ["question", "completion", "gold", "reason", "reward", "answer"]
     last = [name for name in _KEYS if name in joined.columns]
     return joined[[*first, *(name for name in joined.columns if name not in {*first, *last}), *last]]

@@ -83,9 +83,9 @@ class Continuations:
         if not self._vocabulary.issuperset(drawn) or not self._read(before, drawn).startswith(completion):
             return None
         for n in range(len(drawn) - 1, -1, -1):
-            said = self._read(before, drawn[:n])
-            if completion.startswith(said):
-                rest = completion[len(said) :]
+            text = self._read(before, drawn[:n])
+            if completion.startswith(text):
+                rest = completion[len(text) :]
                 so_far = [*before, *drawn[:n]]
                 return [*drawn[:n], *(self._encoded(so_far, "", rest) if rest else [])]
         return None
@@ -94,8 +94,8 @@ class Continuations:
         """Return tokens that read as the completion behind these; the nearest to it that the tokenizer has."""
         if not completion:
             return []
-        found = list(self._candidates(before, prompt, completion))
-        return next((ids for ids in found if self.reads(before, ids, completion)), found[0])
+        encodings = list(self._candidates(before, prompt, completion))
+        return next((ids for ids in encodings if self.reads(before, ids, completion)), encodings[0])
 
     def _candidates(self, before: list[int], prompt: str, completion: str) -> Iterator[list[int]]:
         if prompt:

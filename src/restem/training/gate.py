@@ -75,8 +75,8 @@ def refuse_unless_passed(gate: Table) -> None:
     """
     failed = gate[gate["outcome"] == FAILED]
     if len(failed):
-        found = "; ".join(f"{check}: {found}" for check, found in zip(failed["check"], failed["found"], strict=True))
-        raise TrainingError(f"the training set did not pass the gate, so nothing is trained on it: {found}")
+        faults = "; ".join(f"{check}: {faults}" for check, faults in zip(failed["check"], failed["found"], strict=True))
+        raise TrainingError(f"the training set did not pass the gate, so nothing is trained on it: {faults}")
 
 
 def _cut(example: Example, limit: int) -> Example:
@@ -85,10 +85,10 @@ def _cut(example: Example, limit: int) -> Example:
 
 def _labels(examples: Sequence[Example], batches: Batching) -> list[list[int]]:
     """Return the tokens that each row would learn, read back from the batches of training's first epoch."""
-    found: dict[int, list[int]] = {}
+    by_row: dict[int, list[int]] = {}
     for batch in batches.first_epoch(examples):
-        found |= learnt_by_row(batch)
-    return [found[row] for row in range(len(examples))]
+        by_row |= learnt_by_row(batch)
+    return [by_row[row] for row in range(len(examples))]
 
 
 def _token_findings(
@@ -178,12 +178,12 @@ def _texts(
     """Return the exact text of the first, the middle and the last row, as its tokens say it."""
     names = row_names(rows)
     shown = sorted({0, len(rows) // 2, len(rows) - 1})[:_N_SHOWN]
-    found = []
+    findings = []
     for index in shown:
         prompt = write.tokenizer.decode(examples[index].input_ids[: examples[index].n_prompt])
-        found.append(Finding(f"text of {names[index]}: read", NOTED, prompt))
-        found.append(Finding(f"text of {names[index]}: learnt", NOTED, write.tokenizer.decode(labels[index])))
-    return found
+        findings.append(Finding(f"text of {names[index]}: read", NOTED, prompt))
+        findings.append(Finding(f"text of {names[index]}: learnt", NOTED, write.tokenizer.decode(labels[index])))
+    return findings
 
 
 def _spread(values: Sequence[int]) -> str:

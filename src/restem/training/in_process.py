@@ -31,8 +31,8 @@ def train_here(request: TrainingRequest) -> TrainingResult:
         TrainingError: As `train`.
     """
     parameters, unfinished = request.parameters, request.unfinished
-    with without_progress_bars(), ExitStack() as held:
-        folder = unfinished or Path(held.enter_context(tempfile.TemporaryDirectory()))
+    with without_progress_bars(), ExitStack() as stack:
+        folder = unfinished or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         workplace = Workplace(folder, checkpoint_every_s=parameters.checkpoint_every_s if unfinished else math.inf)
         if is_first_process():
             workplace.clear_unfinished()

@@ -107,9 +107,9 @@ def decides_weights(training: TrainingParameters, scale: ScaleParameters) -> dic
         ParameterError: As `launch_of`.
     """
     launch = launch_of(training)
-    asked = {name: value for name, value in deciding(training, "policy").items() if name not in _LAUNCHING}
+    values = {name: value for name, value in deciding(training, "policy").items() if name not in _LAUNCHING}
     became = {"micro_batch_size": micro_batch_size(training, launch), **training_arithmetic(training, scale)._asdict()}
-    return asked | became | launch.deciding()
+    return values | became | launch.deciding()
 
 
 def training_arithmetic(training: TrainingParameters, scale: ScaleParameters | None = None) -> Arithmetic:
@@ -142,11 +142,11 @@ def is_first_process() -> bool:
 @contextmanager
 def outside_of_the_group() -> Iterator[None]:
     """Hide from what is started here that this process is one of several: an engine's process is none of them."""
-    held = {name: os.environ.pop(name) for name in list(os.environ) if re.fullmatch(_OF_THE_GROUP, name)}
+    variables = {name: os.environ.pop(name) for name in list(os.environ) if re.fullmatch(_OF_THE_GROUP, name)}
     try:
         yield
     finally:
-        os.environ.update(held)
+        os.environ.update(variables)
 
 
 def micro_batch_size(training: TrainingParameters, launch: Launch) -> int:
@@ -156,8 +156,8 @@ def micro_batch_size(training: TrainingParameters, launch: Launch) -> int:
 
 def _rows_at_once(training: TrainingParameters, n_processes: int) -> int:
     share = max(1, training.batch_size // n_processes)
-    asked = training.micro_batch_size or share
-    return asked if n_processes == 1 else min(asked, share)
+    size = training.micro_batch_size or share
+    return size if n_processes == 1 else min(size, share)
 
 
 def _refuse_unequal_shares(training: TrainingParameters, n_processes: int) -> None:
@@ -179,17 +179,17 @@ def _refuse_uneven_machines(n_processes: int, n_machines: int) -> None:
 
 def _by_accelerate(training: TrainingParameters) -> Launch:
     file = Path(training.launcher_config)
-    found = _read(file)
-    n_processes = _number(training.processes or found.get("num_processes") or 1, f"num_processes in {file}")
-    n_machines = _number(training.machines or found.get("num_machines") or 1, f"num_machines in {file}")
+    content = _read(file)
+    n_processes = _number(training.processes or content.get("num_processes") or 1, f"num_processes in {file}")
+    n_machines = _number(training.machines or content.get("num_machines") or 1, f"num_machines in {file}")
     _refuse_uneven_machines(n_processes, n_machines)
-    has_address = found.get("main_process_ip") and found.get("main_process_port")
+    has_address = content.get("main_process_ip") and content.get("main_process_port")
     if n_machines > 1 and training.launcher == "accelerate" and not has_address:
         raise ParameterError(
             f"training.machines = {n_machines}: name this machine as main_process_ip and main_process_port in {file}"
         )
-    kind = str(found.get("distributed_type", "NO"))
-    settings = {key: value for key, value in found.items() if key not in _WHERE and value not in ({}, None)}
+    kind = str(content.get("distributed_type", "NO"))
+    settings = {key: value for key, value in content.items() if key not in _WHERE and value not in ({}, None)}
     return Launch(file, n_processes, n_machines, kind if kind in _SHARDED else "", settings)
 
 
@@ -197,7 +197,7 @@ def _read(file: Path) -> Mapping[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParameterError(
             f"training.launcher_config must name an accelerate configuration, as conf/accelerate/ddp.yaml; "
@@ -205,11 +205,11 @@ def _read(file: Path) -> Mapping[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError(f"training.launcher_config = {file} cannot be read: {error}") from error
-    if not isinstance(found, Mapping) or "distributed_type" not in found:
+    if not isinstance(content, Mapping) or "distributed_type" not in content:
         raise ParameterError(
             f"training.launcher_config = {file} is no accelerate configuration: it has no distributed_type"
         )
-    return found
+    return content
 
 
 def _number(value: Any, name: str) -> int:

@@ -80,8 +80,8 @@ def train_in_processes(request: TrainingRequest, scale: ScaleParameters = LOCAL)
     launch = launch_of(request.parameters)
     on_ray = request.parameters.launcher == "ray"
     _check_hardware(launch, scale if on_ray else None)
-    with ExitStack() as held:
-        place = request.unfinished or Path(held.enter_context(tempfile.TemporaryDirectory()))
+    with ExitStack() as stack:
+        place = request.unfinished or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = place.absolute() / _FOLDER
         shutil.rmtree(folder, ignore_errors=True)  # of a run before
         folder.mkdir(parents=True)
@@ -198,9 +198,9 @@ def _failure(folder: Path, launch: Launch, ended: Mapping[int, int], output: _Ou
     """
     reports = sorted(folder.glob(f"{FAILURE}*.json"), key=lambda file: file.stat().st_mtime_ns)
     if reports:
-        found = json.loads(reports[0].read_text(encoding="utf-8"))
-        kind: type[RestemError] = getattr(errors, found["kind"])
-        return kind(found["message"])
+        report = json.loads(reports[0].read_text(encoding="utf-8"))
+        kind: type[RestemError] = getattr(errors, report["kind"])
+        return kind(report["message"])
     causes = [(cause, machine) for machine in ended if (cause := _cause(output.kept[machine]))]
     if not causes:
         machine, code = next((machine, code) for machine, code in ended.items() if code)
@@ -222,8 +222,8 @@ def _failure(folder: Path, launch: Launch, ended: Mapping[int, int], output: _Ou
 
 
 def _cause(lines: Iterable[str]) -> _Cause | None:
-    found = _CAUSE.search("\n".join(lines))
-    return _Cause(*map(int, found.groups())) if found else None
+    match = _CAUSE.search("\n".join(lines))
+    return _Cause(*map(int, match.groups())) if match else None
 
 
 def _last_lines(logs: Path, cause: _Cause) -> list[str]:

@@ -129,7 +129,7 @@ def _logits(model: Any, batch: "dict[str, torch.Tensor]") -> "torch.Tensor":
         model.train(was_training)
 
 
-def _distance(found: "torch.Tensor", expected: "torch.Tensor") -> float:
+def _distance(actual: "torch.Tensor", expected: "torch.Tensor") -> float:
     """Return how far logits are off, as a share of the largest distance of one from the mean of its position."""
     largest = (expected - expected.mean(-1, keepdim=True)).abs().max()
-    return float((found - expected).abs().max() / largest)
+    return float((actual - expected).abs().max() / largest)

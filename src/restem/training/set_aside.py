@@ -28,8 +28,8 @@ def tensors_of(model: Any, optimizer: Any) -> "list[torch.Tensor]":
     states = optimizer.state.values() if optimizer is not None else ()
     of_steps = [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    held = [*model.parameters(), *model.buffers(), *gradients, *of_steps]
-    return [tensor.to_local() if hasattr(tensor, "to_local") else tensor for tensor in held]
+    tensors = [*model.parameters(), *model.buffers(), *gradients, *of_steps]
+    return [tensor.to_local() if hasattr(tensor, "to_local") else tensor for tensor in tensors]
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def set_aside(tensors: "Iterable[torch.Tensor]", device: "torch.device") -> Iter
     """
     import torch
 
-    found = [tensor.untyped_storage() for tensor in tensors if tensor.device.type == device.type]
-    memories = {storage.data_ptr(): storage for storage in found if storage.nbytes()}
+    storages = [tensor.untyped_storage() for tensor in tensors if tensor.device.type == device.type]
+    memories = {storage.data_ptr(): storage for storage in storages if storage.nbytes()}
     waiting = []
     try:
         for memory in memories.values():

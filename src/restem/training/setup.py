@@ -146,15 +146,15 @@ def _way_of_batching(
     Raises:
         TrainingError: If the model could not learn from such batches what it is to learn.
     """
-    asked = batching(parameters, launch)
+    wanted = batching(parameters, launch)
     if is_first_process() or not launch.is_sharded:  # of those that will divide the weights, one is enough
-        refuse_unless_trainable(model, packing=asked.packing, micro_batch_size=asked.size)
-    reason = why_no_prefixes_are_shared(model) if asked.share_prefix else None
+        refuse_unless_trainable(model, packing=wanted.packing, micro_batch_size=wanted.size)
+    reason = why_no_prefixes_are_shared(model) if wanted.share_prefix else None
     if reason is None:
-        return asked, []
+        return wanted, []
     note = f"what rows begin with is computed for each of them: {reason}"
     _logger.info("%s", note)
-    return asked._replace(share_prefix=False), [note]
+    return wanted._replace(share_prefix=False), [note]
 
 
 def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -> float:
@@ -163,11 +163,11 @@ def _reward_of(folder: Path, *, validation: Validation | None, width_in: Path) -
 
 def _check_processes(accelerator: Any, launch: Launch) -> None:
     """Raise unless the processes work together as planned: accelerate itself would go on as well as it can."""
-    found = accelerator.distributed_type.value
-    if accelerator.num_processes != launch.n_processes or (launch.is_sharded and found != launch.sharding):
+    sharding = accelerator.distributed_type.value
+    if accelerator.num_processes != launch.n_processes or (launch.is_sharded and sharding != launch.sharding):
         raise TrainingError(
             f"{launch.config} was to give {launch.n_processes} processes "
-            f"({launch.sharding or 'whole weights in each'}), and there are {accelerator.num_processes} ({found})"
+            f"({launch.sharding or 'whole weights in each'}), and there are {accelerator.num_processes} ({sharding})"
         )
 
 

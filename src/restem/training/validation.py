@@ -61,9 +61,9 @@ def make_validation(  # noqa: PLR0913 - everything that decides what is measured
     refuse_without_questions(questions, every=every)
     if every is None:
         return None
-    asked = questions[questions["split"] == _SPLIT]
-    prompted = prompts[prompts["question_id"].isin(asked["question_id"])].assign(suite=_SPLIT)
-    return Validation(asked, Draw(prompted, greedy_decoding(sampling), "validation", 0), choice, scoring, solutions)
+    own = questions[questions["split"] == _SPLIT]
+    prompted = prompts[prompts["question_id"].isin(own["question_id"])].assign(suite=_SPLIT)
+    return Validation(own, Draw(prompted, greedy_decoding(sampling), "validation", 0), choice, scoring, solutions)
 
 
 def refuse_without_questions(questions: Table, *, every: float | None) -> None:
@@ -104,7 +104,7 @@ def validation_decided_by(validation: Validation) -> dict[str, Any]:
     names = sorted(set(questions["reward"]))
     return {
         "questions": fingerprint(questions[["question_id", "gold", "reward"]].to_numpy().tolist()),
-        "asked": fingerprint(draw.prompts[["question_id", "prompt_id"]].to_numpy().tolist()),
+        "prompts": fingerprint(draw.prompts[["question_id", "prompt_id"]].to_numpy().tolist()),
         "decoding": draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
         "engine": validation.choice.deciding(),
         "versions": versions(*OF_SAMPLING),
@@ -122,12 +122,12 @@ def select_validation_set(scored: ShardedTable, prompts: Table, *, parameters: F
     import pandas as pd
 
     text_of = prompts.set_index("question_id")["prompt"]
-    found = []
+    parts = []
     for shard in scored:
         sampled = shard[(shard["suite"] == _SPLIT) & (shard["decoding"] == "sampled")]
         sampled = sampled[sampled["reward"] > 0]  # a method may learn from wrong ones too, but they solve nothing
-        found.append(best_distinct(sampled, parameters=parameters, seed=seed))
-    rows = pd.concat(found, ignore_index=True)
+        parts.append(best_distinct(sampled, parameters=parameters, seed=seed))
+    rows = pd.concat(parts, ignore_index=True)
     rows = rows.assign(
         prompt=rows["question_id"].map(text_of), weight=rows["reward"].astype(float), rank=rows["rank"].astype("int64")
     )

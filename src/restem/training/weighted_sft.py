@@ -169,8 +169,8 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
     def room_on_the_device(self) -> Iterator[None]:
         """Leave the memory of the training's device to what is started here."""
         device = self.args.device
-        held = tensors_of(self.model, self.optimizer) if is_scarce(device) else []
-        with set_aside(held, device):
+        tensors = tensors_of(self.model, self.optimizer) if is_scarce(device) else []
+        with set_aside(tensors, device):
             yield
 
     def loss_on(self, batches: list[dict[str, torch.Tensor]]) -> float | None:

@@ -65,9 +65,9 @@ class Workplace:
         for path in [*self.folder.glob(".*.partial"), *self.folder.glob(".candidate-*"), self.scratch]:
             remove(path)
         saved = sorted(name for name in self._entry.names() if name.startswith((_CHECKPOINT, _WEIGHTS)))
-        found = [fault for name in saved for fault in self._entry.faults(name)]
-        if found:  # a checkpoint without the best weights before it is of no use, nor the other way round
-            _logger.warning("what was saved of this training is damaged, so it begins again: %s", "; ".join(found))
+        damage = [fault for name in saved for fault in self._entry.faults(name)]
+        if damage:  # a checkpoint without the best weights before it is of no use, nor the other way round
+            _logger.warning("what was saved of this training is damaged, so it begins again: %s", "; ".join(damage))
             for name in saved:
                 self._entry.remove(name)
 
@@ -78,8 +78,8 @@ class Workplace:
 
     def checkpoint(self) -> Path | None:
         """Return the newest checkpoint."""
-        found = sorted(self.folder.glob(f"{_CHECKPOINT}*"))
-        return found[-1] if found else None
+        checkpoints = sorted(self.folder.glob(f"{_CHECKPOINT}*"))
+        return checkpoints[-1] if checkpoints else None
 
     def course(self) -> Course:
         """Return the course at the newest checkpoint, or that of a training that has not begun."""
