@@ -244,8 +244,7 @@ def _results(catalog: DataCatalog) -> Iterator[str]:
     yield from _verdict(catalog, records[0]["metrics"])
     best = recommend(records)
     yield f"best policy: policy_{best.iteration}: {best.reason}"
-    page = Path(load_path(catalog, "report_html"))
-    yield f"report: {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}"
+    yield f"report: {load_path(catalog, 'report_html').removeprefix(f'{Path.cwd()}/')}"
 
 
 def _verdict(catalog: DataCatalog, numbers: Any) -> Iterator[str]:

@@ -118,7 +118,7 @@ def test_a_policy_needs_a_cache_and_the_journal_a_disk() -> None:
 @pytest.mark.slow
 def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project: Project) -> None:
     settings = project.folder / "conf" / "tiny" / "globals.yml"
-    settings.write_text(settings.read_text() + f"data: s3://{BUCKET}/results\n")
+    settings.write_text(f"data: s3://{BUCKET}/results\n")
 
     project.run("prepare")
     project.run("baseline", "iteration_1", training__epochs=1, training__eval_every=None)

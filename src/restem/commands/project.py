@@ -26,8 +26,8 @@ def mlflow_sync(where: Where) -> None:
     from restem.tracking.sync import sync
 
     with where.open() as (catalog, parameters, project):
-        known = known_experiments(catalog, parameters)
         if not any(True for _ in recorded_iterations(catalog)):
+            known = known_experiments(catalog, parameters)
             there = f"there are: {', '.join(known)}" if known else "there is none yet"
             raise ExperimentError(
                 f"experiment {parameters.experiment!r} has no iteration that could be logged, not even the base "
