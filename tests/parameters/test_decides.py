@@ -119,6 +119,7 @@ OTHERWISE: dict[str, Any] = {
     "training.schedule": "cosine",
     "training.dtype": "bfloat16",
     "training.launcher": {"launcher": "in_process", "processes": None},
+    "display.log": "screen",
     "training.launcher_config": str(ACCELERATE / "fsdp.yaml"),
     "training.processes": 4,
     "training.machines": 1,
