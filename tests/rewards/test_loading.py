@@ -87,14 +87,24 @@ def test_the_version_covers_all_our_code_that_decides(name: str, options: dict[s
     assert {"verdicts.py", "scoring.py", "pool.py", "worker.py"} <= {source.name for source in covered}
 
 
-def test_the_digest_of_code_follows_what_it_holds(tmp_path: Path) -> None:
-    file = tmp_path / "a.py"
-    digests = []
-    for content in ("x = 1", "x = 2", "x = 1"):
-        file.write_text(content)
-        digests.append(code_digest([file]))
+def test_the_digest_of_code_follows_what_it_does(tmp_path: Path) -> None:
+    code = 'from restem.rewards.verdicts import correct\n\ndef f(x):\n    """Add."""\n    return correct(x + 1)\n'
+    same = [
+        code.replace("Add.", "Return one more."),
+        code.replace("    return", "    # for short\n\n    return"),
+        code.replace("restem.rewards.verdicts", "restem.rewards.outcomes"),
+        code.replace('    """Add."""\n', ""),
+    ]
+    other = [code.replace("+ 1", "+ 2"), code.replace("correct", "refused"), code + "\nf = abs\n", code + '\nX = "a"\n']
 
-    assert digests[0] == digests[2] != digests[1]
+    def digest(number: int, text: str) -> str:
+        file = tmp_path / f"module_{number}.py"
+        file.write_text(text)
+        return code_digest([file])
+
+    digests = [digest(number, text) for number, text in enumerate([code, *same, *other])]
+    assert len(set(digests[: 1 + len(same)])) == 1
+    assert len(set(digests)) == 1 + len(other)
 
 
 def test_a_function_of_ones_own_is_given_the_gold_as_a_dict() -> None:

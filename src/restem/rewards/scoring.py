@@ -1,5 +1,6 @@
 """A reward: completions in, verdicts out, in the same order."""
 
+import ast
 import hashlib
 import json
 import platform
@@ -19,6 +20,7 @@ from restem.rewards.verdicts import Answer, Question, Verdict, gold_of, refused
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import named
 
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _COMMON = (
     "base",
     "verdicts",
@@ -208,8 +210,14 @@ def sources_of(judge: Judge) -> list[Path]:
 
 
 def code_digest(sources: Iterable[Path]) -> str:
-    """Return the name of what files hold."""
+    """Return the name of what files of Python do: no comment, docstring or layout counts, nor where a file is."""
     digest = hashlib.sha256()
     for source in sources:
-        digest.update(source.read_bytes())
+        tree = ast.parse(source.read_bytes(), source)
+        for node in ast.walk(tree):
+            if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("restem."):
+                node.module = ""  # the name that is imported tells what it is, and modules move
+        digest.update(ast.dump(tree).encode())
     return digest.hexdigest()
