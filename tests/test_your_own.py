@@ -55,7 +55,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         em__iterations=1,
         training__epochs=1,
         training__eval_every=None,
-        filtering={"min_reward": 0.0, "weight": "exponential"},
+        filtering={"min_reward": 0.0, "keep_truncated": True, "weight": "exponential"},
         evaluation={"n": 2, "k": [1]},
     )
     yield project

@@ -44,6 +44,41 @@ def test_drops_what_is_not_fully_correct() -> None:
     assert kept_completions(rows) == ["right"]
 
 
+def test_what_was_cut_off_is_not_learned_from_although_it_was_correct() -> None:
+    rows = [scored("q1", "right"), scored("q1", "right, and then", index=1) | {"finish_reason": "length"}]
+
+    assert kept_completions(rows) == ["right"]
+    assert set(kept_completions(rows, keep_truncated=True)) == {"right", "right, and then"}
+
+
+def test_what_was_cut_off_is_counted_by_its_own_reason(tmp_path: Path) -> None:
+    cut_off = {"finish_reason": "length"}
+    rows = [
+        scored("q1", "a"),
+        scored("q1", "a", index=1),
+        scored("q1", "b", index=2) | cut_off,
+        scored("q1", "", index=3) | cut_off,
+        scored("q1", "c", reward=0.0, index=4) | cut_off,
+    ]
+    samples, kept = one_shard(tmp_path, rows), ShardedTable([])
+
+    dropped, with_them = (
+        summarise_filtering(samples, kept, parameters=FilteringParameters(keep_truncated=keep))["dropped"]
+        for keep in (False, True)
+    )
+
+    assert dropped == {"over_cap": 1, "repeated": 1, "truncated": 2, "below_min_reward": 1}
+    assert with_them == {"over_cap": 2, "repeated": 1, "truncated": 1, "below_min_reward": 1}
+
+
+def test_an_empty_training_set_says_that_all_were_cut_off(tmp_path: Path) -> None:
+    samples = one_shard(tmp_path, [scored("q1", "b") | {"finish_reason": "length"}])
+    prompts = pd.DataFrame({"question_id": ["q1"], "prompt_id": ["a"], "prompt": ["?"]})
+
+    with pytest.raises(EmptyTrainingSetError, match=r"all of the 1 samples .* filtering.keep_truncated is false"):
+        select_training_set(samples, prompts, parameters=FilteringParameters(), seed=0, journal=Journal(tmp_path / "j"))
+
+
 def test_keeps_at_most_the_cap_of_a_question() -> None:
     rows = [scored("q1", str(i), index=i) for i in range(30)] + [scored("q2", "x")]
 
@@ -91,6 +126,7 @@ def test_summary_accounts_for_every_sample(tmp_path: Path) -> None:
     assert summary["n_kept"] + sum(summary["dropped"].values()) == summary["n_samples"] == 15
     assert summary["dropped"] == {
         "below_min_reward": 2,
+        "truncated": 0,
         "repeated": 1,
         "over_cap": 2,
     }

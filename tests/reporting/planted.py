@@ -45,6 +45,7 @@ def inputs(last: int = 2, **changed: object) -> dict[str, Any]:
     made = range(1, last + 1)
     dropped = {
         "below_min_reward": 600,
+        "truncated": 11,
         "repeated": 77,
         "over_cap": 33,
     }

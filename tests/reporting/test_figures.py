@@ -31,6 +31,7 @@ FILTERING = {
         "n_kept": 50,
         "dropped": {
             "below_min_reward": 100,
+            "truncated": 0,
             "repeated": 30,
             "over_cap": 20,
         },

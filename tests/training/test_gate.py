@@ -118,12 +118,52 @@ def test_a_tokenizer_without_the_policys_end_fails(base: Policy, monkeypatch: py
 
     without_end = gate_module.encode_rows
 
-    def forgets_the_end(*arguments: Any) -> Any:
-        return [example._replace(input_ids=example.input_ids[:-1]) for example in without_end(*arguments)]
+    def forgets_the_end(*arguments: Any, **named: Any) -> Any:
+        return [example._replace(input_ids=example.input_ids[:-1]) for example in without_end(*arguments, **named)]
 
     monkeypatch.setattr(gate_module, "encode_rows", forgets_the_end)
 
     assert "the end of a completion is learnt in every finished one" in failed(checked(base, row("q0")))
+
+
+THOUGHT = " 1+1</think> 2"
+
+
+def test_reasoning_is_learnt_as_it_was_sampled_unless_said_otherwise(policy: Policy) -> None:
+    rows = row("q0", THOUGHT), row("q1", " 13")
+
+    usual, masked = checked(policy, *rows), checked(policy, *rows, learn_after="</think>")
+
+    assert found(usual, "text of q0 sample 0: learnt") == f"{THOUGHT}<eos>"
+    assert found(usual, "reasoning before an answer").startswith("learnt as it was sampled")
+    assert failed(masked) == []
+    assert found(masked, "text of q0 sample 0: read").endswith(f"{PROMPTS['q0']} 1+1</think>")
+    assert found(masked, "text of q0 sample 0: learnt") == " 2<eos>"
+    assert found(masked, "text of q1 sample 0: learnt") == " 13<eos>"
+    assert found(masked, "reasoning before an answer") == "12 tokens of 1 rows are read, and not learnt"
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_reasoning_that_is_learnt_against_the_parameter_fails(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, packing: bool
+) -> None:
+    import restem.training.gate as gate_module
+
+    masked = gate_module.encode_rows
+
+    def forgets_one(*arguments: Any, **named: Any) -> Any:
+        return [example._replace(n_reasoning=example.n_reasoning - 1) for example in masked(*arguments, **named)]
+
+    monkeypatch.setattr(gate_module, "encode_rows", forgets_one)
+    gate = checked(policy, row("q0", THOUGHT), row("q1", THOUGHT), learn_after="</think>", packing=packing)
+
+    assert failed(gate) == ["nothing up to </think> is learnt"]
+
+
+def test_a_row_that_is_nothing_but_reasoning_has_nothing_to_learn(policy: Policy) -> None:
+    gate = checked(policy, row("q0", " 1+1</think>", finish_reason="length"), row("q1"), learn_after="</think>")
+
+    assert failed(gate) == ["every row has something to learn"]
 
 
 def test_completions_that_were_encoded_alone_fail(

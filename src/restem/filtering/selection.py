@@ -22,6 +22,7 @@ from restem.store.tables import RowsByQuestion, ShardedTable, Table
 DROPPED = {  # why samples are not learned from: keys of filtering_summary["dropped"], and what pages call them
     "over_cap": "over the cap",  # filtering.max_per_question
     "repeated": "repeated",  # filtering.distinct
+    "truncated": "cut off by max_new_tokens",  # filtering.keep_truncated
     "below_min_reward": "reward too low",  # filtering.min_reward
 }
 _ARITHMETIC = frozenset("0123456789.,$% +-*/^x()\u00d7\u00f7")  # and the signs for times and divided by
@@ -139,6 +140,13 @@ def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:
             "filtering.learn_from is [human], but no training question has a human solution (gold.solution), so there "
             "is nothing to train on; use a source that has them, or learn from samples"
         )
+    n_cut_off = sum(len(_rewarded(shard, parameters)) for shard in scored)
+    if n_cut_off:
+        return (
+            f"all of the {n_cut_off} samples that earned filtering.min_reward = {parameters.min_reward} were cut off "
+            "by sampling.max_new_tokens, and filtering.keep_truncated is false, so there is nothing to train on; raise "
+            "sampling.max_new_tokens, name a sampling.stop, or learn from them too with filtering.keep_truncated=true"
+        )
     return (
         f"none of the {len(scored)} samples earned filtering.min_reward = {parameters.min_reward}, so there is "
         "nothing to train on. The samples and verdicts are kept (scored_samples). Ask easier questions, raise "
@@ -166,10 +174,20 @@ def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) 
     return ranked.assign(rank=ranked.groupby("question_id", sort=False).cumcount() + 1)
 
 
+def _rewarded(scored: Table, parameters: FilteringParameters) -> Table:
+    return scored[scored["reward"] >= parameters.min_reward]
+
+
 def _acceptable(scored: Table, parameters: FilteringParameters) -> Table:
-    """Return the samples with enough reward; one cut off before its first character has nothing to learn from."""
-    empty = (scored["completion"] == "") & (scored["finish_reason"] == "length")
-    return scored[(scored["reward"] >= parameters.min_reward) & ~empty]
+    """Return the samples with enough reward that ended of themselves, or may be cut off.
+
+    One cut off before its first character has nothing to learn from.
+    """
+    rewarded = _rewarded(scored, parameters)
+    cut_off = rewarded["finish_reason"] == "length"
+    if parameters.keep_truncated:
+        cut_off &= rewarded["completion"] == ""
+    return rewarded[~cut_off]
 
 
 def _distinct(rows: Table, parameters: FilteringParameters) -> Table:
@@ -191,13 +209,14 @@ def summarise_filtering(
     `n_from_before` training rows are not of these samples, but people's solutions or earlier iterations' samples.
     """
     parameters = at_iteration(parameters, iteration)
-    n_samples = n_correct = n_distinct = 0
+    n_samples = n_correct = n_whole = n_distinct = 0
     policies: set[str] = set()
     for shard in itertools.chain(scored, follow_up or ()):
-        correct = _acceptable(shard, parameters)
+        whole = _acceptable(shard, parameters)
         n_samples += len(shard)
-        n_correct += len(correct)
-        n_distinct += len(_distinct(correct, parameters)) if parameters.distinct else len(correct)
+        n_correct += len(_rewarded(shard, parameters))
+        n_whole += len(whole)
+        n_distinct += len(_distinct(whole, parameters)) if parameters.distinct else len(whole)
         policies.update(shard["policy_id"])
     n_own = sum(int(shard["policy_id"].isin(policies).sum()) for shard in kept)
     n_kept = n_own if "samples" in parameters.learn_from else 0
@@ -210,7 +229,8 @@ def summarise_filtering(
         "n_questions_kept": len({name for shard in kept for name in shard["question_id"].unique()}),
         "dropped": {
             "over_cap": n_distinct - n_kept,
-            "repeated": n_correct - n_distinct,
+            "repeated": n_whole - n_distinct,
+            "truncated": n_correct - n_whole,
             "below_min_reward": n_samples - n_correct,
         },
     }

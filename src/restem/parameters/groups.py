@@ -174,6 +174,8 @@ class FilteringParameters:
     """What is kept of the scored samples."""
 
     min_reward: Annotated[Share, Decides("training_set")] = 1.0  # paper: correct or not
+    # Ours: those that max_new_tokens cut off, also where what there is was judged correct.
+    keep_truncated: Annotated[bool, Decides("training_set")] = False
     max_per_question: Annotated[Positive, Decides("training_set")] = 10  # paper
     distinct: Annotated[bool, Decides("training_set")] = True  # ours: the same completion of a question is kept once
     # Ours: which, when there are more.
@@ -222,6 +224,8 @@ class TrainingParameters:
     # Tokens, prompt and completion; a longer row stops the run.
     max_length: Annotated[Int, Field(ge=2, le=10_000_000), Decides("policy")] = 2048
     allow_truncation: Annotated[bool, Decides("policy")] = False  # cut longer rows instead
+    # Ours: a string, as </think>: what a completion says up to the last of them is read, and not learnt. None: all is.
+    learn_after: Annotated[Annotated[str, StringConstraints(min_length=1)] | None, Decides("policy")] = None
     seed: Annotated[Seed, Decides("policy")] = 0  # of the order of examples
     # Of the arithmetic; weights are float32.
     dtype: Annotated[Literal["auto", "float32", "bfloat16"], Decides("policy")] = "auto"

@@ -67,5 +67,5 @@ def learnt_by_row(batch: "dict[str, torch.Tensor]") -> dict[int, list[int]]:
 
 def _nothing_of(example: Example) -> Example:
     """Return a row with nothing to learn, so that every process has as many rows as the others."""
-    prompt = example.input_ids[: example.n_prompt]
-    return Example(prompt, len(prompt), 0.0)
+    read = example.input_ids[: example.n_read]
+    return Example(read, len(read), 0.0)

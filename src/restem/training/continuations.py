@@ -5,6 +5,7 @@ other tokens than behind another text, so a completion is never encoded alone: a
 than it gave, with a space more in every iteration.
 """
 
+import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,14 @@ class Continuations:
     def reads(self, before: Sequence[int], ids: Sequence[int], completion: str) -> bool:
         """Return whether these tokens behind a prompt's are the completion; decoding passes over unknown ones."""
         return self._vocabulary.issuperset(ids) and self._read(before, ids) == completion
+
+    def said(self, before: Sequence[int], ids: Sequence[int]) -> str:
+        """Return what these tokens say behind others."""
+        return self._read(before, ids)
+
+    def n_that_say(self, before: Sequence[int], ids: Sequence[int], text: str) -> int:
+        """Return how many of these tokens it takes to say a text with which they begin, behind others."""
+        return bisect.bisect_left(range(len(ids)), True, key=lambda n: self._read(before, ids[:n]).startswith(text))
 
     def can_write(self, text: str) -> bool:
         """Return whether the tokenizer has tokens for this very text; one that changes letters or spaces has not."""

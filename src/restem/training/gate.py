@@ -53,12 +53,13 @@ def check_training_set(  # noqa: PLR0913 - what rows are held against
 
     write = writer_of(policy.folder, add_special_tokens=add_special_tokens)
     limit = min(parameters.max_length, context_window_of(policy.folder) or parameters.max_length)
-    whole = encode_rows(rows, write)
+    whole = encode_rows(rows, write, learn_after=parameters.learn_after)
     examples = [_cut(example, limit) for example in whole] if parameters.allow_truncation else whole
     labels = _labels(examples, batching(parameters, launch_of(parameters)))
     is_cut = [seen != full for seen, full in zip(examples, whole, strict=True)]
     findings = [
         *_token_findings(rows, examples, labels, write, is_cut),
+        *_reasoning_findings(rows, examples, labels, write, parameters.learn_after),
         _length_finding(rows, whole, limit=limit, allowed=parameters.allow_truncation),
         *_question_findings(rows, questions, prompts),
         *_statistics(rows, examples, questions),
@@ -80,7 +81,8 @@ def refuse_unless_passed(gate: Table) -> None:
 
 
 def _cut(example: Example, limit: int) -> Example:
-    return example._replace(input_ids=example.input_ids[:limit], n_prompt=min(example.n_prompt, limit))
+    kept = example._replace(input_ids=example.input_ids[:limit], n_prompt=min(example.n_prompt, limit))
+    return kept._replace(n_reasoning=min(kept.n_reasoning, limit - kept.n_prompt))
 
 
 def _labels(examples: Sequence[Example], batches: Batching) -> list[list[int]]:
@@ -99,13 +101,15 @@ def _token_findings(
         reason == "stop" and not cut and not write.ends.intersection(label[-1:])
         for reason, label, cut in zip(rows["finish_reason"], labels, is_cut, strict=True)
     ]
-    from_prompt = [
-        len(label) > len(example.input_ids) - example.n_prompt for label, example in zip(labels, examples, strict=True)
-    ]
+    from_prompt = [len(label) > example.n_trained for label, example in zip(labels, examples, strict=True)]
     # Read where it stands, behind its prompt: what was meant is in question, and the text of the sample is not.
+    whole = [
+        [*example.input_ids[example.n_prompt : example.n_read], *label]
+        for example, label in zip(examples, labels, strict=True)
+    ]
     unlike = [
-        not cut and not write.reads(prompt, label, text)
-        for prompt, label, text, cut in zip(prompts, labels, rows["completion"], is_cut, strict=True)
+        not cut and not write.reads(prompt, ids, text)
+        for prompt, ids, text, cut in zip(prompts, whole, rows["completion"], is_cut, strict=True)
     ]
     other = [bad and write.can_write(text) for bad, text in zip(unlike, rows["completion"], strict=True)]
     return [
@@ -113,8 +117,27 @@ def _token_findings(
         _finding("nothing of the prompt is learnt", rows, from_prompt),
         _finding("what is learnt reads as the completion, behind its prompt", rows, other),
         _finding("every row has something to learn", rows, [not label for label in labels]),
-        _sampled_finding(rows, labels),
+        _sampled_finding(rows, whole),
         Finding("completions for which the tokenizer has no tokens as they are", NOTED, str(sum(unlike) - sum(other))),
+    ]
+
+
+def _reasoning_findings(
+    rows: Table, examples: Sequence[Example], labels: Sequence[list[int]], write: Continuations, mark: str | None
+) -> list[Finding]:
+    """Return whether reasoning is learnt."""
+    if mark is None:
+        return [Finding("reasoning before an answer", NOTED, "learnt as it was sampled: training.learn_after is null")]
+    answers = [text.rpartition(mark)[2] for text in rows["completion"]]
+    learnt = [
+        not answer.endswith(write.said(example.input_ids[: example.n_read], label)) and write.can_write(text)
+        for example, label, answer, text in zip(examples, labels, answers, rows["completion"], strict=True)
+    ]
+    n_with = sum(mark in text for text in rows["completion"])
+    n_tokens = sum(example.n_reasoning for example in examples)
+    return [
+        _finding(f"nothing up to {mark} is learnt", rows, learnt),
+        Finding("reasoning before an answer", NOTED, f"{n_tokens} tokens of {n_with} rows are read, and not learnt"),
     ]
 
 
@@ -180,7 +203,7 @@ def _texts(
     shown = sorted({0, len(rows) // 2, len(rows) - 1})[:_N_SHOWN]
     findings = []
     for index in shown:
-        prompt = write.tokenizer.decode(examples[index].input_ids[: examples[index].n_prompt])
+        prompt = write.tokenizer.decode(examples[index].input_ids[: examples[index].n_read])
         findings.append(Finding(f"text of {names[index]}: read", NOTED, prompt))
         findings.append(Finding(f"text of {names[index]}: learnt", NOTED, write.tokenizer.decode(labels[index])))
     return findings

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import TrainingError, first_few
+from restem.parameters import TrainingParameters
 from restem.store.fingerprints import question_seed
 from restem.store.tables import Table
 from restem.training.continuations import Continuations
@@ -25,49 +26,69 @@ class Example(NamedTuple):
     input_ids: list[int]  # prompt, completion, and the end-of-sequence token of a finished completion
     n_prompt: int  # of input_ids, the first that are the prompt; none of them is learnt
     weight: float  # of the row's tokens in the loss
+    n_reasoning: int = 0  # behind the prompt, the first that are read and not learnt either
+
+    @property
+    def n_read(self) -> int:
+        """Return how many first tokens are not learnt."""
+        return self.n_prompt + self.n_reasoning
 
     @property
     def n_trained(self) -> int:
         """Return how many tokens are learnt."""
-        return len(self.input_ids) - self.n_prompt
+        return len(self.input_ids) - self.n_read
 
 
 def encode_training_set(
-    rows: Table,
-    write: Continuations,
-    *,
-    max_length: int,
-    context: int | None = None,
-    allow_truncation: bool = False,
+    rows: Table, write: Continuations, *, parameters: TrainingParameters, context: int | None = None
 ) -> list[Example]:
     """Return the rows in tokens, none of them truncated unless that is allowed.
 
     Args:
         rows: The table `training_set`.
         write: Writes completions behind their prompts.
-        max_length: `training.max_length`, in tokens.
+        parameters: `training`, for max_length in tokens, allow_truncation and learn_after. What is cut off, the end
+            among it, is not learnt.
         context: Tokens that the policy can read; None if it sets no limit.
-        allow_truncation: Cut rows that are too long; what is cut off, the end among it, is not learnt.
 
     Raises:
         TrainingError: If a row is longer than it may be, or holds nothing to learn.
     """
-    examples = encode_rows(rows, write)
-    limit = min(max_length, context or max_length)
-    if allow_truncation:
+    examples = encode_rows(rows, write, learn_after=parameters.learn_after)
+    limit = min(parameters.max_length, context or parameters.max_length)
+    if parameters.allow_truncation:
         examples = [example._replace(input_ids=example.input_ids[:limit]) for example in examples]
-    _check_lengths(examples, row_names(rows), max_length=max_length, context=context)
+    _check_lengths(examples, row_names(rows), max_length=parameters.max_length, context=context)
     return examples
 
 
-def encode_rows(rows: Table, write: Continuations) -> list[Example]:
+def encode_rows(rows: Table, write: Continuations, *, learn_after: str | None = None) -> list[Example]:
     """Return the rows in tokens, however long they are."""
-    return [
+    examples = [
         encode_example(write, prompt, completion, finished=reason == "stop", weight=weight, sampled=sampled)
         for prompt, completion, reason, weight, sampled in zip(
             rows["prompt"], rows["completion"], rows["finish_reason"], rows["weight"], sampled_tokens(rows), strict=True
         )
     ]
+    if learn_after is None:
+        return examples
+    return [
+        without_reasoning(example, write, completion, learn_after)
+        for example, completion in zip(examples, rows["completion"], strict=True)
+    ]
+
+
+def without_reasoning(example: Example, write: Continuations, completion: str, learn_after: str) -> Example:
+    """Return the row with everything up to the last of a mark read and not learnt.
+
+    It stays in the row: what follows it was said after it. A token that holds the end of the mark and the beginning of
+    what follows is not learnt.
+    """
+    if learn_after not in completion:
+        return example
+    reasoning = completion[: completion.rfind(learn_after) + len(learn_after)]
+    prompt, ids = example.input_ids[: example.n_prompt], example.input_ids[example.n_prompt :]
+    return example._replace(n_reasoning=write.n_that_say(prompt, ids, reasoning))
 
 
 def encode_example(  # noqa: PLR0913 - what makes a row
@@ -156,7 +177,7 @@ def shared_prefix_length(examples: Sequence[Example]) -> int:
     """
     if len(examples) == 1:
         return 0
-    limit = min(example.n_prompt for example in examples) - 1
+    limit = min(example.n_read for example in examples) - 1
     first, *rest = (example.input_ids for example in examples)
     for index in range(limit):
         if any(other[index] != first[index] for other in rest):
@@ -186,7 +207,7 @@ def collate(examples: Sequence[Example], *, share_prefix: bool) -> "dict[str, to
         ids = torch.tensor(example.input_ids)
         own = len(ids) - n_shared
         input_ids[row, :own] = ids[n_shared:]
-        targets[row, example.n_prompt - n_shared - 1 : own - 1] = ids[example.n_prompt :]
+        targets[row, example.n_read - n_shared - 1 : own - 1] = ids[example.n_read :]
         attention_mask[row, : len(ids)] = 1
     return {
         "prefix_ids": torch.tensor([examples[0].input_ids[:n_shared]], dtype=torch.long),
@@ -214,7 +235,7 @@ def pack(examples: Sequence[Example]) -> "dict[str, torch.Tensor]":
     for example in examples:
         own = len(example.input_ids)
         ids += example.input_ids
-        targets += [IGNORED] * (example.n_prompt - 1) + example.input_ids[example.n_prompt :] + [IGNORED]
+        targets += [IGNORED] * (example.n_read - 1) + example.input_ids[example.n_read :] + [IGNORED]
         positions += range(own)
         weights += [example.weight] * own
     return {

@@ -53,7 +53,8 @@ def set_up(request: TrainingRequest, workplace: Workplace) -> "WeightedSFTTraine
     parameters = request.parameters
     model = _model(request.base_policy)
     write = writer_of(request.base_policy.folder, add_special_tokens=request.add_special_tokens)
-    examples = _examples(request, write, context=context_window(model.config))
+    context = context_window(model.config)
+    examples = encode_training_set(request.rows, write, parameters=parameters, context=context)
     launch = launch_of(parameters)
     config = _trl_config(parameters, launch, n_rows=len(examples), scratch=workplace.scratch)
     if not launch.is_sharded:
@@ -72,17 +73,6 @@ def set_up(request: TrainingRequest, workplace: Workplace) -> "WeightedSFTTraine
     trainer.remove_callback(PrinterCallback)
     _check_processes(trainer.accelerator, launch)
     return trainer
-
-
-def _examples(request: TrainingRequest, write: Continuations, *, context: int | None) -> list[Example]:
-    parameters = request.parameters
-    return encode_training_set(
-        request.rows,
-        write,
-        max_length=parameters.max_length,
-        context=context,
-        allow_truncation=parameters.allow_truncation,
-    )
 
 
 def _data(
@@ -112,14 +102,15 @@ def _watch(
     """Return what measures the weights meanwhile, and keeps the best."""
     from restem.training.watch import TrainingWatch
 
-    validation = request.validation
+    validation, mark = request.validation, request.parameters.learn_after
+    solved = [] if validation is None else encode_rows(validation.solutions, write, learn_after=mark)
     return TrainingWatch(
         workplace,
         base=request.base_policy.folder,
         measured_after=_measured_after(request.parameters, n_rows) if validation else frozenset(),
         patience=request.parameters.patience,
         reward_of=partial(_reward_of, validation=validation, width_in=workplace.folder),
-        held_out=batches.by_length([] if validation is None else encode_rows(validation.solutions, write)),
+        held_out=batches.by_length(solved),
     )
 
 
