@@ -130,15 +130,20 @@ def test_the_audit_of_the_rewards_and_high_shares_of_reasons_are_reported() -> N
     audit |= {"false_positive_rate": 0.05, "low": 0.014, "high": 0.165}
     audit |= {"golden_cases": 14, "golden_failed": 1, "canaries": 50, "canaries_failed": 0}
     audit |= {"not_audited": {"format": "the form is all that it asks for"}}
-    scoring = {"accepted_by_found": {"box": 390, "answer is": 10}}
-    records = {i: record(i, audit=audit if i else {}, scoring=scoring if i else {}) for i in range(3)}
+    audit["accepted"] = [
+        {"reward": "math", "form": "number", "found_by": "box", "n": 1390, "n_checked": 38, "n_disagreed": 0},
+        {"reward": "math", "form": "time", "found_by": "last line", "n": 2, "n_checked": 2, "n_disagreed": 1},
+    ]
+    records = {i: record(i, audit=audit if i else {}) for i in range(3)}
     warned = {i: one | {"warnings": ["9.0% of the verdicts are timeout"]} for i, one in inputs()["scoring"].items()}
 
     text = build_report(ReportInputs(**inputs(records=records, scoring=warned))).markdown
 
     assert "| 1 | 40 | 2 | 0.050 [0.014, 0.165] | 3 | 1 of 14 | 0 of 50 |" in text
     assert "The reward format has no second verifier: the form is all that it asks for." in text
-    assert "| iteration | answer is | box |" in text and "| 2 | 10 | 390 |" in text
+    assert (
+        "| 1 | math | number | box | 1,390 | 38 | 0 |" in text and "| 2 | math | time | last line | 2 | 2 | 1 |" in text
+    )
     assert "Iteration 1: 9.0% of the verdicts are timeout." in text
 
 

@@ -10,6 +10,7 @@ from restem.parameters import AuditParameters, ScoringParameters
 from restem.rewards import load_reward
 from restem.rewards.golden import GOLDEN, golden_cases
 from restem.scoring.audit import audit_rewards, summarise_audit
+from restem.scoring.inspection import doubts_of, format_sample, samples_to_read
 from restem.scoring.verdicts import summarise_scoring
 from restem.store.tables import ShardedTable
 from tests.conftest import Project
@@ -85,6 +86,76 @@ def test_false_positives_are_counted_and_named(tmp_path: Path) -> None:
     assert summary["low"] < 1 / 3 < summary["high"]
     assert (summary["golden_cases"], summary["golden_failed"]) == (len(GOLDEN["math"]), 0)
     assert (summary["canaries"], summary["canaries_failed"]) == (2, 0)
+
+
+def test_samples_of_a_rare_form_are_looked_at_and_counted_apart(tmp_path: Path) -> None:
+    asked = questions("math", {"q": {"answer": "7"}, "t": {"answer": "2:30"}, "s": {"answer": r"\{1,2\}"}})
+    table = scored(
+        tmp_path,
+        [("q", r"\boxed{7}", 1.0)] * 40 + [("t", r"\boxed{8:30}", 1.0), ("s", r"\boxed{\{2,1\}}", 1.0)] * 3,
+    )
+
+    found, summary = audited(table, asked, n_samples=4, n_per_form=2, n_questions=0)
+
+    accepted = {row["form"]: (row["n"], row["n_checked"], row["n_disagreed"]) for row in summary["accepted"]}
+    assert (accepted["number"][0], accepted["time"], accepted["set"]) == (40, (3, 2, 2), (3, 2, 0))
+    assert summary["n_checked"] == 4 and summary["rare_checked"] + 4 == sum(n for _, n, _ in accepted.values())
+    of_rate = found[found["check"] == "second verifier"]
+    assert summary["n_disagreed"] == int((of_rate["agrees"] == "no").sum())
+    assert {row["found_by"] for row in summary["accepted"]} == {"box"}
+
+
+def test_an_audit_of_no_samples_and_no_forms_only_counts(tmp_path: Path) -> None:
+    table = scored(tmp_path, [("q", r"\boxed{7}", 1.0)] * 4)
+
+    _, summary = audited(table, questions("math", {"q": {"answer": "7"}}), n_samples=0, n_per_form=0)
+
+    assert (summary["n_checked"], summary["rare_checked"]) == (0, 0)
+    assert [(row["form"], row["n"], row["n_checked"]) for row in summary["accepted"]] == [("number", 4, 0)]
+
+
+@pytest.mark.parametrize(
+    ("reward", "gold", "form"),
+    [
+        ("math", {"answer": "2:30 PM"}, "time"),
+        ("math", {"answer": r"50\%"}, "percent"),
+        ("math", {"answer": r"\$5"}, "money"),
+        ("math", {"answer": "10 cm"}, "unit"),
+        ("math", {"answer": r"90^\circ"}, "angle"),
+        ("math", {"answer": "12 apples"}, "counted things"),
+        ("math", {"answer": r"\frac{1}{2}"}, "fraction"),
+        ("math", {"answer": r"-3"}, "number"),
+        ("math", {"answer": r"2\pi"}, "constant"),
+        ("math", {"answer": "x^2+1"}, "expression"),
+        ("math", {"answer": "x < 1"}, "interval"),
+        ("math", {"answer": "x=1, y=2"}, "several unknowns"),
+        ("math", {"answer": "A"}, "choice"),
+        ("exact", {"answer": "B", "kind": "choice"}, "choice"),
+        ("code", ADD, "tests"),
+        ("reasoning_gym", {"answer": "4", "task": "chain_sum"}, "chain_sum"),
+        ("format", {"answer": "4"}, ""),
+    ],
+)
+def test_a_gold_says_by_which_form_it_is_judged(reward: str, gold: dict[str, Any], form: str) -> None:
+    options = {"form": "boxed"} if reward == "format" else {}
+
+    assert load_reward(reward, **options).form_of({"question_id": "q", "gold": gold}) == form
+
+
+def test_what_two_verifiers_disagree_on_is_read_first(tmp_path: Path) -> None:
+    asked = questions("math", {"q": {"answer": "7"}})
+    rows = [("q", r"\boxed{7}", 1.0)] * 20 + [("q", r"\boxed{8}", 1.0), ("q", r"\boxed{9}", 0.0)]
+    table = scored(tmp_path, rows)
+    found, _ = audited(table, asked, n_questions=0)
+
+    shown = samples_to_read(table, asked, n_accepted=3, n_rejected=1, doubtful=doubts_of(found))
+
+    assert [row["sample_index"] for row in shown][0] == 20 and shown[0]["doubt"] == "math: wrong: 8"
+    assert [row["reward"] for row in shown] == [1.0, 1.0, 1.0, 0.0]
+    assert len({row["sample_index"] for row in shown}) == 4
+    assert "a second verifier refuses it: math: wrong: 8" in format_sample(
+        {**shown[0], "answer": "8", "reward_version": "m"}
+    )
 
 
 def test_the_second_verifier_of_programs_runs_listed_tests_the_other_way_round(tmp_path: Path) -> None:
@@ -217,6 +288,8 @@ def test_restem_inspect_shows_accepted_and_rejected_samples(finished: Project, m
     assert (first.stdout.count("ACCEPTED "), first.stdout.count("REJECTED ")) == (2, 1)
     assert "  answer, found by: whole:\n" in first.stdout and "  gold:\n" in first.stdout
     assert first.stdout == again.stdout != other.stdout
+    doubtful = CliRunner().invoke(restem, [*command, "--doubtful"])
+    assert "a second verifier refuses 0 of the accepted ones that it looked at" in doubtful.stdout
 
 
 def test_restem_inspect_shows_one_reason(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,8 +303,6 @@ def test_restem_inspect_shows_one_reason(finished: Project, monkeypatch: pytest.
 
 
 def test_what_a_model_wrote_cannot_move_the_cursor() -> None:
-    from restem.scoring.inspection import format_sample
-
     row = {"question_id": "q", "sample_index": 0, "text": "t", "completion": "a\x1b[2Jb\r\nc", "gold": "{}"}
     shown = format_sample({**row, "answer": None, "reward": 0.0, "reason": "no_answer", "reward_version": "math-1"})
 

@@ -26,6 +26,7 @@ iteration_option = click.option(
 @click.option("--rejected", default=3, show_default=True, help="Other samples to show.")
 @click.option("--reason", type=click.Choice(REASONS), help="Only verdicts with this reason.")
 @click.option("--seed", default=0, show_default=True, help="Another seed shows other samples.")
+@click.option("--doubtful", is_flag=True, help="First those accepted ones that a second verifier refuses.")
 def inspect(  # noqa: PLR0913 - one argument per option
     where: Where,
     iteration: int | None,
@@ -33,16 +34,26 @@ def inspect(  # noqa: PLR0913 - one argument per option
     rejected: int,
     reason: str | None,
     seed: int,
+    doubtful: bool,
 ) -> None:
     """Show a few random samples of an iteration, with what was answered, how that was found, and the verdict."""
-    from restem.scoring.inspection import format_sample, samples_to_read
+    from restem.scoring.inspection import doubts_of, format_sample, samples_to_read
 
     with where.open() as (catalog, parameters, _):
         i, scored = _scored(catalog, parameters.em.iterations, iteration)
+        doubts = doubts_of(catalog.load(f"iteration_{i}.reward_audit")) if doubtful else {}
         rows = samples_to_read(
-            scored, catalog.load("questions"), n_accepted=accepted, n_rejected=rejected, reason=reason, seed=seed
+            scored,
+            catalog.load("questions"),
+            n_accepted=accepted,
+            n_rejected=rejected,
+            reason=reason,
+            seed=seed,
+            doubtful=doubts,
         )
     click.echo(f"experiment {parameters.experiment}, iteration {i}: {len(rows)} of {len(scored)} samples")
+    if doubtful:
+        click.echo(f"a second verifier refuses {len(doubts)} of the accepted ones that it looked at")
     for row in rows:
         click.echo(f"\n{'ACCEPTED' if row['reward'] >= CORRECT else 'REJECTED'} {format_sample(row)}")
 

@@ -149,6 +149,8 @@ class AuditParameters:
     """How much of an iteration the audit of its rewards looks at. Ours."""
 
     n_samples: Annotated[NonNegative, Harmless] = 100  # accepted ones that a second verifier looks at
+    # And so many of each form of answer and way to find it, where fewer are among these.
+    n_per_form: Annotated[NonNegative, Harmless] = 3
     n_questions: Annotated[NonNegative, Harmless] = 50  # whose gold and spoilt gold are tried again
 
 

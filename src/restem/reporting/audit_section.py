@@ -30,9 +30,9 @@ def audit_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     )
     lacking = {name: why for audit in audits.values() for name, why in audit["not_audited"].items()}
     tables = [Grid(caption, header, rows)]
-    ways = _found_by(records)
-    if ways is not None:
-        tables.append(ways)
+    forms = _forms(audits)
+    if forms is not None:
+        tables.append(forms)
     return Section(
         "Audit of the rewards",
         text=[f"The reward {name} has no second verifier: {why}." for name, why in sorted(lacking.items())],
@@ -40,10 +40,26 @@ def audit_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     )
 
 
-def _found_by(records: Mapping[int, Mapping[str, Any]]) -> Grid | None:
-    counts = {i: record["scoring"].get("accepted_by_found", {}) for i, record in sorted(records.items())}
-    ways = sorted({way for of_iteration in counts.values() for way in of_iteration})
-    if not ways:
+def _forms(audits: Mapping[int, Mapping[str, Any]]) -> Grid | None:
+    """Return the accepted samples by form and way of finding answers, the rare ones last."""
+    rows = [
+        [
+            str(i),
+            row["reward"],
+            row["form"],
+            words(row["found_by"]),
+            f"{row['n']:,}",
+            str(row["n_checked"]),
+            str(row["n_disagreed"]),
+        ]
+        for i, audit in audits.items()
+        for row in audit.get("accepted", ())
+    ]
+    if not rows:
         return None
-    rows = [[str(i), *(f"{count.get(way, 0):,}" for way in ways)] for i, count in counts.items() if count]
-    return Grid("How the answers of accepted samples were found.", ["iteration", *map(words, ways)], rows)
+    caption = (
+        "Accepted samples by the form of answer that accepted them and by how the answer was found. Of rare ones some "
+        "were chosen to be checked; these are not part of the rate above. See some of what was refused with: "
+        "restem inspect --doubtful"
+    )
+    return Grid(caption, ["iteration", "reward", "form", "found by", "accepted", "checked", "refused"], rows)

@@ -84,8 +84,8 @@ class Judge(ABC):
         return None
 
     def form_of(self, gold: Gold) -> str:
-        """Return which of its ways of judging this gold asks for, as "ratio"; the audit looks at the rare ones."""
-        return "any"
+        """Return which of its ways of judging a gold asks for, as "ratio"; the audit looks at the rare ones."""
+        return ""
 
     def determined_by(self) -> Mapping[str, Any]:
         """Return what decides over verdicts beside options, libraries and code, as the digest of a file."""

@@ -156,6 +156,11 @@ class CodeJudge(Judge):
             return same_output(printed, expected, self._tolerance, decimals_only=True)
         return same_output(printed, expected, tolerance)
 
+    def form_of(self, gold: Gold) -> str:
+        """Return the kinds of tests that the gold has."""
+        kinds = [kind for kind in ("tests", "call_tests", "stdin_tests", "in_process") if gold.get(kind)]
+        return " and ".join(kinds)
+
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the reference solution, if the gold has one."""
         solution = gold.get("solution")

@@ -89,6 +89,10 @@ class ComposedReward(Reward):
         """Return None: what each part must refuse is tried with that part alone."""
         return None
 
+    def form_of(self, question: Question) -> str:
+        """Return the form of the first part that has any."""
+        return next(filter(None, (part.form_of(question) for part in self.parts.values())), "")
+
     def close(self) -> None:
         """Close all parts."""
         for part in self.parts.values():

@@ -94,6 +94,10 @@ class ExactJudge(Judge):
     def _choice(self, expected: str, answer: str) -> str:
         return _compared(letter_of, expected, answer, operator.eq)
 
+    def form_of(self, gold: Gold) -> str:
+        """Return the kind of the gold."""
+        return str(gold.get("kind", self.kind))
+
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the gold answer in the asked form; None for patterns, of which no match is known."""
         if gold.get("kind", self.kind) == "regex":

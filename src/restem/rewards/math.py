@@ -30,7 +30,7 @@ from typing import Any
 from restem.questions import boxes
 from restem.rewards.base import Judge
 from restem.rewards.mathematics.comparison import Comparison, Policies
-from restem.rewards.mathematics.form import Form, is_known
+from restem.rewards.mathematics.form import Form, is_known, name_of_form
 from restem.rewards.mathematics.forms import form_of
 from restem.rewards.mathematics.nodes import UnparseableError
 from restem.rewards.mathematics.text import LONGEST_ANSWER, extract_gold, extract_math
@@ -93,6 +93,11 @@ class MathJudge(Judge):
             return refused("unparseable_answer", answer)
         is_same = not isinstance(form, str) and self._comparison.same(form, read)
         return correct(answer) if is_same else refused("wrong", answer)
+
+    def form_of(self, gold: Gold) -> str:
+        """Return the form of the gold, by which it is compared."""
+        form = _gold_form(tidy(extract_gold(str(gold.get("answer", "")))))
+        return name_of_form(form) if isinstance(form, Form) else "the same letters"
 
     def gold_completion(self, gold: Gold) -> str | None:
         r"""Return the gold in a box."""

@@ -88,6 +88,10 @@ class ReasoningGymJudge(Judge):
             return refused("wrong", answer)
         return correct(answer)
 
+    def form_of(self, gold: Gold) -> str:
+        """Return the task."""
+        return str(gold.get("task", ""))
+
     def gold_completion(self, gold: Gold) -> str | None:
         """Return the entry's own answer."""
         entry = gold.get("entry")

@@ -58,6 +58,9 @@ class Reward(Protocol):
     def wrong_completion(self, question: Question) -> str | None:
         """Return a completion that must earn 0, or None if there is no such thing."""
 
+    def form_of(self, question: Question) -> str:
+        """Return by which form of answers a question is judged; nothing if there is but one."""
+
     def close(self) -> None:
         """End all processes and connections. Scoring again starts new ones."""
 
@@ -134,6 +137,11 @@ class SingleReward(Reward):
         """Return what the judge makes of the gold, spoilt."""
         gold = gold_of(question)
         return None if gold is None else self.judge.wrong_completion(gold)
+
+    def form_of(self, question: Question) -> str:
+        """Return what the judge says of the gold."""
+        gold = gold_of(question)
+        return "" if gold is None else self.judge.form_of(gold)
 
     def close(self) -> None:
         """End the worker processes. Scoring again starts new ones."""

@@ -3,6 +3,7 @@
 It changes no verdict. What it finds is a table, a row per check, and its summary in the iteration's record.
 """
 
+import bisect
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,9 @@ from restem.store.tables import ShardedTable, Table
 _logger = logging.getLogger(__name__)
 
 GOLDEN, CANARY, SECOND, NO_SECOND = "golden", "canary", "second verifier", "no second verifier"
-COLUMNS = ["check", "reward", "question_id", "sample_index", "agrees", "found"]
+RARE = "second verifier, rare"  # of samples that were chosen for their form, or for how their answer was found
+ACCEPTED = "accepted"  # no check: how many there are of a form, found in a way
+COLUMNS = ["check", "reward", "question_id", "sample_index", "agrees", "found", "form", "found_by", "n"]
 _CANNOT_SAY = "cannot say"
 
 
@@ -37,6 +40,9 @@ class Check(NamedTuple):
     sample_index: int = -1  # of an accepted sample
     agrees: str = "yes"  # or no, or cannot say
     found: str = ""  # what was seen
+    form: str = ""  # of answer, by which an accepted sample was judged
+    found_by: str = ""  # how its answer was found
+    n: int = 1  # samples that the row stands for
 
 
 def audit_rewards(scored: ShardedTable | None, questions: Table, *, parameters: ScoringParameters, seed: int) -> Table:
@@ -51,14 +57,17 @@ def audit_rewards(scored: ShardedTable | None, questions: Table, *, parameters: 
     import pandas as pd
 
     sampled = _chosen(questions, parameters.audit.n_questions, seed)
-    accepted = None if scored is None else _accepted(scored, parameters.audit.n_samples, seed)
+    judged = questions.set_index("question_id", drop=False)
+    accepted = None if scored is None else Accepted(scored, judged, parameters, seed)
     rows: list[Check] = []
     for name in sorted(set(questions["reward"])):
         singles = list(_singles(name, parameters.options.get(name) or {}))
         rows += [row for single, options in singles for row in _golden(single, options, parameters)]
         rows += _canaries(sampled[sampled["reward"] == name], parameters)
         if accepted is not None:
-            rows += _second(accepted.merge(questions[questions["reward"] == name]), singles, parameters)
+            rows += accepted.listed(name)
+            rows += _second(SECOND, accepted.of(name, accepted.chosen), singles, parameters)
+            rows += _second(RARE, accepted.of(name, accepted.rare), singles, parameters)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -67,6 +76,8 @@ def summarise_audit(audit: Table) -> dict[str, Any]:
 
     `false_positive_rate` is the share of accepted samples that the second verifier refuses, with its 95 % interval
     from `low` to `high`; null where nothing could be checked. `n_unchecked` are those on which it cannot say anything.
+    Samples that were looked at because their form is rare are counted apart, in `rare_checked` and `rare_disagreed`:
+    they are not a random sample. `accepted` has a row per reward, form, and way of finding answers.
     """
     seconds = audit[audit["check"] == SECOND]
     verdicts = Counter(seconds["agrees"])
@@ -80,15 +91,39 @@ def summarise_audit(audit: Table) -> dict[str, Any]:
         "false_positive_rate": n_disagreed / n_checked if n_checked else None,
         "low": low,
         "high": high,
+        **_rare(audit),
         **_counts(audit, GOLDEN, "golden_cases", "golden_failed"),
         **_counts(audit, CANARY, "canaries", "canaries_failed"),
         "not_audited": dict(zip(without["reward"], without["found"], strict=True)),
+        "accepted": _by_form(audit),
     }
-    for row in audit[(audit["agrees"] == "no") & (audit["check"] != SECOND)].itertuples():
+    for row in audit[(audit["agrees"] == "no") & ~audit["check"].isin([SECOND, RARE])].itertuples():
         _logger.warning("the audit of the reward %s: a %s failed: %s", row.reward, row.check, row.found)
     if n_disagreed:
         _logger.warning("a second verifier refuses %d of %d accepted samples that it looked at", n_disagreed, n_checked)
     return summary
+
+
+def _rare(audit: Table) -> dict[str, int]:
+    agrees = Counter(audit.loc[audit["check"] == RARE, "agrees"])
+    return {"rare_checked": agrees["yes"] + agrees["no"], "rare_disagreed": agrees["no"]}
+
+
+def _by_form(audit: Table) -> list[dict[str, Any]]:
+    """Return how many samples were accepted by form and way of finding answers, and what second verifiers said."""
+    seconds = audit[audit["check"].isin([SECOND, RARE]) & (audit["agrees"] != _CANNOT_SAY)]
+    ways = Counter(zip(seconds["form"], seconds["found_by"], strict=True))
+    refused = seconds[seconds["agrees"] == "no"]
+    wrong = Counter(zip(refused["form"], refused["found_by"], strict=True))
+    listed: list[Any] = audit[audit["check"] == ACCEPTED].to_dict("records")
+    return [
+        {
+            **{name: row[name] for name in ("reward", "form", "found_by", "n")},
+            "n_checked": ways[row["form"], row["found_by"]],
+            "n_disagreed": wrong[row["form"], row["found_by"]],
+        }
+        for row in sorted(listed, key=lambda row: (-row["n"], row["form"], row["found_by"]))
+    ]
 
 
 def _counts(audit: Table, check: str, total: str, failed: str) -> dict[str, int]:
@@ -127,20 +162,21 @@ def _canaries(questions: Table, parameters: ScoringParameters) -> Iterator[Check
 
 
 def _second(
-    accepted: Table, singles: Sequence[tuple[str, dict[str, Any]]], parameters: ScoringParameters
+    check: str, rows: list[Any], singles: Sequence[tuple[str, dict[str, Any]]], parameters: ScoringParameters
 ) -> Iterator[Check]:
     from restem.rewards.second import load_second, why_no_second
 
-    rows: list[Any] = accepted.to_dict("records")
     for name, options in singles:
         lacking = why_no_second(name)
-        if lacking is not None:
+        if lacking is not None and check == SECOND:
             yield Check(NO_SECOND, name, agrees=_CANNOT_SAY, found=lacking)
-        elif rows:
+        elif lacking is None and rows:
             second = kept_open(load_second, name, options, parameters)
             verdicts = second.score(rows, [row["completion"] for row in rows])
             for row, verdict in zip(rows, verdicts, strict=True):
-                yield Check(SECOND, name, row["question_id"], row["sample_index"], *_answer_of(verdict))
+                agrees, found = _answer_of(verdict)
+                where = row["question_id"], row["sample_index"]
+                yield Check(check, name, *where, agrees, found, row["form"], row["found_by"])
 
 
 def _answer_of(verdict: Verdict) -> tuple[str, str]:
@@ -156,15 +192,62 @@ def _chosen(questions: Table, n: int, seed: int) -> Table:
     return judged.loc[order[:n]]
 
 
-def _accepted(scored: ShardedTable, n: int, seed: int) -> Table:
-    """Return a seeded choice of accepted samples: question_id, sample_index, completion."""
-    import pandas as pd
+class Accepted:
+    """The accepted samples: how many of each form, and which are looked at, in an order of the seed."""
 
-    columns = ["question_id", "sample_index", "completion"]
-    kept = pd.DataFrame(columns=columns)
+    def __init__(self, scored: ShardedTable, questions: Table, parameters: ScoringParameters, seed: int) -> None:
+        """Go through the samples, holding few at a time; `questions` are named by their ids."""
+        self._questions = questions
+        self.counts: Counter[tuple[str, str, str]] = Counter()  # by reward, form, and way of finding answers
+        n, each = parameters.audit.n_samples, parameters.audit.n_per_form
+        first: list[_Sample] = []
+        of_group: dict[tuple[str, str, str], list[_Sample]] = {}
+        forms = {name: _form(row, parameters) for name, row in questions.iterrows() if row["split"] != "exemplar"}
+        for sample in _accepted(scored, forms, seed):
+            self.counts[sample.group] += 1
+            _insert(first, sample, n)
+            _insert(of_group.setdefault(sample.group, []), sample, each)
+        self.chosen = [sample.row for sample in first]
+        keys = {sample.key for sample in first}
+        self.rare = [sample.row for group in of_group.values() for sample in group if sample.key not in keys]
+
+    def of(self, reward: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return those rows whose questions are judged by a reward, with these questions."""
+        asked = [(row, self._questions.loc[row["question_id"]]) for row in rows]
+        return [{**question.to_dict(), **row} for row, question in asked if question["reward"] == reward]
+
+    def listed(self, reward: str) -> Iterator[Check]:
+        """Yield how many samples a reward accepted by each form and way of finding answers."""
+        for (name, form, found_by), n in sorted(self.counts.items()):
+            if name == reward:
+                yield Check(ACCEPTED, name, agrees="", form=form, found_by=found_by, n=n)
+
+
+class _Sample(NamedTuple):
+    key: tuple[int, str, int]  # its place in the order of the seed first
+    group: tuple[str, str, str]
+    row: dict[str, Any]
+
+
+def _form(question: Any, parameters: ScoringParameters) -> tuple[str, str]:
+    reward = str(question["reward"])
+    return reward, open_reward(reward, parameters).form_of(question) or "any"
+
+
+def _accepted(scored: ShardedTable, forms: Mapping[Any, tuple[str, str]], seed: int) -> Iterator[_Sample]:
+    columns = ["question_id", "sample_index", "completion", "found_by"]
     for shard in scored:
-        rows = pd.concat([kept, shard.loc[shard["reward"] >= CORRECT, columns]], ignore_index=True)
-        keys = zip(rows["question_id"], rows["sample_index"], strict=True)
-        order = [question_seed(seed, "audit", *key) for key in keys]
-        kept = rows.assign(order=order).nsmallest(n, "order")[columns]
-    return kept
+        for name, index, completion, found_by in shard.loc[shard["reward"] >= CORRECT, columns].itertuples(index=False):
+            if name in forms:
+                reward, form = forms[name]
+                way = found_by if isinstance(found_by, str) else "not said"
+                key = (question_seed(seed, "audit", name, index), name, index)
+                row = {"question_id": name, "sample_index": index, "completion": completion}
+                yield _Sample(key, (reward, form, way), {**row, "form": form, "found_by": way})
+
+
+def _insert(first: list[_Sample], sample: _Sample, most: int) -> None:
+    """Put a sample among the first ones, of which there are at most so many."""
+    if len(first) < most or (first and sample.key < first[-1].key):
+        bisect.insort(first, sample, key=lambda one: one.key)
+        del first[most:]

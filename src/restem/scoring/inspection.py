@@ -1,12 +1,14 @@
 """Samples for a person to read: a seeded few of those that were accepted and of those that were not."""
 
 import heapq
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from restem.rewards.verdicts import gold_of
 from restem.schemas import CORRECT
+from restem.scoring.audit import RARE, SECOND
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table
 
@@ -22,8 +24,11 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
     n_rejected: int,
     reason: str | None = None,
     seed: int = 0,
+    doubtful: Mapping[tuple[str, int], str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows of `scored_samples` with the text and the gold of their questions, accepted ones first.
+
+    Those of `doubtful` come before all others, each with what was said against it as `doubt`.
 
     Args:
         scored: Samples with their verdicts.
@@ -32,14 +37,44 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
         n_rejected: Others, at most.
         reason: Only rows with this reason.
         seed: Of the choice.
+        doubtful: By question and sample index, what a second verifier made of accepted samples that it refuses.
     """
-    by_id = questions.set_index("question_id")
-    rows: list[dict[str, Any]] = []
+    asked = questions.set_index("question_id")
+    rows: list[dict[str, Any]] = _doubted(scored, doubtful or {}, asked, n_accepted)
     for is_accepted, n in ((True, n_accepted), (False, n_rejected)):
-        for row in _first(_rows(scored, is_accepted=is_accepted, reason=reason), n, seed):
-            question = by_id.loc[row["question_id"]]
-            rows.append({**row, "text": question["text"], "gold": question["gold"]})
+        left = n - len(rows) if is_accepted else n
+        others = (
+            row
+            for row in _rows(scored, is_accepted=is_accepted, reason=reason)
+            if (row["question_id"], row["sample_index"]) not in (doubtful or {})
+        )
+        for row in _first(others, left, seed):
+            rows.append({**row, **_question(asked, row)})
     return rows
+
+
+def doubts_of(audit: Table) -> dict[tuple[str, int], str]:
+    """Return the accepted samples that a second verifier refuses, with what it says; from the table `reward_audit`."""
+    refused = audit[audit["check"].isin([SECOND, RARE]) & (audit["agrees"] == "no")]
+    keys = zip(refused["question_id"], refused["sample_index"], strict=True)
+    says = (f"{reward}: {found}" for reward, found in zip(refused["reward"], refused["found"], strict=True))
+    return dict(zip(keys, says, strict=True))
+
+
+def _doubted(
+    scored: ShardedTable, doubtful: Mapping[tuple[str, int], str], asked: Table, n: int
+) -> list[dict[str, Any]]:
+    rows = (
+        {**row, "doubt": doubtful[row["question_id"], row["sample_index"]], **_question(asked, row)}
+        for row in _rows(scored, is_accepted=True, reason=None)
+        if (row["question_id"], row["sample_index"]) in doubtful
+    )
+    return list(itertools.islice(rows, n))
+
+
+def _question(asked: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    question = asked.loc[row["question_id"]]
+    return {"text": question["text"], "gold": question["gold"]}
 
 
 def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Iterator[Any]:
@@ -75,6 +110,7 @@ def format_sample(row: Mapping[str, Any]) -> str:
             "  gold:",
             _indented(shown),
             f"  verdict: {row['reward']:g}, {row['reason']}, by {row['reward_version']}",
+            *([f"  a second verifier refuses it: {row['doubt']}"] if row.get("doubt") else []),
         ]
     )
 

@@ -29,6 +29,30 @@ class Form(NamedTuple):
     table: Table | None = None
 
 
+def name_of_form(form: Form) -> str:
+    """Return what docs/rewards.md calls a form."""
+    if form.special is not None:
+        return form.special.kind
+    if form.quantity is not None:
+        return _name_of_quantity(form.quantity)
+    if form.kind == "words":
+        return "choice" if len("".join(form.names)) == 1 else "words"
+    return {"reals": "interval", "equation": "relation", "named": "several unknowns"}.get(form.kind, form.kind)
+
+
+def _name_of_quantity(quantity: Quantity) -> str:
+    kinds = {measure.partition(" ")[0] for measure, _ in quantity.unit.measures}
+    if quantity.percent or kinds:
+        named = {"counted": "counted things", "degree": "angle", "usd": "money"}
+        return "percent" if quantity.percent else named.get("".join(kinds), "unit")
+    node = quantity.node.parts[0] if quantity.node.kind == "neg" else quantity.node
+    if node.kind in {"num", "matrix"}:
+        return "number" if node.kind == "num" else "matrix"
+    if free_variables(node):
+        return "expression"
+    return "fraction" if node.kind == "div" and all(part.kind == "num" for part in node.parts) else "constant"
+
+
 def any_reals(form: Form) -> RealSet | None:
     """Return an interval or a set of numbers as a set of real numbers; None if it is none."""
     if form.reals is not None:
