@@ -150,7 +150,8 @@ def test_what_two_verifiers_disagree_on_is_read_first(tmp_path: Path) -> None:
 
     shown = samples_to_read(table, asked, n_accepted=3, n_rejected=1, doubtful=doubts_of(found))
 
-    assert [row["sample_index"] for row in shown][0] == 20 and shown[0]["doubt"] == "math: wrong: 8"
+    first = {**shown[0], "answer": "8", "reward_version": "m"}
+    assert (first["sample_index"], first["doubt"]) == (20, "math: wrong: 8")
     assert [row["reward"] for row in shown] == [1.0, 1.0, 1.0, 0.0]
     assert len({row["sample_index"] for row in shown}) == 4
     assert "a second verifier refuses it: math: wrong: 8" in format_sample(
@@ -200,12 +201,14 @@ def test_a_task_with_many_right_answers_is_not_said_to_be_checked(tmp_path: Path
 
 
 def test_a_reward_without_a_second_verifier_says_why(tmp_path: Path) -> None:
-    options = {"all_of": {"rewards": {"math": {}, "format": {"form": "boxed"}, "own_rewards:exact_text": None}}}
+    options = {
+        "all_of": {"rewards": {"math": {}, "format": {"form": "boxed"}, "tests.rewards.own_rewards:exact_text": None}}
+    }
     asked = questions("all_of", {"q": {"answer": "4"}})
 
     _, summary = audited(scored(tmp_path, [("q", r"\boxed{4}", 1.0)] * 2), asked, options=options, n_questions=0)
 
-    assert set(summary["not_audited"]) == {"format", "own_rewards:exact_text"}
+    assert set(summary["not_audited"]) == {"format", "tests.rewards.own_rewards:exact_text"}
     assert (summary["n_checked"], summary["n_disagreed"]) == (2, 0)
     assert summary["golden_cases"] == len(golden_cases("math", {})) + 2
 

@@ -28,6 +28,7 @@ _BUILT_IN = {
     "format": _Place("restem.rewards.format:FormatJudge"),
     "judge": _Place("restem.rewards.judge:ModelJudge", ("httpx2",), "pip install httpx2"),
     "math": _Place("restem.rewards.math:MathJudge", ("mpmath", "math_verify"), "pip install mpmath math-verify"),
+    "reward_model": _Place("restem.rewards.reward_model:ScoreJudge", ("transformers",), "pip install transformers"),
     "reasoning_gym": _Place(
         "restem.rewards.reasoning_gym:ReasoningGymJudge", ("reasoning_gym",), "pip install reasoning-gym"
     ),

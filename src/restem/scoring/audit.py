@@ -202,8 +202,7 @@ class Accepted:
         n, each = parameters.audit.n_samples, parameters.audit.n_per_form
         first: list[_Sample] = []
         of_group: dict[tuple[str, str, str], list[_Sample]] = {}
-        forms = {name: _form(row, parameters) for name, row in questions.iterrows() if row["split"] != "exemplar"}
-        for sample in _accepted(scored, forms, seed):
+        for sample in _accepted(scored, _Forms(questions, parameters), seed):
             self.counts[sample.group] += 1
             _insert(first, sample, n)
             _insert(of_group.setdefault(sample.group, []), sample, each)
@@ -229,21 +228,36 @@ class _Sample(NamedTuple):
     row: dict[str, Any]
 
 
-def _form(question: Any, parameters: ScoringParameters) -> tuple[str, str]:
-    reward = str(question["reward"])
-    return reward, open_reward(reward, parameters).form_of(question) or "any"
+class _Forms:
+    """By which reward and form of answers questions are judged."""
+
+    def __init__(self, questions: Table, parameters: ScoringParameters) -> None:
+        self._questions = questions
+        self._rewards = {name: open_reward(name, parameters) for name in sorted(set(questions["reward"]))}
+        self._known: dict[str, tuple[str, str] | None] = {}
+
+    def of(self, name: str) -> tuple[str, str] | None:
+        """Return them for a question; None if it is not among these."""
+        if name not in self._known:
+            question = self._questions.loc[name] if name in self._questions.index else None
+            self._known[name] = None if question is None else self._read(question)
+        return self._known[name]
+
+    def _read(self, question: Any) -> tuple[str, str]:
+        reward = str(question["reward"])
+        return reward, self._rewards[reward].form_of(question) or "any"
 
 
-def _accepted(scored: ShardedTable, forms: Mapping[Any, tuple[str, str]], seed: int) -> Iterator[_Sample]:
+def _accepted(scored: ShardedTable, forms: _Forms, seed: int) -> Iterator[_Sample]:
     columns = ["question_id", "sample_index", "completion", "found_by"]
     for shard in scored:
         for name, index, completion, found_by in shard.loc[shard["reward"] >= CORRECT, columns].itertuples(index=False):
-            if name in forms:
-                reward, form = forms[name]
+            judged = forms.of(name)
+            if judged is not None:
                 way = found_by if isinstance(found_by, str) else "not said"
                 key = (question_seed(seed, "audit", name, index), name, index)
                 row = {"question_id": name, "sample_index": index, "completion": completion}
-                yield _Sample(key, (reward, form, way), {**row, "form": form, "found_by": way})
+                yield _Sample(key, (*judged, way), {**row, "form": judged[1], "found_by": way})
 
 
 def _insert(first: list[_Sample], sample: _Sample, most: int) -> None:
