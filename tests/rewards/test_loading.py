@@ -14,7 +14,7 @@ from restem.rewards.scoring import code_digest, sources_of
 def test_an_unknown_reward_names_the_known_ones() -> None:
     with pytest.raises(
         RewardError,
-        match=r"no reward 'maths'; known are all_of, code, exact, format, judge, math, reasoning_gym, reward_model, ",
+        match=r"no reward 'maths'; known are all_of, code, exact, format, judge, majority, math, ",
     ):
         load_reward("maths")
 

@@ -24,7 +24,13 @@ def write_classifier(folder: Path, *, n_labels: int = 1, is_decoder: bool = Fals
     torch.manual_seed(3)
     tokenizer = made("byte_level")
     tokenizer.pad_token = "<unk>"
-    small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small = {
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "initializer_range": 0.3,
+    }
     shape: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 64,
@@ -36,8 +42,6 @@ def write_classifier(folder: Path, *, n_labels: int = 1, is_decoder: bool = Fals
         if is_decoder
         else BertForSequenceClassification(BertConfig(**shape, type_vocab_size=1))
     )
-    head = model.score if is_decoder else model.classifier
-    head.weight.data *= 30  # so that scores differ
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -208,7 +208,7 @@ def test_a_reward_without_a_second_verifier_says_why(tmp_path: Path) -> None:
 
     _, summary = audited(scored(tmp_path, [("q", r"\boxed{4}", 1.0)] * 2), asked, options=options, n_questions=0)
 
-    assert set(summary["not_audited"]) == {"format", "tests.rewards.own_rewards:exact_text"}
+    assert set(summary["not_audited"]) == {"format", own}
     assert (summary["n_checked"], summary["n_disagreed"]) == (2, 0)
     assert summary["golden_cases"] == len(golden_cases("math", {})) + 2
 
