@@ -35,6 +35,7 @@ def write_classifier(folder: Path, *, n_labels: int = 1, is_decoder: bool = Fals
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 64,
         "num_labels": n_labels,
+        "initializer_range": 0.3,  # so that scores differ
         **small,
     }
     model = (

@@ -201,9 +201,8 @@ def test_a_task_with_many_right_answers_is_not_said_to_be_checked(tmp_path: Path
 
 
 def test_a_reward_without_a_second_verifier_says_why(tmp_path: Path) -> None:
-    options = {
-        "all_of": {"rewards": {"math": {}, "format": {"form": "boxed"}, "tests.rewards.own_rewards:exact_text": None}}
-    }
+    own = "tests.rewards.own_rewards:exact_text"
+    options = {"all_of": {"rewards": {"math": {}, "format": {"form": "boxed"}, own: None}}}
     asked = questions("all_of", {"q": {"answer": "4"}})
 
     _, summary = audited(scored(tmp_path, [("q", r"\boxed{4}", 1.0)] * 2), asked, options=options, n_questions=0)
