@@ -28,6 +28,8 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
 MEASURED = ("validation", "test", "transfer")  # splits by whose questions policies are measured
 LEARNED_FROM = ("train", "exemplar")  # splits whose questions policies see
 SPLITS = ("train", *MEASURED, "exemplar")
+# The reward without any ground truth: it judges questions that are trained on, and none that is evaluated.
+MAJORITY = "majority"
 OWN_SUITES = ("test", "validation", "train")  # all others are transfer; the conclusion is on the first there is
 REASONS = (
     "correct",

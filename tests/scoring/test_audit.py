@@ -34,6 +34,7 @@ def scored(folder: Path, rows: list[tuple[str, str, float]]) -> ShardedTable:
     table["reason"] = ["correct" if reward == 1.0 else "wrong" for reward in table["reward"]]
     table["found_by"] = "box"
     table["n_tokens"] = 1
+    table["reward_version"] = "exact-0"
     files = [folder / "a.parquet", folder / "b.parquet"]
     half = len(rows) // 2
     table[:half].to_parquet(files[0])

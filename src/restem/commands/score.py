@@ -34,13 +34,16 @@ def score(file: str, reward: str, timeout_s: float, workers: int, options: tuple
     judged, and 1 when a line is broken or the reward is.
     """
     from restem.rewards import load_reward
+    from restem.schemas import MAJORITY
 
     counts: Counter[str] = Counter()
     with (
         load_reward(reward, timeout_s=timeout_s, workers=workers, **dict(map(_option, options))) as judge,
         _lines(file) as lines,
     ):
-        for batch in _batches(_rows(file, lines)):
+        rows = _rows(file, lines)
+        # A majority is of all samples of a question, wherever in the file they are.
+        for batch in [list(rows)] if reward == MAJORITY else _batches(rows):
             for row, verdict in zip(batch, judge.score(batch, [row["completion"] for row in batch]), strict=True):
                 known = {"question_id": row["question_id"]} if "question_id" in row else {}
                 shown = {**known, **verdict._asdict(), "reward_version": judge.version}

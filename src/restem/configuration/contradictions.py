@@ -10,7 +10,7 @@ from restem.errors import ParameterError
 from restem.masking import secrets_in
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
 from restem.parameters.decides import declared
-from restem.schemas import OWN_SUITES
+from restem.schemas import MAJORITY, OWN_SUITES
 from restem.training.launch import refuse_unlaunchable
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
@@ -25,6 +25,7 @@ def contradictions(parameters: Parameters) -> list[str]:
         *_rules_of_training(parameters),
         *_rules_of_prompts(parameters),
         *_rules_of_sampling(parameters),
+        *_rules_of_majority(parameters),
     ]
     secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
     twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
@@ -167,6 +168,31 @@ def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[Rule]:
             f"{path}.template must hold {{question}}, in whose place a question is put, got {prompt.template!r}",
         ),
         (not prompt.of_suite or path == "prompt", f"{path}.of_suite: a suite has no suites"),
+    ]
+
+
+def _rules_of_majority(parameters: Parameters) -> list[Rule]:
+    """Return rules for the reward that has no ground truth."""
+    questions = parameters.questions
+    lies = "has no ground truth, so what it says of questions that are evaluated is no measurement"
+    judging = {"questions.reward": questions.reward} | {
+        f"questions.transfer.{name}.reward": entry.get("reward") for name, entry in questions.transfer.items() if entry
+    }
+    is_used = questions.train_reward == MAJORITY
+    return [
+        *(
+            (reward != MAJORITY, f"{path}={MAJORITY} {lies}; for those to train on: questions.train_reward={MAJORITY}")
+            for path, reward in judging.items()
+        ),
+        (
+            not is_used or parameters.evaluation.n_train_questions == 0,
+            f"questions.train_reward={MAJORITY} {lies}: leave out the suite train with evaluation.n_train_questions=0",
+        ),
+        (
+            not is_used or parameters.sampling.follow_up.rounds == 0,
+            f"questions.train_reward={MAJORITY} labels a question by all of its samples, so further ones cannot be "
+            "judged apart: sampling.follow_up.rounds must be 0",
+        ),
     ]
 
 

@@ -60,7 +60,8 @@ def _rewards(parameters: Parameters) -> Iterator[Callable[[], object]]:
         for name, entry in questions.transfer.items()
         if entry and entry.get("reward")
     }
-    judging = {**of_suites, **({"questions.reward": questions.reward} if questions.reward else {})}
+    own = {"questions.reward": questions.reward, "questions.train_reward": questions.train_reward}
+    judging = {**of_suites, **{path: name for path, name in own.items() if name}}
     for name in scoring.options:
         yield partial(_look_at_reward, name, parameters, f"scoring.options.{name}")
     for path, name in judging.items():

@@ -77,6 +77,7 @@ class QuestionsParameters:
     exemplars: Annotated[str | None, Decides("questions")] = None  # a file: columns text, solution; in their place
     options: Annotated[dict[str, Any], Decides("questions")] = Field(default_factory=dict)  # of the source
     reward: Annotated[str | None, Decides("questions")] = None  # judges all but transfer; None is what the source names
+    train_reward: Annotated[str | None, Decides("questions")] = None  # judges those to train on in its place
     # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.
     transfer: Annotated[dict[str, dict[str, Any] | None], Decides("questions")] = Field(default_factory=dict)
     # Training questions that are evaluated too, by word 5-grams (Jaccard); ours.
@@ -227,7 +228,7 @@ class TrainingParameters:
     max_length: Annotated[Int, Field(ge=2, le=10_000_000), Decides("policy")] = 2048
     allow_truncation: Annotated[bool, Decides("policy")] = False  # cut longer rows instead
     # Ours: a string, as </think>: what a completion says up to the last of them is read, and not learnt. None: all is.
-    learn_after: Annotated[Annotated[str, StringConstraints(min_length=1)] | None, Decides("policy")] = None
+    learn_after: Annotated[Stop | None, Decides("policy")] = None
     seed: Annotated[Seed, Decides("policy")] = 0  # of the order of examples
     # Of the arithmetic; weights are float32.
     dtype: Annotated[Literal["auto", "float32", "bfloat16"], Decides("policy")] = "auto"

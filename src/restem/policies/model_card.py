@@ -81,6 +81,7 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         f"# {experiment}: iteration {policy.iteration}",
         "",
         f"`{policy.name}`, {_origin(policy)}",
+        *(f"No check but an opinion: the reward {name} is {whose}." for name, whose in record["opinions"].items()),
         "What the base model's licence asks holds for this one too. Everything about how it was made: "
         f"{EXPORT_MANIFEST}.",
         "",
@@ -110,7 +111,7 @@ def _origin(policy: Policy) -> str:
         return "as it came: the base policy of the experiment."
     return (
         f"after {policy.iteration} iteration(s) of self-training with ReST^EM (Singh et al. 2023, "
-        "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a checkable reward found correct."
+        "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a reward found correct."
     )
 
 

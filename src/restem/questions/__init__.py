@@ -16,7 +16,7 @@ from restem.questions.dealing import as_many_as_asked
 from restem.questions.exemplars import read_exemplars
 from restem.questions.likeness import same_text
 from restem.questions.reading import PLACE, as_text
-from restem.schemas import MEASURED, SPLITS
+from restem.schemas import MAJORITY, MEASURED, SPLITS
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import import_function
 from restem.store.tables import Table
@@ -67,10 +67,10 @@ def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
     options = {name: value for name, value in parameters.options.items() if value is not None}
     parameters = replace(parameters, options=options)
     from_file = parameters.exemplars is not None
-    judged_by = {"reward": parameters.reward} if parameters.reward else {}
     wanted = replace(parameters, n_exemplars=0) if from_file else parameters
     for row in as_many_as_asked(_given_by(check_source(parameters.source), wanted), wanted):
-        yield {**row, **judged_by}
+        reward = (parameters.train_reward if row.get("split") == "train" else None) or parameters.reward
+        yield {**row, **({"reward": reward} if reward else {})}
     yield from read_exemplars(parameters)
 
 
@@ -191,10 +191,18 @@ def _row(number: int, record: Mapping[str, Any], *, source: str) -> dict[str, st
     text, gold, split = record.get("text"), record.get("gold"), record.get("split")
     if not isinstance(text, str) or not text.strip():
         raise QuestionsError(f"{place} has no text")
-    if not isinstance(gold, Mapping) or not gold:
+    is_unlabelled = given.get("reward") == MAJORITY and split == "train"
+    if gold is None and is_unlabelled:
+        gold = {}
+    if not isinstance(gold, Mapping) or not (gold or is_unlabelled):
         raise QuestionsError(f'{place} needs a gold like {{"answer": "42"}} or {{"tests": "..."}}, got {gold!r}')
     if split not in SPLITS:
         raise QuestionsError(f"{place}: split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if given.get("reward") == MAJORITY and split in MEASURED:
+        raise QuestionsError(
+            f"{place}: the reward {MAJORITY} has no ground truth, so it cannot judge {split} questions, by which "
+            "policies are chosen or reported; give it to the split train alone"
+        )
     gold_text = json.dumps(gold, sort_keys=True, ensure_ascii=False, default=_as_json)
     otherwise = {
         "question_id": fingerprint([text, gold_text]),

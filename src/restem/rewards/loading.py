@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 from restem.errors import RewardError
 from restem.parameters.decides import deciding_options
+from restem.rewards import majority
 from restem.rewards.base import Judge
 from restem.rewards.composition import ComposedReward, checked_parts, checked_weights
+from restem.rewards.majority import MajorityReward
 from restem.rewards.own import OwnJudge
 from restem.rewards.scoring import Reward, judge_class, open_single
+from restem.schemas import MAJORITY
 from restem.store.importing import import_function
 
 
@@ -56,6 +59,10 @@ def load_reward(name: str, *, timeout_s: float = 5.0, workers: int = 2, **option
         )
     if name in COMPOSED:
         return _composed(name, options, timeout_s=timeout_s, workers=workers)
+    if name == MAJORITY:
+        of, min_share, own = majority.checked_options(options)
+        place = _found(of)
+        return MajorityReward(open_single(of, place.judge_path, own, timeout_s=timeout_s, workers=workers), min_share)
     found = _found(name)
     missing = [module for module in found.needs if find_spec(module) is None]
     if missing:
@@ -72,6 +79,9 @@ def deciding_reward_options(name: str, options: Mapping[str, Any]) -> dict[str, 
     if name in COMPOSED:
         parts = checked_parts(name, options.get("rewards"))
         return {**options, "rewards": {part: deciding_reward_options(part, of) for part, of in parts.items()}}
+    if name == MAJORITY:
+        of, min_share, inner = majority.checked_options(options)
+        return {"of": of, "min_share": min_share, **deciding_reward_options(of, inner)}
     found = _found(name)
     if found.given:
         own = {option: value for option, value in options.items() if option != "reasoning"}
@@ -91,6 +101,8 @@ def opinions(names: Iterable[str], options: Mapping[str, Any]) -> dict[str, str]
         of_reward = options.get(name) or {}
         if name in COMPOSED:
             found[name] = "; ".join(opinions(of_reward["rewards"], of_reward["rewards"]).values())
+        elif name == MAJORITY:
+            found[name] = majority.OPINION
         else:
             found[name] = judge_class(_found(name).judge_path).opinion_of(of_reward)
     return {name: whose for name, whose in found.items() if whose}
@@ -109,7 +121,7 @@ def _found(name: str) -> _Place:
         return _Place("restem.rewards.own:OwnJudge", given={"path": name})
     if name not in _BUILT_IN:
         raise RewardError(
-            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *COMPOSED]))}, "
+            f"there is no reward {name!r}; known are {', '.join(sorted([*_BUILT_IN, *COMPOSED, MAJORITY]))}, "
             "or 'my_pkg.my_module:my_reward' for a function or a judge of your own"
         )
     return _BUILT_IN[name]
@@ -122,6 +134,8 @@ def _composed(name: str, options: dict[str, Any], *, timeout_s: float, workers: 
     weights = checked_weights(name, options.get("weights"), of_parts) if "weights" in COMPOSED[name] else None
     parts = {}
     for part, part_options in of_parts.items():
+        if part == MAJORITY:
+            raise RewardError(f"{name}.rewards.{part}: {MAJORITY} judges all samples of a question, and stands alone")
         try:
             parts[part] = load_reward(part, timeout_s=timeout_s, workers=workers, **part_options)
         except RewardError as error:

@@ -17,6 +17,7 @@ from restem.rewards.base import Judge, Pool, Task
 from restem.rewards.pool import WorkerPool
 from restem.rewards.reasoning import USUAL, Reasoning, checked_reasoning
 from restem.rewards.verdicts import Answer, Question, Verdict, gold_of, refused
+from restem.schemas import CORRECT
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import named
 
@@ -106,16 +107,25 @@ class SingleReward(Reward):
             self._shown(judged[entry.key], entry.found_by) if isinstance(entry, _Entry) else entry for entry in entries
         ]
 
-    def _enter(self, tasks: dict[tuple[str, str], Task], question: Question, completion: str) -> "Verdict | _Entry":
+    def answer_of(self, question: Question, completion: str) -> Answer | Verdict:
+        """Return what a completion answers; where it answers nothing, the verdict that says so."""
         gold = gold_of(question)
         if gold is None and not self.judge.sees_question:
             return refused("unparseable_gold", None)
         answered = completion if self._reasoning is None else self._reasoning.answered(completion)
         if answered is None:
             return refused("truncated", None)
-        answer: Answer | None = self.judge.answer_of(gold or {}, answered)
-        if answer is None:
-            return refused("no_answer", None)
+        return self.judge.answer_of(gold or {}, answered) or refused("no_answer", None)
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Return of pairs of answers whether the second is right where the first is the gold."""
+        tasks = [Task({"answer": gold}, answer, "without a gold") for gold, answer in pairs]
+        return [verdict.reward >= CORRECT for verdict in self._pool.run(tasks)]
+
+    def _enter(self, tasks: dict[tuple[str, str], Task], question: Question, completion: str) -> "Verdict | _Entry":
+        gold, answer = gold_of(question), self.answer_of(question, completion)
+        if isinstance(answer, Verdict):
+            return answer
         subject = question if self.judge.sees_question else gold
         key = (json.dumps(subject, sort_keys=True, default=repr), answer.text)
         if key not in tasks:

@@ -31,6 +31,7 @@ _ROUNDING = 1e-9  # relative, of floating point
 _WHY_NOT = {
     "format": "the form is all that it asks for",
     "judge": "a model's opinion; read some of its verdicts",
+    "majority": "there is no ground truth; read some of its verdicts",
     "reward_model": "a model's opinion; read some of its verdicts",
 }
 

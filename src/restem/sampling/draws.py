@@ -8,6 +8,7 @@ from restem.policies.policy import Policy
 from restem.questions import suite_of
 from restem.sampling.prompts import adds_special_tokens
 from restem.sampling.sampler import Decoding, Draw, EngineChoice
+from restem.schemas import MAJORITY
 from restem.store.fingerprints import question_seed
 from restem.store.tables import Table
 
@@ -157,7 +158,7 @@ def _members(questions: Table) -> dict[str, set[str]]:
     suites = {split: set(_of_split(questions, split)) for split in _EVALUATED_SPLITS}
     for name, source in _transferred(questions):
         suites.setdefault(suite_of(source), set()).add(name)
-    suites[TRAIN_SUITE] = set(_of_split(questions, "train"))
+    suites[TRAIN_SUITE] = set(_of_split(questions[questions["reward"] != MAJORITY], "train"))
     return suites
 
 

@@ -18,7 +18,7 @@ from restem.sampling.draws import TRAIN_SUITE, engine_choice, training_decoding
 from restem.sampling.prompts import render_prompts
 from restem.sampling.sampler import Draw, draw_samples
 from restem.scale import LOCAL
-from restem.schemas import CORRECT, LEARNED_FROM
+from restem.schemas import CORRECT, LEARNED_FROM, MAJORITY
 from restem.scoring.verdicts import score_samples
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
@@ -50,7 +50,9 @@ def follow_up_samples(scored: ShardedTable, prompts: Table, policy: Policy, roun
     sampling, follow_up = rounds.sampling, rounds.sampling.follow_up
     if not follow_up.rounds:
         return ShardedTable([])
-    n_correct = _count_correct(scored)
+    # A majority is of all samples of a question: more of them cannot be judged apart.
+    voting = set(rounds.questions.loc[rounds.questions["reward"] == MAJORITY, "question_id"])
+    n_correct = Counter({name: n for name, n in _count_correct(scored).items() if name not in voting})
     if follow_up.hint:
         prompts = _hinted(rounds.questions, policy, rounds.prompt, follow_up.hint)
     judged = ShardedTable([])

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,12 +15,13 @@ from restem.parameters.scale import ScaleParameters
 from restem.rewards import Reward, load_reward
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, open_workers
-from restem.schemas import CORRECT, check
+from restem.schemas import CORRECT, MAJORITY, check
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table, write_shard
 
 _logger = logging.getLogger(__name__)
+_FEWEST_ALIKE, _MOST_ALIKE = 2, 0.9  # questions; share of them beyond which n samples are no n samples
 _open_rewards: dict[tuple[str, str, int], Reward] = {}  # by name, version, and number of worker processes
 
 
@@ -134,17 +135,23 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
 
     `acceptance` is the share of correct ones, with its 95 % interval over questions in `acceptance_low` and `_high`.
     `accepted_by_found` counts them by how their answers were found. `rates` are the shares of the reasons in
-    `warn_above`; `warnings`, which are logged too, name those that are higher.
+    `warn_above`; `warnings`, which are logged too, name those that are higher. `questions_all_same` have several
+    samples that are one and the same text. Of questions that are labelled by the majority of their samples,
+    `majority` says how many there are, how many got a label, and which share of the samples agreed with it.
     """
     by_reason: Counter[str] = Counter()
     by_found: Counter[str] = Counter()
     n_correct = n_tokens = 0
     rates: list[float] = []
+    agreed: list[float] = []
+    same: list[bool] = []
     for shard in scored:
         by_reason.update(shard["reason"])
         correct = shard["reward"] >= CORRECT
         rates += correct.groupby(shard["question_id"]).mean().tolist()
         by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
+        agreed += _agreed(shard)
+        same += _all_same(shard)
         n_correct += int(correct.sum())
         n_tokens += int(shard["n_tokens"].sum())
     n = by_reason.total()
@@ -154,24 +161,58 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         "n": n,
         "by_reason": dict(sorted(by_reason.items())),
         "rates": shares,
-        "warnings": _warnings(shares, warn_above),
+        "warnings": _logged([*_too_many(shares, warn_above), *_too_alike(same)]),
         "accepted_by_found": dict(sorted(by_found.items())),
         "acceptance": n_correct / n if n else 0.0,
         "acceptance_low": low,
         "acceptance_high": high,
         "n_questions": len(rates),
         "questions_with_correct": sum(rate > 0 for rate in rates),
+        "questions_all_same": sum(same),
+        "majority": _majority(agreed),
         "n_tokens": n_tokens,
     }
 
 
-def _warnings(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
-    warnings = [
+def _agreed(shard: Table) -> list[float]:
+    """Return of every question that is labelled by a majority the share of its samples that agree; 0: no label."""
+    voting = shard[shard["reward_version"].str.startswith(f"{MAJORITY}-")]
+    return [float(share) for share in (voting["reward"] >= CORRECT).groupby(voting["question_id"]).mean()]
+
+
+def _majority(agreed: Sequence[float]) -> dict[str, Any]:
+    labelled = [share for share in agreed if share > 0]
+    share = {"agreement": sum(labelled) / len(labelled)} if labelled else {}
+    return {"n_questions": len(agreed), "n_labelled": len(labelled), **share} if agreed else {}
+
+
+def _all_same(shard: Table) -> list[bool]:
+    """Return of every question with several samples whether these are one and the same text."""
+    counts = shard.groupby("question_id")["completion"].agg(["size", "nunique"])
+    several = counts.loc[counts["size"] > 1, "nunique"] == 1
+    return [bool(one) for one in several]
+
+
+def _too_many(shares: Mapping[Fault, float], limits: Mapping[Fault, float]) -> list[str]:
+    return [
         f"{share:.1%} of the verdicts are {reason}, more than scoring.warn_above.{reason} = {limits[reason]:g}; "
         f"look at some with: {suggestions.restem('inspect', '--reason', reason)}"
         for reason, share in shares.items()
         if share > limits[reason]
     ]
+
+
+def _too_alike(same: Sequence[bool]) -> list[str]:
+    if len(same) < _FEWEST_ALIKE or sum(same) <= _MOST_ALIKE * len(same):
+        return []
+    return [
+        f"all samples of a question are one and the same text for {sum(same)} of {len(same)} questions, although they "
+        "were drawn at a temperature above 0: a server may give one answer n times, keep answers in a cache, or "
+        "take no seed and no temperature; else the policy has become certain"
+    ]
+
+
+def _logged(warnings: list[str]) -> list[str]:
     for warning in warnings:
         _logger.warning("%s", warning)
     return warnings
