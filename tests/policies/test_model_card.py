@@ -36,6 +36,7 @@ def record(policy: Policy) -> dict[str, Any]:
         "training": {"n_examples": 90, "best_step": 12, "gate": [{"check": "a", "outcome": "passed", "found": "b"}]},
         "versions": {"torch": "2.13.0"},
         "questions_digest": "0123abc",
+        "opinions": {"majority": "what most samples say, without any ground truth"},
     }
 
 
@@ -49,6 +50,7 @@ def test_an_exported_policy_is_the_same_model_with_a_card_and_a_manifest(policy:
     card = (folder / "README.md").read_text()
     assert "| test/pass_at_1 | 0.500 | 0.400 to 0.600 | 128 |" in card
     assert "after 2 iteration(s)" in card
+    assert "No check but an opinion: the reward majority is what most samples say, without any ground truth." in card
     assert AutoModelForCausalLM.from_pretrained(folder)
     assert AutoTokenizer.from_pretrained(folder)
 

@@ -52,7 +52,7 @@ def test_verdict(gold: str, completion: str, options: dict[str, Any], expected: 
 
 
 RIGHT = [
-    "D", "(D)", "d", "D.", "D)", "**D**", "**Answer: D**", r"Answer: \boxed{D}", "The answer is D because a train moves.",
+    "The correct option is D.", "The best choice is (D)", "D", "(D)", "d", "D.", "D)", "**D**", "**Answer: D**", r"Answer: \boxed{D}", "The answer is D because a train moves.",
     "answer is: D", "(D) 12 km", "D. 12 km", r"The answer is \textbf{(D)}", "A train leaves. The answer is D.", "Answer: option D",
     "The answer is (D), not (A).", r"so \boxed{\text{D}}", "D: 12", "The answer is D since A is wrong", "The answer is A. No: the answer is D",
 ]  # fmt: skip

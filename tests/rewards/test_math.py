@@ -127,6 +127,29 @@ def test_one_hanging_completion_among_many_costs_at_most_its_limit() -> None:
     assert took[1] - took[0] < 1.0 + 2.0  # the limit, and a machine that does other things
 
 
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "I doubt that it is 37", "It is unlikely to be 37", "I wonder whether it is 37", "It is hardly 37", "Suppose it is 37",
+        "Perhaps 37 is it", "It is false that it is 37", "It might be 37", "### Answer\nnot 37", "**Answer**\n37 or 38",
+        "Nobody would deny 37", "Assuming that x is 37",
+    ],
+)  # fmt: skip
+def test_a_number_that_its_sentence_takes_back_is_no_answer(completion: str) -> None:
+    assert verdict("37", completion).reward == 0.0
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "### Answer\n37", "## Final Answer\n\n$37$", "**Answer**\n37", "5 + 32\n\n**Final Answer**\n\n37", "#### Answer\n37",
+        "We assume nothing of it. So there are 37.",
+    ],
+)  # fmt: skip
+def test_an_answer_below_a_heading_is_one(completion: str) -> None:
+    assert verdict("37", completion).reward == 1.0
+
+
 def test_public_graders_cases(shared_rows: Callable[[str], list[dict[str, Any]]]) -> None:
     cases = shared_rows("math_equivalence_cases.jsonl.gz")
     questions = [{"question_id": case["id"], "gold": {"answer": case["gold"]}} for case in cases]

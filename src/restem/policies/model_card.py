@@ -69,6 +69,7 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         f"| {name} | {number['value']:.3f} | {number['low']:.3f} to {number['high']:.3f} | {number['n']} |"
         for name, number in record["metrics"].items()
     ]
+    opinions = [f"No check but an opinion: the reward {name} is {whose}." for name, whose in record["opinions"].items()]
     made = [f"| {name} | {value} |" for name, value in record["training"].items() if name != "gate"]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(record["versions"].items()))
     lines = [
@@ -81,7 +82,7 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         f"# {experiment}: iteration {policy.iteration}",
         "",
         f"`{policy.name}`, {_origin(policy)}",
-        *(f"No check but an opinion: the reward {name} is {whose}." for name, whose in record["opinions"].items()),
+        *opinions,
         "What the base model's licence asks holds for this one too. Everything about how it was made: "
         f"{EXPORT_MANIFEST}.",
         "",

@@ -4,7 +4,10 @@ import re
 
 from restem.questions.boxes import box_starts
 
-_STATED = re.compile(r"\banswer\s*(?:(?:is|must\s+be|should\s+be)\s*:?|:|=)[\s*_$]*", re.IGNORECASE)
+_STATED = re.compile(
+    r"\b(?:answer|(?:correct|right|best)\s+(?:option|choice))\s*(?:(?:is|must\s+be|should\s+be)\s*:?|:|=)[\s*_$]*",
+    re.IGNORECASE,
+)
 _OPTION = re.compile(r"(?:option|choice)\s+", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|nor)\s+\([A-Z]\)")
 _COMMAND = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|textrm)\s*(?=\{)")

@@ -60,6 +60,11 @@ _TAKES_AWAY = re.compile(
     r"\b(?:wrong|incorrect|mistake|mistaken|not sure|unsure|cannot|can't|impossible|contradiction|guess)\b",
     re.IGNORECASE,
 )
+_HEDGED = re.compile(  # what takes back the number of its own sentence
+    r"\b(?:if|doubt\w*|wonder\w*|unlikely|hardly|den(?:y|ies|ied)|false|untrue|suppos(?:e|es|ing)|assum(?:e|es|ing)"
+    r"|imagine|pretend|whether|perhaps|maybe|possibly|might|rather)\b",
+    re.IGNORECASE,
+)
 _JOINS = re.compile(r"\b(?:and|or|but|versus|than|if|unless)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z°]+(?:/[A-Za-z]+)?(?:\^?[23²³])?")
 _MOST_UNIT_WORDS = 4
@@ -90,7 +95,7 @@ def prose_number(text: str, *, after: int = 0) -> str | None:
     start, end = _last_sentence(text, after)
     tokens = [token for token in _TOKEN.finditer(text, max(start, after), end) if _DIGIT.search(token[0])]
     number = _number_of(tokens[-1][0]) if tokens else None
-    if number is None or text[end - 1] == "?" or re.search(r"\bif\b", text[start:end], re.IGNORECASE):
+    if number is None or text[end - 1] == "?" or _HEDGED.search(text, start, end):
         return None
     if several := _SEVERAL.search(text, max(start, after), end):
         return several[1]

@@ -29,7 +29,8 @@ _JOINED = re.compile(r"[\s.]*(?:[A-Za-z()]+\s+){0,4}?(?:,?\s*(?:and|or)|[,;])?\s
 _TURNED = re.compile(r"\b(?:then|so|not|wait|no|instead|but|thus|therefore|hence|actually|gives?)\b", re.IGNORECASE)
 _ANCHOR = re.compile(
     r"(?:\b(?:answer|r[eé]ponse|respuesta|risposta|antwort|resposta)(?:\s+(?:is|are|est|es|è|é|ist)|\s*=)(?:\s*:)?"
-    r"|\b(?:answer|r[eé]ponse|respuesta|risposta|antwort|resposta)\s*\**\s*:|答案\s*[:：是]|(?:^|\n)[^\S\n]*A:|####)[\s*]*",
+    r"|\b(?:answer|r[eé]ponse|respuesta|risposta|antwort|resposta)\s*\**\s*:|答案\s*[:：是]|(?:^|\n)[^\S\n]*A:"
+    r"|(?:^|\n)[^\S\n]*(?:\#{1,6}[^\S\n]*)?\**(?:the\s)?(?:final\s)?answer:?\**[^\S\n]*(?=\n)|####)[\s*]*",
     re.IGNORECASE,
 )
 # No formula begins inside another, or a row of beginnings without an end would take quadratic time.
