@@ -71,7 +71,7 @@ def test_what_a_page_says_to_write_is_accepted(page: Path, monkeypatch: pytest.M
     for text in blocks(page, "yaml"):
         for runtime in written(text):
             parameters = configured(runtime=runtime)
-            if "my_package" not in text:
+            if "my_package" not in text and "my-reward-model" not in text:
                 refuse_unusable(parameters)
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.errors import RewardError
-from restem.rewards import Reward, audit_golds, load_reward, opinions
+from restem.rewards import Reward, check_golds, load_reward, opinions
 from restem.rewards.loading import deciding_reward_options
 
 
@@ -77,7 +77,7 @@ def test_a_gold_that_is_there_is_not_looked_at(majority: Reward) -> None:
     question = {"question_id": "q", "text": "?", "gold": json.dumps({"answer": "2"})}
 
     assert [verdict.reward for verdict in majority.score([question] * 3, boxed("1", "1", "2"))] == [1.0, 1.0, 0.0]
-    assert audit_golds([{**question, "reward": "majority"}], open_reward=lambda name: majority).empty
+    assert check_golds([{**question, "reward": "majority"}], open_reward=lambda name: majority).empty
 
 
 def test_a_share_can_be_asked_for_and_answers_be_compared_exactly() -> None:

@@ -129,10 +129,10 @@ def test_a_tokenizer_without_the_policys_end_fails(base: Policy, monkeypatch: py
 THOUGHT = " 1+1</think> 2"
 
 
-def test_reasoning_is_learnt_as_it_was_sampled_unless_said_otherwise(policy: Policy) -> None:
+def test_reasoning_is_learnt_as_it_was_sampled_unless_said_otherwise(base: Policy) -> None:
     rows = row("q0", THOUGHT), row("q1", " 13")
 
-    usual, masked = checked(policy, *rows), checked(policy, *rows, learn_after="</think>")
+    usual, masked = checked(base, *rows), checked(base, *rows, learn_after="</think>")
 
     assert found(usual, "text of q0 sample 0: learnt") == f"{THOUGHT}<eos>"
     assert found(usual, "reasoning before an answer").startswith("learnt as it was sampled")
@@ -145,7 +145,7 @@ def test_reasoning_is_learnt_as_it_was_sampled_unless_said_otherwise(policy: Pol
 
 @pytest.mark.parametrize("packing", [False, True])
 def test_reasoning_that_is_learnt_against_the_parameter_fails(
-    policy: Policy, monkeypatch: pytest.MonkeyPatch, packing: bool
+    base: Policy, monkeypatch: pytest.MonkeyPatch, packing: bool
 ) -> None:
     import restem.training.gate as gate_module
 
@@ -155,13 +155,13 @@ def test_reasoning_that_is_learnt_against_the_parameter_fails(
         return [example._replace(n_reasoning=example.n_reasoning - 1) for example in masked(*arguments, **named)]
 
     monkeypatch.setattr(gate_module, "encode_rows", forgets_one)
-    gate = checked(policy, row("q0", THOUGHT), row("q1", THOUGHT), learn_after="</think>", packing=packing)
+    gate = checked(base, row("q0", THOUGHT), row("q1", THOUGHT), learn_after="</think>", packing=packing)
 
     assert failed(gate) == ["nothing up to </think> is learnt"]
 
 
-def test_a_row_that_is_nothing_but_reasoning_has_nothing_to_learn(policy: Policy) -> None:
-    gate = checked(policy, row("q0", " 1+1</think>", finish_reason="length"), row("q1"), learn_after="</think>")
+def test_a_row_that_is_nothing_but_reasoning_has_nothing_to_learn(base: Policy) -> None:
+    gate = checked(base, row("q0", " 1+1</think>", finish_reason="length"), row("q1"), learn_after="</think>")
 
     assert failed(gate) == ["every row has something to learn"]
 
