@@ -191,14 +191,14 @@ def _row(number: int, record: Mapping[str, Any], *, source: str) -> dict[str, st
     text, gold, split = record.get("text"), record.get("gold"), record.get("split")
     if not isinstance(text, str) or not text.strip():
         raise QuestionsError(f"{place} has no text")
-    is_unlabelled = given.get("reward") == MAJORITY and split == "train"
+    is_unlabelled = record.get("reward") == MAJORITY and split == "train"
     if gold is None and is_unlabelled:
         gold = {}
     if not isinstance(gold, Mapping) or not (gold or is_unlabelled):
         raise QuestionsError(f'{place} needs a gold like {{"answer": "42"}} or {{"tests": "..."}}, got {gold!r}')
     if split not in SPLITS:
         raise QuestionsError(f"{place}: split must be one of {', '.join(SPLITS)}, got {split!r}")
-    if given.get("reward") == MAJORITY and split in MEASURED:
+    if record.get("reward") == MAJORITY and split in MEASURED:
         raise QuestionsError(
             f"{place}: the reward {MAJORITY} has no ground truth, so it cannot judge {split} questions, by which "
             "policies are chosen or reported; give it to the split train alone"
