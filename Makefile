@@ -39,7 +39,7 @@ tiny: install
 
 # First what `dtype: auto` decides, as on a machine where auto is the other one of float32 and bfloat16.
 test: install
-	RESTEM_TEST_DTYPE=other OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m auto_dtype
+	RESTEM_TEST_DTYPE=other $(PYTEST) -m auto_dtype
 	$(PYTEST) --durations=15 -m "not long"
 
 test-long: install
