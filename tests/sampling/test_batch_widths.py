@@ -152,7 +152,6 @@ def test_of_two_workers_that_choose_at_once_the_first_decides(tmp_path: Path) ->
 
     assert [entry.write_first("batch_width", "64"), entry.write_first("batch_width", "128")] == ["64", "64"]
     assert entry.names() == {"batch_width"}
-    assert entry.faults("batch_width") == []
 
 
 def test_a_worker_that_would_compute_otherwise_is_refused(policy: Policy) -> None:

@@ -1,5 +1,6 @@
 """Damaged files and clocks that were set back: nothing that is not what was saved is believed."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from restem.datasets.versions import DatasetFault
 from restem.errors import DamageError, PolicyError, RestemError
 from restem.policies.base_models import prepare_base_model
-from restem.store.fingerprints import folder_fingerprint
+from restem.store.fingerprints import file_fingerprint, folder_fingerprint
 from restem.store.journal import Journal
 from restem.training.workplace import Course, Workplace
 from tests.conftest import Project
@@ -184,6 +185,17 @@ def test_a_damaged_text_of_the_journal_is_refused_with_what_to_do(tmp_path: Path
         entry.read_text("log.json")
 
 
+def test_a_damaged_width_of_the_journal_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    entry = Journal(tmp_path).open("samples", seed=1)
+    entry.write_first("width", "32")
+    file = entry.path("width") / "text"
+
+    for bit in places(file):
+        with flipped(file, bit), pytest.raises(DamageError, match=r"text is damaged.*restem journal prune"):
+            entry.read_first("width")
+    assert entry.read_first("width") == "32"
+
+
 def test_a_file_is_read_once_for_its_digest_in_a_process(tmp_path: Path) -> None:
     table = scripted(tmp_path, n_questions=6)
     time.sleep(0.15)  # what was written this moment could change within a tick of the clock
@@ -196,6 +208,18 @@ def test_a_file_is_read_once_for_its_digest_in_a_process(tmp_path: Path) -> None
     table.fingerprints()
 
     assert not [name for name in opened if name.endswith(".parquet")]
+
+
+def test_another_content_under_the_same_time_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"before")
+    time.sleep(0.15)
+    before, state = file_fingerprint(file), file.stat()
+
+    file.write_bytes(b"behind")
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+    assert file_fingerprint(file) != before
 
 
 def versions(project: Project) -> set[str]:

@@ -72,4 +72,4 @@ def recorded_width(entry: JournalEntry) -> int | None:
 def narrower_widths(entry: JournalEntry) -> dict[str, list[int]]:
     """Return, for the shards that did not fit, the rows at once that they were drawn with instead, by name."""
     names = sorted(name for name in entry.names() if name.endswith(_OF_SHARD))
-    return {name.removesuffix(_OF_SHARD): json.loads(entry.path(name).read_text(encoding="utf-8")) for name in names}
+    return {name.removesuffix(_OF_SHARD): json.loads(entry.read_text(name)) for name in names}

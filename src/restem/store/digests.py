@@ -1,7 +1,8 @@
 """What was written, so that damage to it is seen when it is read: a digest of every file of a part.
 
 The digests of `NAME` are in `.NAME.digests` beside it, which is written before the part gets its name: a part without
-them, or with others, is not what was written. Each file is read once in a process for this, at about 1 GB/s.
+them, or with others, is not what was written. Each file is read once in a process for this, at 0.5 GB/s (a model of
+270 MB takes 0.6 s, and then 0.5 ms).
 """
 
 import json

@@ -95,10 +95,13 @@ def file_fingerprint(file: Path) -> str:
 
 
 def _identity(file: Path) -> tuple[Any, ...]:
-    """Return what another content of the file would change; hard links have it in common."""
+    """Return what another content of the file would change, the time of the change last; hard links share it.
+
+    A tool can set the time of modification back (rsync, cp -p, an image that is restored), but not that of the inode.
+    """
     state = file.stat()
     if isinstance(file, Path):
-        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
     return str(file), state.st_size, int(state.st_mtime * 1e9)  # in an object store
 
 

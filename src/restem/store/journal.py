@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from restem import suggestions
 from restem.errors import DamageError, ExperimentError
-from restem.store.digests import digests, digests_file, faults, record_digests, recorded_digests
+from restem.store.digests import digests, digests_file, faults, record_digests, recorded_digests, sealed, unsealed
 from restem.store.fingerprints import fingerprint
 from restem.store.locks import acquire, holder, locked
 from restem.store.partials import flush, partial_of, remove, remove_partials
@@ -239,11 +239,7 @@ class JournalEntry:
         """
         damage = self.faults(name)
         if damage:
-            raise DamageError(
-                f"{'; '.join(damage)}. What the journal held of it is to be made again: remove it with "
-                f"{suggestions.restem('journal', 'prune', '--yes', '--entry', self.folder.name, of='project')}, "
-                "then run again"
-            )
+            raise DamageError(f"{'; '.join(damage)}. {self._again}")
         return self.path(name).read_text(encoding="utf-8")
 
     def write_first(self, name: str, text: str) -> str:
@@ -253,12 +249,10 @@ class JournalEntry:
         """
         partial = partial_of(self.path(name))
         partial.mkdir()
-        (partial / "text").write_text(text, encoding="utf-8")
+        (partial / "text").write_text(sealed({"text": text}), encoding="utf-8")
         flush(partial)
-        contents = digests(partial)
         try:
             partial.rename(self.path(name))
-            record_digests(self.path(name), contents)
             flush(self.folder, deep=False)
         except OSError:
             remove(partial)
@@ -267,9 +261,18 @@ class JournalEntry:
         return str(self.read_first(name))
 
     def read_first(self, name: str) -> str | None:
-        """Return the text of such a part; None if there is none."""
+        """Return the text of such a part; None if there is none.
+
+        Raises:
+            DamageError: If it is not what was written.
+        """
         file = self.path(name) / "text"
-        return file.read_text(encoding="utf-8") if file.exists() else None
+        if not file.exists():
+            return None
+        content = unsealed(file.read_text(encoding="utf-8", errors="replace"))
+        if content is None:
+            raise DamageError(f"{file} is damaged: its digest does not fit. {self._again}")
+        return str(content["text"])
 
     def remove(self, name: str) -> None:
         """Remove a part; a kill meanwhile leaves none that looks whole."""
@@ -278,6 +281,14 @@ class JournalEntry:
             self.path(name).rename(doomed)
         digests_file(self.path(name)).unlink(missing_ok=True)
         remove(doomed)
+
+    @property
+    def _again(self) -> str:
+        return (
+            "What the journal held of it is to be made again: remove it with "
+            f"{suggestions.restem('journal', 'prune', '--yes', '--entry', self.folder.name, of='project')}, "
+            "then run again"
+        )
 
     def _missing(self, names: Collection[str]) -> list[str]:
         finished = self.names()
