@@ -17,6 +17,7 @@ from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
 from restem.commands.trace import trace
+from restem.ending import end_when_told
 from restem.masking import mask_all_messages
 
 
@@ -27,6 +28,7 @@ def restem() -> None:
     if not list(Path("conf").glob("logging.*")):  # as without a project, or with the configuration in an archive
         os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(Path(__file__).with_name("logging.yml")))
     mask_all_messages()
+    end_when_told()
 
 
 for _command in (

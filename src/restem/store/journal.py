@@ -284,11 +284,8 @@ class JournalEntry:
 
     @property
     def _again(self) -> str:
-        return (
-            "What the journal held of it is to be made again: remove it with "
-            f"{suggestions.restem('journal', 'prune', '--yes', '--entry', self.folder.name, of='project')}, "
-            "then run again"
-        )
+        command = suggestions.restem("journal", "prune", "--yes", "--entry", self.folder.name, of="project")
+        return f"What the journal held of it is to be made again: remove it with {command}, then run again"
 
     def _missing(self, names: Collection[str]) -> list[str]:
         finished = self.names()
