@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from restem.masking import mask
 
-PATIENCE_S = 2.0  # for unwinding
+PATIENCE_S = 1.0  # for unwinding; a busy machine takes its time before and after
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMMANDS = {"kedro", "restem", "__main__.py"}
 
