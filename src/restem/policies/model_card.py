@@ -73,18 +73,13 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
     made = [f"| {name} | {value} |" for name, value in record["training"].items() if name != "gate"]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(record["versions"].items()))
     lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        "tags: [restem, self-training]",
-        "---",
+        *_FRONT_MATTER,
         "",
         f"# {experiment}: iteration {policy.iteration}",
         "",
         f"`{policy.name}`, {_origin(policy)}",
         *opinions,
-        "What the base model's licence asks holds for this one too. Everything about how it was made: "
-        f"{EXPORT_MANIFEST}.",
+        f"What the base model's licence asks holds for this one too. How it was made: {EXPORT_MANIFEST}.",
         "",
         "## Measured",
         "",

@@ -139,12 +139,9 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     samples that are one and the same text. Of questions that are labelled by the majority of their samples,
     `majority` says how many there are, how many got a label, and which share of the samples agreed with it.
     """
-    by_reason: Counter[str] = Counter()
-    by_found: Counter[str] = Counter()
+    by_reason, by_found = Counter[str](), Counter[str]()
     n_correct = n_tokens = 0
-    rates: list[float] = []
-    agreed: list[float] = []
-    same: list[bool] = []
+    rates, agreed, same = list[float](), list[float](), list[bool]()
     for shard in scored:
         by_reason.update(shard["reason"])
         correct = shard["reward"] >= CORRECT
