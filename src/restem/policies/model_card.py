@@ -12,6 +12,14 @@ from restem.policies.policy import Policy
 from restem.store.fingerprints import CARD, EXPORT_MANIFEST, NOT_THE_MODEL, folder_fingerprint
 from restem.store.partials import partial_of, remove, remove_partials
 
+_FRONT_MATTER = (
+    "---",
+    "library_name: transformers",
+    "pipeline_tag: text-generation",
+    "tags: [restem, self-training]",
+    "---",
+)
+
 
 def export_policy(policy: Policy, record: Mapping[str, Any], *, experiment: str, output: Path) -> Path:
     """Return a new folder with the policy, its card and its manifest; it appears whole or not at all.
