@@ -171,7 +171,7 @@ def not_a_number(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (broken_line, r"q\.jsonl cannot be read as \.jsonl: line 2: "),
+        (broken_line, r"q\.jsonl cannot be read as \.jsonl: line 2, character 16: "),
         (no_gold, r"q\.jsonl, line 3 needs a gold"),
         (the_same_twice, r"1 questions are there more than once: q\.jsonl, line 2 and q\.jsonl, line 3"),
         (one_key_twice, r"line 1: one object says 'gold' twice"),

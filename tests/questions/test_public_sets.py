@@ -138,12 +138,12 @@ def test_transfer_sets_are_only_measured_and_bring_their_own_exemplars(gsm8k_fol
     [
         (
             [{"problem": "1?", "solution": "1"}],
-            "is not in the layout of gsm8k: looked for columns question, answer; record 0 has problem, solution",
+            "is not in the layout of gsm8k: looked for columns question, answer; record 1 has problem, solution",
         ),
         ([{"question": "1?", "answer": "one"}], 'does not end in "#### <number>"'),
         (
             [{"question": "1?", "answer": None}],
-            r"record 0 has no answer \(it is null\), so its answers",
+            r"record 1 has no answer \(it is null\), so its answers",
         ),
     ],
 )

@@ -92,7 +92,7 @@ def test_a_suite_of_ones_own_has_its_name_and_its_reward(tmp_path: Path) -> None
 def test_a_suite_without_gold_is_refused_by_name(tmp_path: Path) -> None:
     path = suite_file(tmp_path, {"answer": "3"}, None)
 
-    with pytest.raises(QuestionsError, match=r"questions\.transfer\.exam: question 1 has no gold"):
+    with pytest.raises(QuestionsError, match=r"questions\.transfer\.exam: exam\.jsonl, line 2 has no gold"):
         load_questions(QuestionsParameters(**{**vars(OWN), "transfer": {"exam": {"source": "file", "path": path}}}))
 
 
