@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
 IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transformers.models.llama.modeling_llama, trl.trainer.sft_trainer
-# Two processes of one thread each: torch's threads wait for each other in a loop, which two processes slow to a crawl.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes of one thread each, as tests wait for processes, servers and clusters too; of more threads they would
+# wait for each other in a loop, which slows all of them to a crawl.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo tiny test test-long test-fast test-vllm check format lock bench viz mlflow pictures clean
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from restem.evaluation import breakdowns, metrics, sentinels, solved_and_lost
+from restem.filtering.selection import DROPPED
 from restem.planning import cost
 from restem.reporting import assemble
 from restem.schemas import check
@@ -175,7 +176,7 @@ def _record(i: int, datasets: dict[str, Any]) -> dict[str, Any]:
         "model": "made up",
         "metrics": metrics.summarise_evaluation(evaluation, k=[1, 8, _N_REPORT], seed=0),
         "scoring": {"n": 1000, "by_reason": {"correct": 400, "wrong": 600}, "acceptance": 0.4},
-        "filtering": filtering | {"dropped": {"below_min_reward": 600, "repeated": 100, "over_cap": 0}},
+        "filtering": filtering | {"dropped": {**dict.fromkeys(DROPPED, 0), "below_min_reward": 600, "repeated": 100}},
         "training": {},
         "sentinels": found,
         "cost": {"tokens_sampled": 1e6, "flops_sampling": 1e15},

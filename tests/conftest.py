@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in first)
 
 
-Warned = Callable[[], list[logging.LogRecord]]
+Warned = list[logging.LogRecord]
 
 
 class Project:
@@ -178,13 +178,18 @@ def imports_are_not_collected() -> Iterator[None]:
 
 
 @pytest.fixture
-def warned(caplog: pytest.LogCaptureFixture) -> Warned:
-    """Return what restem itself has warned of; a Kedro session logs Python's warnings of all packages from then on."""
-
-    def records() -> list[logging.LogRecord]:
-        return [each for each in caplog.records if each.name.startswith("restem") and each.levelno >= logging.WARNING]
-
-    return records
+def warned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """What restem itself warns of, whatever earlier runs in this process have set up for the log."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    monkeypatch.setattr(handler, "emit", records.append)
+    logger = logging.getLogger("restem")
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("restem")]:
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ def start(command: Sequence[str], folder: Path, output: Path | None = None, **en
     """Return a running process that leads a group of its own.
 
     Args:
-        command: The name of a console script that is installed here, and its arguments.
+        command: The name of a console script that is installed here and its arguments, or "python", "-c", code and
+            its arguments.
         folder: Its current folder.
         output: What it prints goes to this file, and what it reports to the one with `.err` behind; None drops both.
         environment: Variables beside this process's own.
@@ -60,9 +61,13 @@ def _run(command: list[str], folder: str, output: str, environment: dict[str, st
     errors = output if output == os.devnull else str(Path(output).with_suffix(".err"))
     for stream, path in ((1, output), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    (script,) = entry_points(group="console_scripts", name=command[0])
     try:
-        script.load()()
+        if command[:2] == ["python", "-c"]:
+            sys.argv = ["-c", *command[3:]]
+            exec(command[2], {"__name__": "__main__"})
+        else:
+            (script,) = entry_points(group="console_scripts", name=command[0])
+            script.load()()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(ValueError):  # closed

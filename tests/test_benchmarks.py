@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-NOT_ALONE = {"contenders.py", "plain_script.py", "scorers.py", "waiting_engine.py"}  # what the others use
+NOT_ALONE = {
+    "contenders.py",
+    "plain_script.py",
+    "precision.py",
+    "scorers.py",
+    "waiting_engine.py",
+}  # what the others use
 NOT_SMALLER = {"campaign.py"}  # its attacks are those of tests/rewards, where each of them is run
 RAY = "--only overhead,workers --shards 1 --seconds 0.1"
 TINY = {

@@ -124,7 +124,7 @@ def test_a_policy_may_be_named_by_its_iteration(finished: Project, learned: dict
     ("change", "message"),
     [
         (lambda name: name[:-1] + "zz", "no question .*; near it: .*"),
-        (lambda name: name + ":100000", "has no sample 100000; restem trace"),
+        (lambda name: name + ":100000", "has no sample 100000; .*restem trace"),
         (lambda name: name + ":0@nobody", "no policy 'nobody'"),
         (lambda name: "", "has no question ''"),
     ],

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,9 +47,10 @@ class DisplayHooks:
         """Start without a run."""
         self._parameters: Parameters | None = None
         self._project = Path()
-        self._log: logging.Handler | None = None
+        self._log: ExitStack | None = None  # closes it, and leaves other handlers as they were
         self._left: Counter[_Place] = Counter()
         self._done: list[_Place] = []  # steps that are not yet said to be
+        self._made: set[str] = set()  # datasets that this run makes: of a part of a pipeline, not all that a step has
         self._seconds: defaultdict[_Place, float] = defaultdict(float)
         self._started = 0.0
         self._n_nodes = self._n_done = 0
@@ -70,6 +72,7 @@ class DisplayHooks:
         self._log = _keep_log(file, on_screen=self._parameters.display.log == "screen")
         places = list(map(_place, pipeline.nodes))
         self._left, self._shown = Counter(places), None
+        self._made = pipeline.all_outputs()
         self._n_nodes, self._n_done = len(places), 0
         self._seconds.clear()
         self._done.clear()
@@ -115,7 +118,8 @@ class DisplayHooks:
 
     def _say_done(self, catalog: DataCatalog) -> None:
         for place in self._done:
-            self._say(place, _OUTCOMES[place.step](catalog, place))
+            is_whole = _TOLD_BY.get(place.step, "").format(place.iteration) in {"", *self._made}
+            self._say(place, _OUTCOMES[place.step](catalog, place) if is_whole else "")
         self._done.clear()
 
     def _say(self, place: _Place, outcome: str) -> None:
@@ -123,11 +127,10 @@ class DisplayHooks:
             screen.line(_titled(place.iteration))
         self._shown = place.iteration
         indent = "" if place.iteration is None else "  "
-        screen.line(f"{indent + place.step:<14}{duration(self._seconds[place]):>7}  {outcome}")
+        screen.line(f"{indent + place.step:<14}{duration(self._seconds[place]):>7}  {outcome}".rstrip())
 
     def _close_log(self) -> None:
         if self._log is not None:
-            logging.getLogger().removeHandler(self._log)
             self._log.close()
             self._log = None
 
@@ -142,19 +145,24 @@ class _NotOfKedro(logging.Filter):
         return not record.name.startswith(("kedro.runner", "kedro.pipeline.node"))
 
 
-def _keep_log(file: Path, *, on_screen: bool) -> logging.Handler:
-    """Return the handler that writes all of the log into a file, which is in place."""
+def _keep_log(file: Path, *, on_screen: bool) -> ExitStack:
+    """Write all of the log into a file until what this returns is closed."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT))
-    root = logging.getLogger()
+    kept = logging.FileHandler(file, encoding="utf-8")
+    kept.setFormatter(logging.Formatter(_FORMAT))
+    root, close = logging.getLogger(), ExitStack()
     for other in root.handlers:
         if on_screen:
+            close.callback(other.setLevel, other.level)
             other.setLevel(logging.INFO)
-        elif not any(isinstance(each, _NotOfKedro) for each in other.filters):
-            other.addFilter(_NotOfKedro())
-    root.addHandler(handler)
-    return handler
+        else:
+            not_of_kedro = _NotOfKedro()
+            close.callback(other.removeFilter, not_of_kedro)
+            other.addFilter(not_of_kedro)
+    root.addHandler(kept)
+    close.callback(kept.close)
+    close.callback(root.removeHandler, kept)
+    return close
 
 
 def _place(node: Node) -> _Place:
@@ -213,6 +221,15 @@ _OUTCOMES: dict[str, Callable[[DataCatalog, _Place], str]] = {
     "filtering": _filtered,
     "training": _trained,
     "evaluation": _evaluated,
+}
+
+
+_TOLD_BY = {  # the dataset that an outcome is read from
+    "prepare": "questions_summary",
+    "scoring": "iteration_{}.scoring_summary",
+    "filtering": "iteration_{}.filtering_summary",
+    "training": "training_log_{}",
+    "evaluation": "iteration_{}.metrics",
 }
 
 

@@ -147,7 +147,7 @@ def test_a_run_says_a_line_per_step_and_ends_with_the_verdict_the_page_and_the_n
         assert any(line.startswith(beginning) for line in lines), beginning
     assert lines[-1].startswith("next: restem report --open --env tiny") or "/restem report --open" in lines[-1]
     log = (copied.folder / "logs/tiny.log").read_text()
-    assert log.count("Completed node: ") == 66
+    assert log.count("Completed node: ") == 68
     assert not state_file(copied.catalog().load("journal").root, "tiny").exists()
 
 

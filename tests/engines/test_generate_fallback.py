@@ -25,7 +25,7 @@ def test_keys_and_values_of_unlike_sizes_go_by_generate(
     drawn = draw(policy, RAGGED[:3], n=1, temperature=0, max_new_tokens=8)
 
     assert [completions[0].text for completions in drawn] == [generated(policy, one, 8)[1] for one in RAGGED[:3]]
-    assert len(warned()) == 1
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, AssertionError, ArithmeticError, OSError])

@@ -72,7 +72,7 @@ def test_a_closed_engine_leaves_no_weights_in_memory(tiny_policy: PolicyMaker, a
 def test_these_architectures_share_keys_and_values(tiny_policy: PolicyMaker, architecture: str, warned: Warned) -> None:
     draw(tiny_policy(architecture, eos_token_id=MANY_ENDS), max_new_tokens=2)
 
-    assert not warned()
+    assert not warned
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_cannot_be_shared_goes_by_generate_with_one_notice(
         for _ in range(2):
             list(engine.sample(RAGGED, n=1, max_new_tokens=4))
 
-    assert [reason in record.getMessage() for record in warned()] == [True]
+    assert [reason in record.getMessage() for record in warned] == [True]
 
 
 def test_a_window_shorter_than_the_text_gives_what_generate_gives(tiny_policy: PolicyMaker) -> None:
@@ -301,7 +301,7 @@ def test_running_out_of_memory_halves_the_batch_and_changes_nothing(
     monkeypatch.setattr(SharedForward, "read_rows", small)
 
     assert draw(policy, n=6, max_batch=16) == expected
-    assert [record.args for record in warned()] == [(16, 8), (8, 4)]
+    assert [record.args for record in warned] == [(16, 8), (8, 4)]
 
 
 def test_there_is_no_room_for_more_rows_than_samples(tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,9 @@ def test_an_empty_training_set_says_that_all_were_cut_off(tmp_path: Path) -> Non
     prompts = pd.DataFrame({"question_id": ["q1"], "prompt_id": ["a"], "prompt": ["?"]})
 
     with pytest.raises(EmptyTrainingSetError, match=r"all of the 1 samples .* filtering.keep_truncated is false"):
-        select_training_set(samples, prompts, parameters=FilteringParameters(), seed=0, journal=Journal(tmp_path / "j"))
+        select_training_set(
+            Sources(samples), prompts, parameters=FilteringParameters(), seed=0, journal=Journal(tmp_path / "j")
+        )
 
 
 def test_keeps_at_most_the_cap_of_a_question() -> None:

@@ -131,7 +131,7 @@ def test_a_width_that_does_not_fit_any_more_is_narrowed_recorded_and_said(
     entry = JournalEntry(files[0].parent)
     assert recorded_width(entry) == 256
     assert narrower_widths(entry) == {"00001": [1]}
-    assert [record.name for record in warned()] == ["restem.sampling.batch_widths"]
+    assert [record.name for record in warned] == ["restem.sampling.batch_widths"]
 
 
 def test_a_little_less_memory_narrows_nothing(

@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 import tracemalloc
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ import pytest
 
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling.progress import Progress
+from tests import forked
 from tests.sampling.drawing import DECODING, scripted
 
 SCRIPT = """
 import logging, sys
 from dataclasses import replace
 from pathlib import Path
+from tests import forked
 from tests.sampling.drawing import CHOICE, DECODING, POLICY, asked
 from restem.store.journal import Journal
 from restem.sampling.sampler import Draw, draw_samples
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
 folder = Path(sys.argv[1])
 policy = replace(POLICY, path=str(folder.parent / "model"))
 draw = Draw(asked(48), DECODING, purpose="train", iteration=1)
@@ -33,12 +36,9 @@ draw_samples([draw], policy, choice=CHOICE, journal=Journal(folder), experiment_
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, env=environment, text=True
-    )
+def start(folder: Path) -> BaseProcess:
+    """Return the process that draws into the folder; what it logs is in a file beside it."""
+    return forked.start(["python", "-c", SCRIPT, str(folder)], folder.parent, folder.with_suffix(".log"))
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -55,21 +55,22 @@ def written(folder: Path) -> dict[str, tuple[int, int]]:
 def test_killed_at_random_moments_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
     write_tiny_model(tmp_path / "model")
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    with start(undisturbed) as process:
-        process.communicate()
+    start(undisturbed).join()
     moments = random.Random(7)
 
     for n_finished in (1, 3, 6):
-        with start(disturbed) as process:
-            while process.poll() is None and len(written(disturbed)) < n_finished:
-                time.sleep(0.002)
-            time.sleep(moments.uniform(0, 0.3))
-            process.kill()
+        process = start(disturbed)
+        while process.is_alive() and len(written(disturbed)) < n_finished:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.3))
+        process.kill()
+        process.join()
     kept = written(disturbed)
-    with start(disturbed) as process:
-        log, _ = process.communicate()
+    process = start(disturbed)
+    process.join()
+    log = disturbed.with_suffix(".log").read_text()
 
-    assert process.returncode == 0
+    assert process.exitcode == 0
     assert 6 <= len(kept) < 8
     assert {name: written(disturbed)[name] for name in kept} == kept  # nothing finished was drawn again
     assert shards(disturbed) == shards(undisturbed)

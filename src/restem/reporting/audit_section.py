@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from restem import suggestions
 from restem.reporting.sections import Grid, Section, interval, words
 
 
@@ -60,6 +61,6 @@ def _forms(audits: Mapping[int, Mapping[str, Any]]) -> Grid | None:
     caption = (
         "Accepted samples by the form of answer that accepted them and by how the answer was found. Of rare ones some "
         "were chosen to be checked; these are not part of the rate above. See some of what was refused with: "
-        "restem inspect --doubtful"
+        f"{suggestions.restem('inspect', '--doubtful', on_page=True)}"
     )
     return Grid(caption, ["iteration", "reward", "form", "found by", "accepted", "checked", "refused"], rows)
