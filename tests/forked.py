@@ -21,7 +21,7 @@ _IMPORTED = (
     "restem.engines.transformers", "restem.training.weighted_sft", "restem.hooks",
 )  # fmt: skip
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([*_IMPORTED])
+_forks.set_forkserver_preload(list(_IMPORTED))
 
 
 def start(command: Sequence[str], folder: Path, output: Path | None = None, **environment: str) -> BaseProcess:

@@ -247,11 +247,11 @@ def test_secrets_of_the_environment_are_in_no_error_and_no_log(
     monkeypatch.setenv(name, KEY)
     said = f"{KEY} {quote(KEY, safe='')} {json.dumps(KEY)} {KEY!r}"
 
-    logging.getLogger("some.library").warning("asked with %s", said)
+    logging.getLogger("some.package").warning("asked with %s", said)
     try:
         raise ValueError(said)
     except ValueError:
-        logging.getLogger("some.library").exception("failed")
+        logging.getLogger("some.package").exception("failed")
 
     assert_hidden(str(RestemError(said)))
     assert_hidden(caplog.text)

@@ -6,20 +6,19 @@ All of the log, Kedro's too, is in logs/<experiment>.log; `--params=display.log=
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment, suggestions
-from restem.configuration.check import check_parameters
+from restem.hooks import ExperimentHooks
 from restem.parameters import Parameters
 from restem.project import load_path
 from restem.schemas import SPLITS
@@ -43,10 +42,9 @@ class _Place(NamedTuple):
 class DisplayHooks:
     """Shows a run."""
 
-    def __init__(self) -> None:
-        """Start without a run."""
-        self._parameters: Parameters | None = None
-        self._project = Path()
+    def __init__(self, experiment: ExperimentHooks) -> None:
+        """Read what to show and where from the parameters that were checked."""
+        self._experiment = experiment
         self._log: ExitStack | None = None  # closes it, and leaves other handlers as they were
         self._left: Counter[_Place] = Counter()
         self._done: list[_Place] = []  # steps that are not yet said to be
@@ -57,19 +55,14 @@ class DisplayHooks:
         self._shown: int | None = None  # the iteration under whose title the lines stand
 
     @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Remember what to show and where."""
-        self._parameters = check_parameters(context.config_loader["parameters"])
-        self._project = Path(context.project_path)
-
-    @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Open the log, and say what will be done."""
-        if self._parameters is None:
+        parameters, project = self._experiment.parameters, self._experiment.project
+        if parameters is None:
             return
-        name = self._parameters.experiment
-        file = self._project / "logs" / f"{name}.log"
-        self._log = _keep_log(file, on_screen=self._parameters.display.log == "screen")
+        name = parameters.experiment
+        file = project / "logs" / f"{name}.log"
+        self._log = _keep_log(file, on_screen=parameters.display.log == "screen")
         places = list(map(_place, pipeline.nodes))
         self._left, self._shown = Counter(places), None
         self._made = pipeline.all_outputs()
@@ -78,7 +71,7 @@ class DisplayHooks:
         self._done.clear()
         screen.open(state_file(Path(catalog.load("journal").root), name))
         parts = dict.fromkeys(place.step if place.iteration is None else _titled(place.iteration) for place in places)
-        screen.line(f"experiment {name}: {', '.join(parts)} (log: {file.relative_to(self._project)})")
+        screen.line(f"experiment {name}: {', '.join(parts)} (log: {file.relative_to(project)})")
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
@@ -102,8 +95,8 @@ class DisplayHooks:
         """Say how good the policies are, which is the best, and what comes next."""
         self._say_done(catalog)
         screen.close()
-        if self._parameters is not None:
-            for line in _ending(pipeline, catalog, self._parameters):
+        if self._experiment.parameters is not None:
+            for line in _ending(pipeline, catalog, self._experiment.parameters):
                 screen.line(line)
         self._close_log()
 
@@ -118,9 +111,15 @@ class DisplayHooks:
 
     def _say_done(self, catalog: DataCatalog) -> None:
         for place in self._done:
-            is_whole = _TOLD_BY.get(place.step, "").format(place.iteration) in {"", *self._made}
-            self._say(place, _OUTCOMES[place.step](catalog, place) if is_whole else "")
+            self._say(place, self._outcome(catalog, place))
         self._done.clear()
+
+    def _outcome(self, catalog: DataCatalog, place: _Place) -> str:
+        dataset, describe = _OUTCOMES[place.step]
+        name = dataset.format(place.iteration)
+        if name and name not in self._made:
+            return ""
+        return describe(catalog.load(name) if name else None, screen.notes(str(place)))
 
     def _say(self, place: _Place, outcome: str) -> None:
         if place.iteration is not None and place.iteration != self._shown:
@@ -175,8 +174,7 @@ def _titled(iteration: int) -> str:
     return f"iteration {iteration}" if iteration else "base policy"
 
 
-def _prepared(catalog: DataCatalog, place: _Place) -> str:
-    summary = catalog.load("questions_summary")
+def _prepared(summary: Any, notes: Sequence[str]) -> str:
     by_split = summary["by_split"]
     counts = ", ".join(f"{by_split[split]} {split}" for split in SPLITS if split in by_split)
     reasons = "; ".join(f"{n}: {reason}" for reason, n in summary["quarantined"].items())
@@ -184,52 +182,37 @@ def _prepared(catalog: DataCatalog, place: _Place) -> str:
     return f"{counts} questions; {left_out}, {summary['n_near_duplicates']} near duplicates"
 
 
-def _sampled(catalog: DataCatalog, place: _Place) -> str:
-    return "; ".join(screen.notes(str(place)))
-
-
-def _scored(catalog: DataCatalog, place: _Place) -> str:
-    summary = catalog.load(f"iteration_{place.iteration}.scoring_summary")
+def _scored(summary: Any, notes: Sequence[str]) -> str:
     return f"{summary['n']} samples, {summary['acceptance']:.1%} accepted"
 
 
-def _filtered(catalog: DataCatalog, place: _Place) -> str:
-    summary = catalog.load(f"iteration_{place.iteration}.filtering_summary")
+def _filtered(summary: Any, notes: Sequence[str]) -> str:
     return f"{summary['n_kept']} kept, of {summary['n_questions_kept']} of {summary['n_questions']} questions"
 
 
-def _trained(catalog: DataCatalog, place: _Place) -> str:
-    log = catalog.load(f"training_log_{place.iteration}")
+def _trained(log: Any, notes: Sequence[str]) -> str:
     steps = f"{len(log)} optimizer steps, loss {log['loss'].iloc[0]:.3g} to {log['loss'].iloc[-1]:.3g}"
-    return "; ".join([steps, *(note for note in screen.notes(str(place)) if "journal" in note)])
+    return "; ".join([steps, *(note for note in notes if "journal" in note)])
 
 
-def _evaluated(catalog: DataCatalog, place: _Place) -> str:
+def _evaluated(numbers: Any, notes: Sequence[str]) -> str:
     from restem.reporting.report import main_suite
     from restem.reporting.sections import measured
 
-    numbers = catalog.load(f"iteration_{place.iteration}.metrics")
     suite = main_suite(numbers)
     found = numbers[f"{suite}/pass_at_1"]
     return f"pass@1 {measured(found)} on {found['n']} {suite} questions"
 
 
-_OUTCOMES: dict[str, Callable[[DataCatalog, _Place], str]] = {
-    "prepare": _prepared,
-    "sampling": _sampled,
-    "scoring": _scored,
-    "filtering": _filtered,
-    "training": _trained,
-    "evaluation": _evaluated,
-}
-
-
-_TOLD_BY = {  # the dataset that an outcome is read from
-    "prepare": "questions_summary",
-    "scoring": "iteration_{}.scoring_summary",
-    "filtering": "iteration_{}.filtering_summary",
-    "training": "training_log_{}",
-    "evaluation": "iteration_{}.metrics",
+# By step: the dataset that says what it came to, and how it is told, with what was noted meanwhile; without a dataset
+# the notes are all.
+_OUTCOMES: dict[str, tuple[str, Callable[[Any, Sequence[str]], str]]] = {
+    "prepare": ("questions_summary", _prepared),
+    "sampling": ("", lambda _, notes: "; ".join(notes)),
+    "scoring": ("iteration_{}.scoring_summary", _scored),
+    "filtering": ("iteration_{}.filtering_summary", _filtered),
+    "training": ("training_log_{}", _trained),
+    "evaluation": ("iteration_{}.metrics", _evaluated),
 }
 
 

@@ -169,7 +169,9 @@ def _concerned(pipeline: Pipeline, catalog: DataCatalog, standing: experiment.St
     made = {int(space.removeprefix("iteration_")) for space in spaces if space.startswith("iteration_")}
     if "questions" in pipeline.all_outputs():
         made.add(0)
-    last = min(max(made, default=-1), standing.next_iteration - 1 if standing.forced else max(made, default=-1))
+    last = max(made, default=-1)
+    if standing.forced:
+        last = min(last, standing.next_iteration - 1)
     holds = {*standing.complete, *([0] if standing.has_baseline else [])}
     return {i: catalog.load(f"record_{i}") for i in sorted(holds) if i <= last}
 

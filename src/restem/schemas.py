@@ -223,8 +223,9 @@ def _holds_text(column: "Column") -> bool:
 
 
 def _is_text_already(table: str, frame: Table) -> bool:
-    names = [name for name, column in schema(table).columns.items() if _holds_text(column) and name in frame]
-    return all(str(frame.dtypes[name]) == "str" for name in names)  # before pandas 3 text had no type of its own
+    columns, types = schema(table).columns, frame.dtypes.items()
+    texts = [str(dtype) for name, dtype in types if name in columns and _holds_text(columns[name])]
+    return all(text == "str" for text in texts)  # before pandas 3 text had no type of its own
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ end_when_told()
 
 _experiment = ExperimentHooks()  # it checks the parameters, once for all of them
 # Kedro calls the last one first.
-HOOKS = (DisplayHooks(), TrackingHooks(_experiment), RetentionHooks(_experiment), _experiment)
+HOOKS = (DisplayHooks(_experiment), TrackingHooks(_experiment), RetentionHooks(_experiment), _experiment)
 
 CONFIG_LOADER_CLASS = MethodConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -11,19 +11,8 @@ from restem.configuration.resolve import merged
 from restem.errors import ParameterError, QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions import load_questions
+from tests.builders import GROUPS
 
-GROUPS = (
-    "em",
-    "policy",
-    "questions",
-    "prompt",
-    "sampling",
-    "scoring",
-    "filtering",
-    "training",
-    "evaluation",
-    "tracking",
-)
 EMPTY: dict[str, Any] = {"experiment": "e", **{group: {} for group in GROUPS}}
 BY_MAJORITY = {"questions": {"train_reward": "majority"}, "evaluation": {"n_train_questions": 0}}
 

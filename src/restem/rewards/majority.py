@@ -17,8 +17,7 @@ Samples of a question must be judged together; a question without a label is `un
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from restem.errors import RewardError
 from restem.rewards.scoring import Reward, SingleReward, code_digest
@@ -31,7 +30,7 @@ COMPARING = ("math", "exact")  # rewards whose gold is an answer alone
 _FEWEST = 2  # samples that agree
 
 
-class MajorityReward:
+class MajorityReward(Reward):
     """A reward that takes its golds from the samples that it judges."""
 
     def __init__(self, inner: SingleReward, min_share: float) -> None:
@@ -81,16 +80,6 @@ class MajorityReward:
     def close(self) -> None:
         """Close the reward that compares."""
         self._inner.close()
-
-    def __enter__(self) -> Self:
-        """Return the reward."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
 
 def _vote(inner: SingleReward, question: Question, completion: str) -> Answer | Verdict:

@@ -36,6 +36,7 @@ from restem.errors import RewardError
 from restem.parameters.decides import Decides
 from restem.rewards.base import Judge, Task
 from restem.rewards.verdicts import Answer, Gold, Verdict, refused
+from restem.schemas import CORRECT
 from restem.store.fingerprints import folder_fingerprint
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class ScoreJudge(Judge):
             share = 1 / math.fsum(math.exp(min(700.0, logit - logits[self.label])) for logit in logits)
         score = math.floor(share * _DIGITS) / _DIGITS
         reward = score if self.threshold is None else float(score >= self.threshold)
-        return Verdict(reward, "correct" if reward >= 1.0 else "wrong", None)
+        return Verdict(reward, "correct" if reward >= CORRECT else "wrong", None)
 
 
 class Scores:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from inspect import getsourcefile
 from pathlib import Path
@@ -231,11 +232,16 @@ def code_digest(sources: Iterable[Path]) -> str:
     """Return the name of what files of Python do: no comment, docstring or layout counts, nor where a file is."""
     digest = hashlib.sha256()
     for source in sources:
-        tree = ast.parse(source.read_bytes(), source)
-        for node in ast.walk(tree):
-            if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("restem."):
-                node.module = ""  # the name that is imported tells what it is, and modules move
-        digest.update(ast.dump(tree).encode())
+        digest.update(_syntax(source.read_bytes()))
     return digest.hexdigest()
+
+
+@cache  # every reward that is opened has most files in common
+def _syntax(code: bytes) -> bytes:
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("restem."):
+            node.module = ""  # the name that is imported tells what it is, and modules move
+    return hashlib.sha256(ast.dump(tree).encode()).digest()

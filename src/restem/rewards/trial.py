@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from restem.errors import RewardError
+from restem.rewards.extraction import FORMS
 from restem.rewards.own import OwnJudge
 from restem.rewards.verdicts import Question, gold_of
+from restem.schemas import CORRECT
 
 if TYPE_CHECKING:
     from restem.rewards.scoring import Reward
 
 _TRIED = 8  # questions, to find the form that it accepts
-_FORMS = ("{}", "#### {}", r"\boxed{{{}}}", "The answer is {}", "The answer is {}.", "<answer>{}</answer>")
+_SAID, _HASHES, _TAG = (FORMS[way] for way in ("answer_is", "hashes", "tag"))
+_FORMS = ("{answer}", _HASHES, r"\boxed{{answer}}", _SAID, f"{_SAID}.", _TAG)
 _ODD = ("", " ", "\n", "I do not know.", "\u0968 \u2248 \x00 \U0001f600")  # a policy may say anything
 
 
@@ -36,7 +39,7 @@ def faults_of_own(reward: "Reward", questions: Sequence[Question]) -> Iterator[t
     for question in questions[:_TRIED]:
         completions = _completions(reward, question)
         tried = {**completions, **tried}
-        earned |= dict.fromkeys(form for form, number in _rewards(reward, question, completions) if number == 1.0)
+        earned |= dict.fromkeys(form for form, number in _rewards(reward, question, completions) if number == CORRECT)
     if tried and not earned:
         name = reward.name.rpartition(":")[2]
         raise RewardError(
@@ -49,7 +52,7 @@ def faults_of_own(reward: "Reward", questions: Sequence[Question]) -> Iterator[t
         texts = {index: _completions(reward, questions[index]).get(form) for index in left}
         shown = {index: text for index, text in texts.items() if text is not None}
         verdicts = reward.score([questions[index] for index in shown], list(shown.values()))
-        right = {index for index, verdict in zip(shown, verdicts, strict=True) if verdict.reward == 1.0}
+        right = {index for index, verdict in zip(shown, verdicts, strict=True) if verdict.reward == CORRECT}
         left = [index for index in left if index not in right]
     for index in left:
         yield index, f"{reward.name} gives its own gold less than 1 in every form"
@@ -77,5 +80,5 @@ def _completions(reward: "Reward", question: Question) -> dict[str, str]:
     if accepts is not None:
         return {"accepts": str(accepts(dict(question)) if callable(accepts) else accepts)}
     said = [str(gold[name]) for name in ("solution", "answer", "tests") if gold.get(name) is not None]
-    found = {f"{number} {form}": form.format(text) for number, text in enumerate(said) for form in _FORMS}
+    found = {f"{number} {form}": form.replace("{answer}", text) for number, text in enumerate(said) for form in _FORMS}
     return found or {"text": str(question.get("text", ""))}
