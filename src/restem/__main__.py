@@ -6,6 +6,11 @@ from pathlib import Path
 import click
 
 from restem import __version__
+from restem.ending import end_when_told
+
+end_when_told()  # before what takes a while to import
+
+# ruff: noqa: E402
 from restem.commands.compare import compare
 from restem.commands.experiments import delete, list_experiments, report
 from restem.commands.export import export
@@ -17,7 +22,6 @@ from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
 from restem.commands.trace import trace
-from restem.ending import end_when_told
 from restem.masking import mask_all_messages
 
 
@@ -28,7 +32,6 @@ def restem() -> None:
     if not list(Path("conf").glob("logging.*")):  # as without a project, or with the configuration in an archive
         os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(Path(__file__).with_name("logging.yml")))
     mask_all_messages()
-    end_when_told()
 
 
 for _command in (

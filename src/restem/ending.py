@@ -2,14 +2,18 @@
 
 Ctrl-C, SIGTERM and SIGHUP are one to restem. What is written appears whole or not at all, so that a run may end
 anywhere; it unwinds, which closes engines, judges and temporary folders, and what takes longer than that is cut off.
+A thread of its own sees to that: Python runs a handler only when the main thread comes back from what it computes.
 """
 
 import atexit
 import contextlib
 import os
 import shlex
+import shutil
 import signal
+import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
@@ -19,7 +23,8 @@ from restem.masking import mask
 
 PATIENCE_S = 1.0  # for unwinding; a busy machine takes its time before and after
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_COMMANDS = {"kedro", "restem", "__main__.py"}
+_COMMANDS = ("kedro", "restem")
+_SHELLS = ("ipython", "jupyter")  # of Kedro, which Ctrl-C interrupts and does not end
 
 
 class _Ending:
@@ -28,43 +33,124 @@ class _Ending:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.code = 0
+        self.kept = ""
+        self.folder = ""
+        self._has_said = threading.Event()
+        self._told, self._telling = socket.socketpair()
+        self._telling.setblocking(False)
+
+    def begin(self) -> None:
+        """Wait for signals from now on."""
+        threading.Thread(target=self._watch, name="ending", daemon=True).start()
+        self._wake_by_signals()
+        os.register_at_fork(after_in_child=self._forget)
+        atexit.register(self._leave)
 
     def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
         if os.getpid() != self.owner:  # a fork, which is not the command; whoever forked it ends it
             os._exit(128 + number)
-        if self.code:  # told twice
-            self.cut_off()
-        self.code = 128 + number
-        os.write(2, f"\n{_said(signal.Signals(number).name)}\n".encode())
-        late = threading.Timer(PATIENCE_S, self.cut_off)
-        late.daemon = True
-        late.start()
-        atexit.register(_end_processes)
-        raise SystemExit(self.code)
+        if not self._wake_by_signals():  # a library has put its own in place of ours
+            self._telling.send(bytes([number]))
+        self._has_said.wait(PATIENCE_S)
+        raise SystemExit(128 + number)
 
-    def cut_off(self) -> NoReturn:
+    def _wake_by_signals(self) -> bool:
+        """Have each signal written where the thread reads, as soon as it comes; return whether it already was."""
+        ours = self._telling.fileno()
+        return signal.set_wakeup_fd(ours, warn_on_full_buffer=False) == ours
+
+    def _forget(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # what forked, and has nobody else's signals to tell
+            signal.set_wakeup_fd(-1)
+
+    def _watch(self) -> None:
+        number = self._next()
+        self.code = 128 + number
+        os.write(2, f"\n{_said(signal.Signals(number).name, self.kept)}\n".encode())
+        self._has_said.set()
+        atexit.register(_end_processes)
+        self._told.settimeout(PATIENCE_S)
+        with contextlib.suppress(TimeoutError):
+            self._next()  # told twice
+        self._cut_off()
+
+    def _next(self) -> int:
+        while (number := self._told.recv(1)[0]) not in _SIGNALS:
+            pass
+        return number
+
+    def _cut_off(self) -> NoReturn:
         """End now."""
         _end_processes()
+        self._clear()
         os._exit(self.code)
+
+    def _leave(self) -> None:
+        """Do what is left at the very end; with a signal also in place of the interpreter, which may take long."""
+        if os.getpid() != self.owner:
+            return
+        self._clear()
+        if self.code:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):  # closed
+                    stream.flush()
+            os._exit(self.code)
+
+    def _clear(self) -> None:
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_ending: _Ending | None = None
 
 
 def end_when_told() -> None:
     """From now on end this command as the module says; other programs that import restem stay as they are."""
-    is_command = Path(sys.argv[0]).name in _COMMANDS and threading.current_thread() is threading.main_thread()
-    if not is_command or isinstance(signal.getsignal(signal.SIGTERM), _Ending):
+    global _ending  # noqa: PLW0603 - signals are the process's
+    if _ending is not None or not _program() or threading.current_thread() is not threading.main_thread():
         return
-    ending = _Ending()
+    if sys.argv[1:2] and sys.argv[1] in _SHELLS:
+        signal.signal(signal.SIGINT, lambda *_: None)  # the shell that was started has it too; this one waits for it
+        return
+    _ending = _Ending()
+    _ending.begin()
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
-            signal.signal(number, ending)
+            signal.signal(number, _ending)
 
 
-def _said(name: str) -> str:
-    command = mask(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-    return (
-        f"Ended by {name}. What was finished is kept: shards of samples and verdicts, and training up to its last "
-        f"checkpoint. The same command goes on from there: {command}"
-    )
+def begin_work(kept: str) -> None:
+    """Say, if the command is ended from now on, what is kept; put all temporary files where they go with the process.
+
+    Args:
+        kept: What there will be after it was ended, as a sentence.
+    """
+    if _ending is None:
+        return
+    _ending.kept = kept
+    if not _ending.folder:
+        _ending.folder = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="restem-")
+
+
+def end_work() -> None:
+    """Say no more what is kept."""
+    if _ending is not None:
+        _ending.kept = ""
+
+
+def _program() -> str:
+    """Return how the command was started, if it is one of ours."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py" and program.parent.name in _COMMANDS:
+        return f"python -m {program.parent.name}"
+    return program.name if program.name in _COMMANDS else ""
+
+
+def _said(name: str, kept: str) -> str:
+    if not kept:
+        return f"Ended by {name}."
+    command = mask(f"{_program()} {shlex.join(sys.argv[1:])}".rstrip())
+    return f"Ended by {name}. {kept} The same command goes on from there: {command}"
 
 
 def _end_processes() -> None:

@@ -16,7 +16,7 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from restem import experiment, suggestions
+from restem import ending, experiment, suggestions
 from restem.configuration.check import check_parameters
 from restem.configuration.consistency import refuse_changes
 from restem.configuration.hub import stay_offline
@@ -29,6 +29,8 @@ from restem.policies.retention import Retention, delete_weights, unneeded
 _logger = logging.getLogger(__name__)
 
 _DEFAULT_ENV = "local"  # as in settings.py
+_KEPT = "What was finished is kept."
+_KEPT_IN_JOURNAL = f"{_KEPT[:-1]}: shards of samples and verdicts, and training up to its last checkpoint."
 
 
 class ExperimentHooks:
@@ -58,11 +60,13 @@ class ExperimentHooks:
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Refuse an iteration that has nothing to build on, or nothing that fits, and take the experiment's lock."""
         suggestions.use(suggestions.asked()._replace(pipelines=tuple(run_params["pipeline_names"] or ())))
+        is_journaled = "journal" in pipeline.inputs()  # it draws, judges or trains
+        ending.begin_work(_KEPT_IN_JOURNAL if is_journaled else _KEPT)
         standing = experiment.current_standing()
         if "em_iteration" in (run_params["pipeline_names"] or []):
             standing.refuse_unless_ready()
         if self.parameters is not None:
-            if "journal" in pipeline.inputs():  # it draws, judges or trains
+            if is_journaled:
                 refuse_unusable(self.parameters)
             refuse_changes(_concerned(pipeline, catalog, standing), self.parameters)
         self._held = ExitStack()
@@ -85,11 +89,13 @@ class ExperimentHooks:
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Let go of the experiment."""
+        ending.end_work()
         self._held.close()
 
     @hook_impl
     def on_pipeline_error(self) -> None:
         """Let go of the experiment."""
+        ending.end_work()
         self._held.close()
 
 

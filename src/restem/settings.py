@@ -10,14 +10,16 @@ for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TEL
 # Of libraries whose texts have odd backslashes, at their first import: nothing that a user could mend.
 warnings.filterwarnings("ignore", category=SyntaxWarning)
 
+from restem.ending import end_when_told  # noqa: E402 - after the variables
+
+end_when_told()  # before what takes a while to import
+
 from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after the variables
 from restem.display import DisplayHooks  # noqa: E402 - after the variables
-from restem.ending import end_when_told  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
 
 mask_all_messages()
-end_when_told()
 
 _experiment = ExperimentHooks()  # it checks the parameters, once for all of them
 # Kedro calls the last one first.
