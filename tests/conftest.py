@@ -6,6 +6,7 @@ import os
 import runpy
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in first)
 
 
-Warned = list[logging.LogRecord]
+Logged = list[logging.LogRecord]
 
 
 class Project:
@@ -177,19 +178,38 @@ def imports_are_not_collected() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
-    """What restem itself warns of, whatever earlier runs in this process have set up for the log."""
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.WARNING)
-    monkeypatch.setattr(handler, "emit", records.append)
+@contextmanager
+def _records(level: int) -> Iterator[Logged]:
+    """What restem itself logs, whatever earlier runs in this process have set up for the log."""
+    records: Logged = []
+    handler = logging.Handler(level)
     logger = logging.getLogger("restem")
-    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("restem")]:
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
-    logger.addHandler(handler)
-    yield records
-    logger.removeHandler(handler)
+    before, disabled = logger.level, logging.root.manager.disable
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handler, "emit", records.append)
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("restem")]:
+            patch.setattr(logging.getLogger(name), "disabled", False)
+        logging.disable(logging.NOTSET)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        yield records
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logging.disable(disabled)
+
+
+@pytest.fixture
+def logged() -> Iterator[Logged]:
+    """Records of restem's own log."""
+    with _records(logging.INFO) as records:
+        yield records
+
+
+@pytest.fixture
+def warned() -> Iterator[Logged]:
+    """Records of restem's own log that are warnings or worse."""
+    with _records(logging.WARNING) as records:
+        yield records
 
 
 @pytest.fixture

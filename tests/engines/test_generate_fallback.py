@@ -10,7 +10,7 @@ import pytest
 
 from restem.engines import Completion, open_engine
 from restem.engines.context import context_window, context_window_of
-from tests.conftest import Warned
+from tests.conftest import Logged
 from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated
 
 PolicyMaker = Callable[..., Path]
@@ -18,7 +18,7 @@ PolicyMaker = Callable[..., Path]
 
 @pytest.mark.parametrize("architecture", ["deepseek_v2", "deepseek_v3", "glm4_moe_lite"])
 def test_keys_and_values_of_unlike_sizes_go_by_generate(
-    tiny_policy: PolicyMaker, architecture: str, warned: Warned
+    tiny_policy: PolicyMaker, architecture: str, warned: Logged
 ) -> None:
     policy = tiny_policy(architecture, eos_token_id=MANY_ENDS)
 

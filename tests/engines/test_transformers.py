@@ -1,5 +1,4 @@
 import gc
-import logging
 import math
 import re
 import time
@@ -15,7 +14,7 @@ from scipy.stats import chisquare
 
 from restem.engines import Batched, Completion, deciding_engine_options, open_engine, resolve_arithmetic
 from restem.errors import EngineError, PolicyError
-from tests.conftest import Warned
+from tests.conftest import Logged
 from tests.engines.drawing import MANY_ENDS, RAGGED, draw, generated, plain_model
 
 PolicyMaker = Callable[..., Path]
@@ -69,7 +68,7 @@ def test_a_closed_engine_leaves_no_weights_in_memory(tiny_policy: PolicyMaker, a
 
 
 @pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "gemma2"])
-def test_these_architectures_share_keys_and_values(tiny_policy: PolicyMaker, architecture: str, warned: Warned) -> None:
+def test_these_architectures_share_keys_and_values(tiny_policy: PolicyMaker, architecture: str, warned: Logged) -> None:
     draw(tiny_policy(architecture, eos_token_id=MANY_ENDS), max_new_tokens=2)
 
     assert not warned
@@ -84,7 +83,7 @@ def test_what_cannot_be_shared_goes_by_generate_with_one_notice(
     architecture: str,
     overrides: dict[str, Any],
     reason: str,
-    warned: Warned,
+    warned: Logged,
 ) -> None:
     policy = tiny_policy(architecture, **overrides)
 
@@ -285,7 +284,7 @@ def test_no_prompts_give_no_completions(tiny_policy: PolicyMaker) -> None:
 
 
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(
-    tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch, warned: Warned
+    tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch, warned: Logged
 ) -> None:
     from restem.engines.forward import SharedForward
 
@@ -419,9 +418,8 @@ def test_log_probabilities_are_left_out_unless_asked_for(tiny_policy: PolicyMake
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma2"], ids=["shared", "generate"])
 def test_a_profile_adds_up_to_the_time_that_drawing_took(
-    tiny_policy: PolicyMaker, architecture: str, caplog: pytest.LogCaptureFixture
+    tiny_policy: PolicyMaker, architecture: str, logged: Logged
 ) -> None:
-    caplog.set_level(logging.INFO, logger="restem")
     folder = tiny_policy(architecture)
     with open_engine("transformers", folder, dtype="float32", profile=True) as engine:
         started = time.perf_counter()
@@ -434,7 +432,7 @@ def test_a_profile_adds_up_to_the_time_that_drawing_took(
             outside += time.perf_counter() - paused
         took = time.perf_counter() - started - outside
 
-    (line,) = [record.getMessage() for record in caplog.records if "where the time went" in record.getMessage()]
+    (line,) = [record.getMessage() for record in logged if "where the time went" in record.getMessage()]
     found = re.search(r"(\d+) tokens in ([\d.]+) s", line)
     shares = [int(share) for share in re.findall(r"(\d+)%", line)]
     assert found is not None

@@ -18,7 +18,7 @@ from restem.sampling.batch_widths import narrower_widths, recorded_width
 from restem.sampling.sampler import Decoding, Draw, EngineChoice, Sampling, draw_samples
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import versions
-from tests.conftest import Warned
+from tests.conftest import Logged
 from tests.engines.conftest import make_policy
 
 DECODING = Decoding("sampled", n=8, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, stop=())
@@ -119,7 +119,7 @@ def test_what_is_to_be_compared_is_drawn_with_one_width(
 
 
 def test_a_width_that_does_not_fit_any_more_is_narrowed_recorded_and_said(
-    tmp_path: Path, policy: Policy, free: Callable[[int], None], warned: Warned
+    tmp_path: Path, policy: Policy, free: Callable[[int], None], warned: Logged
 ) -> None:
     free(PLENTY)
     files = drawn(tmp_path, policy)

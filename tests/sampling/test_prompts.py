@@ -5,6 +5,7 @@ from restem.parameters import PromptParameters
 from restem.policies.policy import Policy
 from restem.sampling.prompts import render_prompts
 from tests.builders import questions
+from tests.conftest import Logged
 
 
 def test_few_shot_prompt_shows_solved_exemplars_and_ends_before_the_answer(base: Policy) -> None:
@@ -55,15 +56,14 @@ def test_same_text_has_the_same_prompt_id(base: Policy) -> None:
     assert first["prompt_id"][0] == render_prompts(questions("train"), base, parameters)["prompt_id"][0]
 
 
-def test_prompt_that_fills_the_context_window_is_left_out_and_named(
-    base: Policy, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_prompt_that_fills_the_context_window_is_left_out_and_named(base: Policy, warned: Logged) -> None:
     asked = questions("train", "test").assign(text=["1 + 1 =", "1" * 600])
 
     table = render_prompts(asked, base, PromptParameters(style="zero_shot"))
 
     assert list(table["question_id"]) == ["q0"]
-    assert "question q1 has 601 tokens, and the context window of builtin:tiny is 512" in caplog.text
+    (record,) = warned
+    assert "question q1 has 601 tokens, and the context window of builtin:tiny is 512" in record.getMessage()
 
 
 def test_prompts_that_all_fill_the_context_window_are_refused(base: Policy) -> None:

@@ -1,6 +1,5 @@
 """Draws, journaled: killed at any moment and started again, they are as if nothing had happened."""
 
-import logging
 import os
 import random
 import re
@@ -18,6 +17,7 @@ import pytest
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling.progress import Progress
 from tests import forked
+from tests.conftest import Logged
 from tests.sampling.drawing import DECODING, scripted
 
 SCRIPT = """
@@ -80,19 +80,17 @@ def test_killed_at_random_moments_it_goes_on_and_gives_the_same_bytes(tmp_path: 
     assert int(reused[1]) == len(kept) * 6 * DECODING.n
 
 
-def test_what_is_in_the_journal_is_not_drawn_again_and_the_log_says_how_much(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_in_the_journal_is_not_drawn_again_and_the_log_says_how_much(tmp_path: Path, logged: Logged) -> None:
     first = scripted(tmp_path, n_questions=14)
     first.files[1].unlink()
     before = written(tmp_path)
-    caplog.set_level(logging.INFO)
+    logged.clear()
 
     again = scripted(tmp_path, n_questions=14)
 
     assert again.files == first.files
     assert {name: written(tmp_path)[name] for name in before} == before
-    assert "128 samples in 2 of 3 shards are in the journal" in caplog.text
+    assert any("128 samples in 2 of 3 shards are in the journal" in record.getMessage() for record in logged)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from restem.scale.cluster import connect
 from restem.scale.ray_training import network
 from restem.training.request import TrainingResult
 from restem.training.run import train
+from tests.conftest import Logged
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import wait_until
 from tests.training.trainings import OPTIONS, PRESETS, REWARDS, TWO, rows, trained, validation, worker
@@ -77,9 +78,8 @@ def test_training_goes_on_when_a_node_is_lost_and_another_joins(  # noqa: PLR091
     by_two_nodes: TrainingResult,
     tmp_path: Path,
     background: ThreadPoolExecutor,
-    caplog: pytest.LogCaptureFixture,
+    logged: Logged,
 ) -> None:
-    caplog.set_level("INFO", logger="restem")
     training = background.submit(trained_on, cluster, base, tmp_path)
     wait_until(lambda: any((tmp_path / "unfinished").glob("checkpoint-*3")), timeout_s=120.0)
 
@@ -88,8 +88,9 @@ def test_training_goes_on_when_a_node_is_lost_and_another_joins(  # noqa: PLR091
 
     # The scripted rewards begin anew in a new process; what is learnt does not depend on them.
     assert learnt(training.result()) == learnt(by_two_nodes)
-    assert "was lost" in caplog.text
-    assert sum(message.startswith("optimizer step 1 of 6") for message in caplog.messages) <= 1
+    messages = [record.getMessage() for record in logged]
+    assert any("was lost" in message for message in messages)
+    assert sum(message.startswith("optimizer step 1 of 6") for message in messages) <= 1
 
 
 def test_a_process_killed_on_a_node_is_named_and_the_others_end(

@@ -13,7 +13,7 @@ from restem.scoring.audit import audit_rewards, summarise_audit
 from restem.scoring.inspection import doubts_of, format_sample, samples_to_read
 from restem.scoring.verdicts import summarise_scoring
 from restem.store.tables import ShardedTable
-from tests.conftest import Project
+from tests.conftest import Logged, Project
 
 ADD = {"tests": "assert add(1, 2) == 3\nassert add(2, 2) == 4", "entry_point": "add"}
 
@@ -230,7 +230,7 @@ def test_the_same_seed_looks_at_the_same_samples(tmp_path: Path) -> None:
     assert (len(first[first["check"] == "second verifier"]), len(first[first["check"] == "canary"])) == (5, 3)
 
 
-def test_shares_of_reasons_above_their_limits_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_shares_of_reasons_above_their_limits_are_warned_of(tmp_path: Path, warned: Logged) -> None:
     table = scored(tmp_path, [("q", "x", 1.0), ("q", "y", 0.0), ("q", "y", 0.0), ("q", "y", 0.0)])
 
     summary = summarise_scoring(table, warn_above={"wrong": 0.5, "timeout": 0.0})
@@ -238,7 +238,7 @@ def test_shares_of_reasons_above_their_limits_are_warned_of(tmp_path: Path, capl
     assert summary["rates"] == {"timeout": 0.0, "wrong": 0.75}
     (warning,) = summary["warnings"]
     assert warning.startswith("75.0% of the verdicts are wrong, more than scoring.warn_above.wrong = 0.5")
-    assert warning in caplog.text
+    assert [record.getMessage() for record in warned] == [warning]
     assert summary["accepted_by_found"] == {"box": 1}
 
 

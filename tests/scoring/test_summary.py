@@ -39,7 +39,7 @@ def test_the_share_of_samples_that_agree_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_a_server_that_gives_one_answer_n_times_is_noticed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, rows: list[Sample], n_same: int, is_warned: bool
+    tmp_path: Path, rows: list[Sample], n_same: int, is_warned: bool
 ) -> None:
     summary = summarise_scoring(table(tmp_path, rows), warn_above={})
 

@@ -1,6 +1,5 @@
 """Trainings of several processes, started by accelerate."""
 
-import logging
 import os
 import signal
 import threading
@@ -21,7 +20,7 @@ from restem.training.launch import Launch, launch_of, outside_of_the_group
 from restem.training.launcher import launch_command
 from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
 from tests.builders import weights
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Logged
 from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, validation, worker
 
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
@@ -98,7 +97,7 @@ def ended_by(work: Callable[[], Any], when: Callable[[], bool], find: Callable[[
 
 @pytest.mark.long
 def test_a_killed_process_is_named_and_training_goes_on_with_the_same_bytes(
-    base: Policy, by_two: TrainingResult, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    base: Policy, by_two: TrainingResult, tmp_path: Path, logged: Logged
 ) -> None:
     unfinished = tmp_path / "unfinished"
 
@@ -114,11 +113,11 @@ def test_a_killed_process_is_named_and_training_goes_on_with_the_same_bytes(
     with pytest.raises(LookupError):
         worker(unfinished, rank=0)
     n_measured = sum("validation_reward" in step for step in last_checkpoint(unfinished))
-    with caplog.at_level(logging.INFO, logger="restem"):
-        result = trained(base, tmp_path, REWARDS[n_measured:], **TWO)
+    logged.clear()
+    result = trained(base, tmp_path, REWARDS[n_measured:], **TWO)
     assert (result.log, result.best_step) == (by_two.log, by_two.best_step)
     assert folder_fingerprint(result.folder) == folder_fingerprint(by_two.folder)
-    assert any(message.startswith("optimizer step 6 of 6: loss") for message in caplog.messages)
+    assert any(record.getMessage().startswith("optimizer step 6 of 6: loss") for record in logged)
 
 
 def last_checkpoint(unfinished: Path) -> list[dict[str, float]]:
