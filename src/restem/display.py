@@ -22,7 +22,7 @@ from restem.hooks import ExperimentHooks
 from restem.parameters import Parameters
 from restem.project import load_path
 from restem.schemas import SPLITS
-from restem.screen import duration, screen
+from restem.screen import duration, screen, width
 from restem.store.journal import state_file
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -196,7 +196,7 @@ def _trained(log: Any, notes: Sequence[str]) -> str:
 
 
 def _evaluated(numbers: Any, notes: Sequence[str]) -> str:
-    from restem.reporting.report import main_suite
+    from restem.reporting.results import main_suite
     from restem.reporting.sections import measured
 
     suite = main_suite(numbers)
@@ -224,23 +224,16 @@ def _ending(pipeline: Pipeline, catalog: DataCatalog, parameters: Parameters) ->
         yield f"({_TOY} is a toy: it shows how restem works, and numbers near zero are what is expected of it)"
     em = replace(parameters.em, iteration=None)
     standing = experiment.standing_of(em, name=parameters.experiment, catalog=catalog)
-    if not standing.prepared:
-        yield f"next: {suggestions.run('prepare')}"
-    elif len(standing.complete) < standing.iterations:
-        yield f"next: {suggestions.run('em_iteration')}"
-    elif not catalog.exists("report_markdown"):
-        yield f"next: {suggestions.run('compare')}"
-    else:
-        yield f"next: {suggestions.restem('report', '--open')}"
+    yield f"next: {experiment.next_command(standing, catalog)}"
 
 
 def _results(catalog: DataCatalog) -> Iterator[str]:
     from restem.evaluation.best_policy import recommend
-    from restem.reporting.report import format_table
+    from restem.reporting.results import format_table
 
     records = {i: catalog.load(f"record_{i}") for i in experiment.recorded_iterations(catalog)}
     results: Any = catalog.load("results")
-    yield f"\n{format_table(results)}\n"
+    yield f"\n{format_table(results, width=width())}\n"
     yield from _verdict(catalog, records[0]["metrics"])
     best = recommend(records)
     yield f"best policy: policy_{best.iteration}: {best.reason}"
@@ -248,7 +241,7 @@ def _results(catalog: DataCatalog) -> Iterator[str]:
 
 
 def _verdict(catalog: DataCatalog, numbers: Any) -> Iterator[str]:
-    from restem.reporting.report import main_suite
+    from restem.reporting.results import main_suite
     from restem.reporting.sections import interval
 
     suite, rows = main_suite(numbers), catalog.load("comparisons")

@@ -72,6 +72,17 @@ class Standing(NamedTuple):
             )
 
 
+def next_command(standing: Standing, catalog: Catalog) -> str:
+    """Return the command that goes on from where an experiment stands."""
+    if not standing.prepared:
+        return suggestions.run("prepare")
+    if len(standing.complete) < standing.iterations:
+        return suggestions.run("em_iteration")
+    if not catalog.exists("report_markdown"):
+        return suggestions.run("compare")
+    return suggestions.restem("report", "--open")
+
+
 def _forced(iteration: int) -> str:
     return suggestions.run("em_iteration", params={"em.iteration": iteration})
 

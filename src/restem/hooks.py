@@ -63,12 +63,12 @@ class ExperimentHooks:
         is_journaled = "journal" in pipeline.inputs()  # it draws, judges or trains
         ending.begin_work(_KEPT_IN_JOURNAL if is_journaled else _KEPT)
         standing = experiment.current_standing()
-        if "em_iteration" in (run_params["pipeline_names"] or []):
-            standing.refuse_unless_ready()
         if self.parameters is not None:
             if is_journaled:
                 refuse_unusable(self.parameters)
             refuse_changes(_concerned(pipeline, catalog, standing), self.parameters)
+        if "em_iteration" in (run_params["pipeline_names"] or []):  # what it suggests would be refused, before this
+            standing.refuse_unless_ready()
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(standing.name))
         self._seconds = _seconds_so_far(catalog)

@@ -62,7 +62,7 @@ def find(catalog: Catalog, reference: str) -> Wanted:
         LineageError: If the id names nothing, or more than one thing.
     """
     if not catalog.exists("candidate_questions"):
-        raise LineageError(f"the experiment has no questions yet; run this first: {suggestions.run('prepare')}")
+        raise LineageError(f"there are no questions yet; run this first: {suggestions.run('prepare')}")
     known = sorted(set(catalog.load("candidate_questions")["question_id"]))
     sample = _SAMPLE.fullmatch(reference)
     if reference in known or sample is None:

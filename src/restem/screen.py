@@ -91,8 +91,8 @@ class Screen:
     def _show(self, text: str) -> None:
         if not sys.stderr.isatty():
             return
-        width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r\x1b[K{text[:width]}", nl=False, err=True)
+        room = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r\x1b[K{text[:room]}", nl=False, err=True)
         self._is_live = True
 
     def _keep_state(self) -> None:
@@ -105,6 +105,11 @@ class Screen:
 
 
 screen = Screen()
+
+
+def width() -> int | None:
+    """Return how many characters a line of the terminal has; None where lines go elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def duration(seconds: float) -> str:

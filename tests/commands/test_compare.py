@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from restem.__main__ import restem
 from restem.configuration.check import check_parameters
+from restem.evaluation.comparisons import compare_all
+from restem.evaluation.intervals import in_text
 from restem.schemas import check
 from restem.store.plain import plain
 from tests.builders import evaluation
@@ -55,6 +57,13 @@ def test_seeds_of_one_experiment_are_combined(experiments: Project) -> None:
     assert line.split()[6:8] == ["64", "2"]
     assert line.endswith("better")
     assert "over questions and seeds" in result.output
+
+
+def test_one_experiment_is_told_as_its_own_report_tells_it(experiments: Project) -> None:
+    line = compare(experiments, "first").output.splitlines()[2]
+
+    row = compare_all([evaluation_of(0, 1), evaluation_of(1, 1)], seed=1).iloc[0]
+    assert in_text(row["difference"], row["low"], row["high"], signed=True) in line
 
 
 def test_one_experiment_is_compared_with_another(experiments: Project) -> None:

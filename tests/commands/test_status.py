@@ -22,6 +22,7 @@ def command(*arguments: str) -> Result:
     [
         ([], {"em__seed": 77}),
         (["iteration_2"], {"sampling__n": 3}),
+        (["em_iteration"], {"em__seed": 77}),
         (["baseline"], {"evaluation__n": 2, "evaluation__k": [1]}),
         (["prepare"], {"questions__n_train": 8}),
     ],
@@ -45,6 +46,18 @@ def test_status_names_the_parameters_that_an_experiment_was_made_with_and_anothe
 
     assert "iteration 2: complete, made with em.seed=0 where em.seed=77 is asked for" in told
     assert "kedro run --env tiny --params=em.seed=77,experiment=NAME" in told
+
+
+def test_status_of_a_complete_experiment_says_where_its_report_is(copied: Project) -> None:
+    assert command("status", "--env", "tiny").output.endswith("\nnext: restem report --open --env tiny\n")
+
+
+def test_an_empty_journal_is_said_to_be(project: Project) -> None:
+    assert command("journal", "list", "--env", "tiny").output.startswith("the journal is empty")
+
+
+def test_what_an_iteration_lacks_is_said_in_words(project: Project) -> None:
+    assert "'tiny' has no scored samples of iteration 1 yet" in command("inspect", "--env", "tiny").output
 
 
 def test_an_environment_of_ones_own_has_an_experiment_of_its_own(project: Project) -> None:

@@ -1,10 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from restem.errors import EvaluationError
 from restem.evaluation import intervals, pooled_seeds
-from restem.evaluation.comparisons import judge_together
+from restem.evaluation.comparisons import compare, judge_together
 from restem.evaluation.pooled_seeds import combine_groups, combine_pairs, combine_rates, differing
 from tests.builders import evaluation
 
@@ -61,15 +63,21 @@ def test_a_seed_that_goes_its_own_way_widens_the_interval() -> None:
     assert alike.sampled_p_value < 0.001 < unlike.sampled_p_value
 
 
-def test_one_seed_gives_about_the_interval_over_questions() -> None:
-    random = np.random.default_rng(33)
-    before, after = made(random, n_seeds=1, n_questions=100, gain=0.1, seeds_vary=0.0)
+@pytest.mark.parametrize("combine", [combine_pairs, combine_groups])
+@pytest.mark.parametrize("gain", [0.0, 0.1])
+def test_one_seed_says_what_the_comparison_of_two_policies_says(
+    combine: Callable[..., pooled_seeds.Combined], gain: float
+) -> None:
+    before, after = made(np.random.default_rng(33), n_seeds=1, n_questions=24, gain=gain, seeds_vary=0.0)
 
-    combined = combine_pairs(before, after, suite="test", seed=0)
+    combined = combine(before, after, suite="test", seed=3)
 
-    rates = [frame["n_correct"].to_numpy() / N for frame in (before[0], after[0])]
-    alone = intervals.paired_bootstrap(*rates, seed=0)
-    assert (combined.difference, combined.low, combined.high) == pytest.approx(alone, abs=0.005)
+    alone = compare(before[0], after[0], suite="test", seed=3)
+    shared = set(alone._fields) & set(combined._fields)
+    assert shared > {"difference", "low", "high", "smallest_detectable", "conclusion", "sampled_p_value"}
+    assert {name: getattr(combined, name) for name in shared} == pytest.approx(
+        {name: getattr(alone, name) for name in shared}
+    )
     assert (combined.n_seeds_before, combined.n_seeds) == (1, 1)
 
 

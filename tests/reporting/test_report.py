@@ -6,7 +6,8 @@ from markdown_it import MarkdownIt
 
 from restem.errors import EvaluationError
 from restem.reporting import figures
-from restem.reporting.report import Report, ReportInputs, build_report, format_table, results_table
+from restem.reporting.report import Report, ReportInputs, build_report
+from restem.reporting.results import format_table, results_table
 from tests.reporting.planted import EVALUATIONS, METRICS, N, Page, inputs, record
 
 
@@ -20,6 +21,9 @@ def example(completion: str, *, kept: bool = True) -> dict[str, object]:
         "answer": "2",
         "kept": kept,
     }
+
+
+NAMES = ["greedy pass@1", "pass@8", "maj@8", "train pass@1", "train test gap"]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +179,21 @@ def test_terminal_table_is_the_same_after_the_table_was_saved_and_read() -> None
     assert format_table(read).splitlines() == lines
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[0].split()[:2] == ["iteration", "n"]
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(80, ["maj@8", "train pass@1", "train test gap"]), (130, ["train test gap"]), (200, []), (10, None)],
+)
+def test_terminal_table_leaves_out_and_names_what_would_not_fit(width: int, left_out: list[str] | None) -> None:
+    *lines, note = format_table(results_table(METRICS), width=width).splitlines()
+
+    if left_out is None:  # there is always one number
+        assert lines[0].split() == ["iteration", "n", "pass@1"]
+        return
+    assert max(map(len, lines)) <= width
+    assert [name for name in NAMES if name in note] == left_out
+    assert all((name in lines[0]) != (name in left_out) for name in NAMES)
 
 
 def test_what_was_not_measured_is_a_dash() -> None:

@@ -25,6 +25,7 @@ class _Measured(NamedTuple):
     name: str
     evaluations: "list[Table]"  # of policy_0, policy_1, ...
     parameters: dict[str, object]  # those that decide what it is, by dotted name
+    seed: int  # of its own bootstrap, so that it is told the same here as in its report
 
 
 @click.command()
@@ -87,7 +88,7 @@ def _load(name: str, where: Where) -> _Measured:
         if not evaluations:
             raise EvaluationError(f"experiment {name!r} has no evaluation: {suggestions.run('baseline')}")
         recorded = check_parameters(catalog.load(f"record_{len(evaluations) - 1}")["parameters"])
-    return _Measured(name, evaluations, deciding_as_asked(recorded))
+    return _Measured(name, evaluations, deciding_as_asked(recorded), recorded.em.seed)
 
 
 def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[str, Combined]":
@@ -99,7 +100,7 @@ def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[
         raise EvaluationError(f"{_short(group)}: only the base policy was measured, so there is nothing to compare")
     return {
         f"iteration {i} against the base policy": combine_pairs(
-            _policies(group, 0), _policies(group, i), suite=suite, seed=0
+            _policies(group, 0), _policies(group, i), suite=suite, seed=group[0].seed
         )
         for i in chosen
     }
@@ -108,7 +109,7 @@ def _within(group: list[_Measured], iteration: int | None, suite: str) -> "dict[
 def _across(group: list[_Measured], others: list[_Measured], iteration: int | None, suite: str) -> "Combined":
     from restem.evaluation.pooled_seeds import combine_groups
 
-    return combine_groups(_policies(others, iteration), _policies(group, iteration), suite=suite, seed=0)
+    return combine_groups(_policies(others, iteration), _policies(group, iteration), suite=suite, seed=group[0].seed)
 
 
 def _policies(group: list[_Measured], iteration: int | None) -> "list[Table]":
@@ -135,7 +136,7 @@ def _short(group: list[_Measured]) -> str:
 
 def _lines(compared: "dict[str, Combined]") -> list[str]:
     from restem.evaluation.comparisons import judge_together
-    from restem.reporting.report import aligned
+    from restem.reporting.results import aligned
     from restem.reporting.sections import interval
 
     rows = [

@@ -37,7 +37,7 @@ class _Row(NamedTuple):
 @of_project
 def list_experiments(where: Where) -> None:
     """Show the experiments: iterations, pass@1 of the last one, size on disk, and when something was made last."""
-    from restem.reporting.report import aligned
+    from restem.reporting.results import aligned
 
     with where.open() as (catalog, parameters, _):
         names = known_experiments(catalog, parameters)
@@ -60,7 +60,7 @@ def list_experiments(where: Where) -> None:
 
 
 def _row(where: Where) -> _Row:
-    from restem.reporting.report import main_suite
+    from restem.reporting.results import main_suite
     from restem.reporting.sections import measured
 
     with where.open() as (catalog, parameters, _):

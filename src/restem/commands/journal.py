@@ -66,6 +66,8 @@ def list_entries(of_group: Where, where: Where) -> None:
     _, uses = uses_of(_nearer(where, of_group))
     for use in uses:
         click.echo(_line(use))
+    if not uses:
+        click.echo("the journal is empty: nothing was sampled or trained yet")
 
 
 @journal.command()

@@ -44,10 +44,15 @@ class _Asking:
         if not self._catalog.exists(name):
             first = "em_iteration" if self._catalog.exists("questions_summary") else "prepare"
             raise ExperimentError(
-                f"experiment {self._experiment!r} has no {name.replace('_', ' ').replace('.', ', ')} yet; "
-                f"run this first: {suggestions.run(first)}"
+                f"experiment {self._experiment!r} has no {_said(name)} yet; run this first: {suggestions.run(first)}"
             )
         return self._catalog.load(name)
+
+
+def _said(dataset: str) -> str:
+    """Return a dataset's name as people say it: scored samples of iteration 1 for iteration_1.scored_samples."""
+    space, _, name = dataset.replace("_", " ").rpartition(".")
+    return f"{name} of {space}" if space else name
 
 
 def _parsed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 import click
 
-from restem import suggestions
 from restem.commands.options import Where, of_experiment
-from restem.errors import ExperimentError
 
 
 @click.command()
@@ -18,15 +16,9 @@ def plan(where: Where, *, measure: bool) -> None:
     from restem.planning.cost import model_size
     from restem.planning.measured_sample import measure as measured
     from restem.planning.planner import disk_and_memory, plan_rows, workload
-    from restem.reporting.report import aligned
+    from restem.reporting.results import aligned
 
     with where.open() as (catalog, parameters, _):
-        missing = [name for name in ("questions", "prompts", "policy_0") if not catalog.exists(name)]
-        if missing:
-            raise ExperimentError(
-                f"experiment {parameters.experiment!r} has no {' and no '.join(missing)} yet, so there is nothing to "
-                f"count; run this first: {suggestions.run('prepare')}"
-            )
         questions, prompts, policy = (catalog.load(name) for name in ("questions", "prompts", "policy_0"))
     work = workload(questions, prompts, parameters)
     speed = measured(questions, prompts, policy, parameters) if measure else None

@@ -11,7 +11,7 @@ from restem import suggestions
 from restem.commands.options import Where, of_experiment
 from restem.configuration.consistency import ChangedParameter, changed_parameters, describe
 from restem.errors import ExperimentError
-from restem.experiment import Catalog, Standing, current_standing, recorded_iterations
+from restem.experiment import Catalog, Standing, current_standing, next_command, recorded_iterations
 from restem.parameters import Parameters
 from restem.project import known_experiments
 from restem.screen import duration
@@ -66,8 +66,8 @@ def _standing(catalog: Catalog, parameters: Parameters, standing: Standing) -> I
     if any(changed.values()) and not parameters.em.allow_changes:
         yield "This configuration is not the one that it was made with, so nothing goes on with it."
         yield f"next, with this one: {suggestions.run(params={'experiment': 'NAME'})}"
-    elif len(standing.complete) < standing.iterations:
-        yield f"next: {suggestions.run('em_iteration' if standing.prepared else 'prepare')}"
+    else:
+        yield f"next: {next_command(standing, catalog)}"
 
 
 def _running(root: Path, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restem.errors import EvaluationError
 from restem.evaluation.comparisons import same_questions, say, smallest_detectable
-from restem.evaluation.intervals import ALPHA, RESAMPLES, Z_95, PairedDifference
+from restem.evaluation.intervals import ALPHA, RESAMPLES, Z_95, PairedDifference, paired_bootstrap, sign_flip_test
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -96,16 +96,15 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
         seed: Of the bootstrap.
     """
     import numpy as np
-    from scipy.special import stdtr, stdtrit
 
     change = sum(part.mean(axis=0) for part in parts)
     difference = float(np.mean(change))
     error, freedom = _standard_error(parts)
-    widening = float(stdtrit(freedom, 1 - ALPHA / 2)) / Z_95
-    drawn = _resampled(parts, np.random.default_rng(seed))
-    scale = widening * error / float(drawn.std()) if error else 0.0
-    low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (ALPHA / 2, 1 - ALPHA / 2))
-    p_value = 2 * float(stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
+    if all(len(part) == 1 for part in parts):  # then it is the comparison of two policies, and says what that says
+        sampled = paired_bootstrap(before[0], after[0], seed=seed)
+        p_value = sign_flip_test(before[0], after[0], seed=seed)
+    else:
+        sampled, p_value = _over_seeds(parts, difference, error=error, freedom=freedom, seed=seed)
     n = after.shape[1]
     detectable = smallest_detectable(np.asarray(change), error=error, freedom=freedom)
     n_different = int(np.count_nonzero(change))
@@ -116,14 +115,27 @@ def combine_rates(before: "Rates", after: "Rates", parts: "Sequence[Rates]", *, 
         n_seeds=len(after),
         before=float(before.mean()),
         after=float(after.mean()),
-        difference=difference,
-        low=low,
-        high=high,
+        **sampled._asdict(),
         smallest_detectable=detectable,
-        conclusion=say(PairedDifference(difference, low, high), n=n, n_different=n_different, detectable=detectable),
+        conclusion=say(sampled, n=n, n_different=n_different, detectable=detectable),
         sampled_p_value=p_value,
         holm_p_value=p_value,
     )
+
+
+def _over_seeds(
+    parts: "Sequence[Rates]", difference: float, *, error: float, freedom: float, seed: int
+) -> tuple[PairedDifference, float]:
+    """Return a difference with its interval over questions and seeds, and its p-value."""
+    import numpy as np
+    from scipy.special import stdtr, stdtrit
+
+    if not error:
+        return PairedDifference(difference, difference, difference), float(difference == 0)
+    drawn = _resampled(parts, np.random.default_rng(seed))
+    scale = float(stdtrit(freedom, 1 - ALPHA / 2)) / Z_95 * error / float(drawn.std())
+    low, high = (difference + scale * (float(np.quantile(drawn, at)) - difference) for at in (ALPHA / 2, 1 - ALPHA / 2))
+    return PairedDifference(difference, low, high), 2 * float(stdtr(freedom, -abs(difference) / error))
 
 
 def _resampled(parts: "Sequence[Rates]", random: "np.random.Generator") -> "Rates":

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from restem.evaluation.best_policy import recommend
 from restem.evaluation.sentinels import COLUMNS
 from restem.reporting import figures
-from restem.reporting.report import Report, ReportInputs, build_report, main_suite
+from restem.reporting.report import Report, ReportInputs, build_report
+from restem.reporting.results import main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
 from restem.store.fingerprints import question_seed
 from restem.store.records import stale_iterations

@@ -11,11 +11,10 @@ from restem import suggestions
 from restem.errors import EvaluationError
 from restem.evaluation.best_policy import Recommendation
 from restem.evaluation.comparisons import Comparison, compare, judge_together
-from restem.evaluation.metrics import GAP, Measured
 from restem.evaluation.sentinels import NOT_SEEN, SHOWN, SUSPECTED
-from restem.reporting import figures
 from restem.reporting.audit_section import audit_section
 from restem.reporting.figures import Metrics
+from restem.reporting.results import main_suite, readable, results_table
 from restem.reporting.sections import (
     Grid,
     Page,
@@ -40,7 +39,6 @@ from restem.reporting.table_sections import (
     cost_section,
     sentinels_section,
 )
-from restem.schemas import OWN_SUITES
 from restem.store.tables import Table
 
 
@@ -125,62 +123,6 @@ def _model(records: Mapping[int, Mapping[str, Any]]) -> str:
     return str(records[0].get("model", records[0]["base"])) if 0 in records else "the base policy"
 
 
-def results_table(metrics: Metrics) -> Table:
-    """Return a row per iteration: the main numbers, each followed by the ends of its 95 % interval.
-
-    Columns: iteration, n (questions), then NAME, NAME_low, NAME_high for pass_at_1, greedy_pass_at_1, the largest
-    pass_at_k and majority vote on the main suite, train_pass_at_1 and train_test_gap; NaN where not measured.
-    """
-    import pandas as pd
-
-    rows = []
-    for i in sorted(metrics):
-        numbers = metrics[i]
-        suite = main_suite(numbers)
-        largest = max(figures.pass_at_k_of(numbers, suite=suite), default=1)
-        majority = [name for name in numbers if name.startswith(f"{suite}/maj_at_")]
-        names = [f"{suite}/pass_at_1", f"{suite}/greedy_pass_at_1", f"{suite}/pass_at_{largest}", *majority]
-        chosen = {name.removeprefix(f"{suite}/"): numbers[name] for name in names}
-        chosen |= {name.replace("/", "_"): numbers[name] for name in ("train/pass_at_1", GAP) if name in numbers}
-        row: dict[str, float] = {"iteration": i, "n": numbers[names[0]]["n"]}
-        for name, number in chosen.items():
-            row |= {name: number["value"], f"{name}_low": number["low"], f"{name}_high": number["high"]}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def format_table(table: Table) -> str:
-    """Return the results table as plain text for a terminal, columns aligned."""
-    return "\n".join([*aligned(*_readable(table)), "Each number with its 95 % interval over questions."])
-
-
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table of text for a terminal, a rule under its header."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return lines
-
-
-def _readable(table: Table) -> tuple[list[str], list[list[str]]]:
-    names = [name for name in table.columns if f"{name}_low" in table.columns]
-    header = ["iteration", "n", *(words(name) for name in names)]
-    rows = []
-    for row in table.to_dict("records"):
-        cells = [interval(row[name], row[f"{name}_low"], row[f"{name}_high"], signed=name == GAP) for name in names]
-        rows.append([str(int(row["iteration"])), str(int(row["n"])), *cells])
-    return header, rows
-
-
-def main_suite(numbers: Mapping[str, Measured]) -> str:
-    """Return the suite that carries the conclusion: test, or the first that was measured."""
-    suites = [name.split("/")[0] for name in numbers if name.endswith("/pass_at_1")]
-    known = [suite for suite in OWN_SUITES if suite in suites]
-    if not (known or suites):
-        raise EvaluationError(f"no suite has pass_at_1 among the metrics: {', '.join(numbers) or 'there are none'}")
-    return (known or suites)[0]
-
-
 def _main_suite(metrics: Metrics, evaluations: Mapping[int, Table]) -> str:
     if 0 not in evaluations:
         raise EvaluationError(f"the base policy has no evaluation; run: {suggestions.run('baseline')}")
@@ -261,7 +203,7 @@ def _curves(suite: str, svgs: Mapping[str, str]) -> Section:
 
 def _numbers(table: Table, metrics: Metrics, compared: _Compared) -> Section:
     suite, base, _ = compared
-    header, rows = _readable(table)
+    header, rows = readable(table)
     tables = [Grid(f"On {suite}, with 95 % intervals; n in questions; iteration 0 is the base policy.", header, rows)]
     changed = [
         [

@@ -123,7 +123,7 @@ def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[
 
 
 def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
-    from restem.reporting.report import format_table
+    from restem.reporting.results import format_table
 
     if catalog.exists("results"):
         client.set_tag(parent, "mlflow.note.content", f"```\n{format_table(catalog.load('results'))}\n```")

@@ -6,7 +6,8 @@ from restem.evaluation import best_policy, breakdowns, comparisons, solved_and_l
 from restem.parameters import EmParameters, EvaluationParameters
 from restem.planning import cost
 from restem.policies.policy import Policy
-from restem.reporting import assemble, report
+from restem.reporting import assemble
+from restem.reporting.results import main_suite
 from restem.store.tables import Table
 
 
@@ -30,7 +31,7 @@ def name_changed_questions(questions: Table, **answers: Table) -> Table:
 def tabulate_cost(em: EmParameters, node_seconds: dict[str, float], **datasets: Any) -> Table:
     """Return what every iteration cost, and what it gained for that."""
     records, evaluations = (assemble.by_iteration(datasets, name) for name in ("record", "evaluation"))
-    suite = report.main_suite(records[0]["metrics"])
+    suite = main_suite(records[0]["metrics"])
     return cost.cost_table(records, evaluations, node_seconds, suite=suite, seed=em.seed)
 
 
