@@ -52,6 +52,14 @@ def test_status_of_a_complete_experiment_says_where_its_report_is(copied: Projec
     assert command("status", "--env", "tiny").output.endswith("\nnext: restem report --open --env tiny\n")
 
 
+@pytest.mark.parametrize("group", [[], ["study"], ["journal"]])
+def test_what_a_command_is_for_fits_its_line_of_the_list(group: list[str]) -> None:
+    listed = command(*group, "--help").output.partition("Commands:")[2]
+
+    assert "  list " in listed
+    assert "..." not in listed
+
+
 def test_an_empty_journal_is_said_to_be(project: Project) -> None:
     assert command("journal", "list", "--env", "tiny").output.startswith("the journal is empty")
 

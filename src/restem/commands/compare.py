@@ -37,10 +37,10 @@ class _Measured(NamedTuple):
 def compare(
     experiments: tuple[str, ...], against: tuple[str, ...], iteration: int | None, suite: str, where: Where
 ) -> None:
-    """Say what EXPERIMENTs that differ only in their seed show together.
+    """Compare policies question by question, over all seeds.
 
-    Each iteration is compared with the base policy, question by question, over all seeds. With --against, the policies
-    of one iteration are compared with those of other experiments.
+    EXPERIMENTs may differ in their seeds only. Each iteration is compared with the base policy, question by question,
+    over all seeds. With --against, the policies of one iteration are compared with those of other experiments.
     """
     twice = sorted({*experiments} & {*against})
     if twice:

@@ -36,7 +36,10 @@ class _Row(NamedTuple):
 @click.command("list")
 @of_project
 def list_experiments(where: Where) -> None:
-    """Show the experiments: iterations, pass@1 of the last one, size on disk, and when something was made last."""
+    """Show all experiments, with their results and sizes.
+
+    Iterations, pass@1 of the last one, size on disk, and when something was made last.
+    """
     from restem.reporting.results import aligned
 
     with where.open() as (catalog, parameters, _):
@@ -84,9 +87,10 @@ def _files(folder: Path) -> Iterable[Path]:
 @of_project
 @click.option("--yes", is_flag=True, help="Do it; without this, only show what would go.")
 def delete(name: str, where: Where, *, yes: bool) -> None:
-    """Delete an EXPERIMENT: its tables, policies and reports, and what of the journal nothing else needs.
+    """Delete an EXPERIMENT; without --yes, show what would go.
 
-    What another experiment needs stays, and keeps the policies that others begin from. Its runs in MLflow stay.
+    Its tables, policies and reports go, and what of the journal nothing else needs. What another experiment needs
+    stays; if another one begins from its policies, nothing is deleted. Its runs in MLflow stay.
     """
     here = where._replace(experiment=name)
     with here.open() as (catalog, parameters, _):
@@ -137,7 +141,7 @@ def _refuse_if_needed(name: str, folders: Iterable[Path], other: Where) -> None:
 @of_experiment
 @click.option("--open", "in_browser", is_flag=True, help="Open the page in a browser, instead of printing it.")
 def report(where: Where, *, in_browser: bool) -> None:
-    """Print the newest report of an experiment, or open it in a browser."""
+    """Print the newest report of an experiment, or open it."""
     with where.open() as (catalog, parameters, _):
         if not catalog.exists("report_markdown"):
             first = "compare" if any(True for _ in recorded_iterations(catalog)) else None

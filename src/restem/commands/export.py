@@ -29,7 +29,10 @@ def _iteration(_context: click.Context, _parameter: click.Parameter, value: str)
 @click.option("--hub", metavar="OWNER/NAME", default=None, help="Upload it there too; needs HF_TOKEN.")
 @click.option("--public", is_flag=True, help="Make a new hub repository public.")
 def export(iteration: int | None, folder: Path, where: Where, hub: str | None, public: bool) -> None:
-    """Copy the policy of an ITERATION, or the `best` one, with its model card to a new FOLDER."""
+    """Copy a policy with its model card to a new FOLDER.
+
+    The policy of an ITERATION, or the `best` one.
+    """
     token = os.environ.get("HF_TOKEN", "").strip()
     if hub and not token:
         raise PolicyError("--hub needs a token that may write: set it as HF_TOKEN in the environment")

@@ -36,7 +36,10 @@ def inspect(  # noqa: PLR0913 - one argument per option
     seed: int,
     doubtful: bool,
 ) -> None:
-    """Show a few random samples of an iteration, with what was answered, how that was found, and the verdict."""
+    """Show a few random samples with their verdicts.
+
+    Each with its question, its answer, and how that was found. They are of one iteration.
+    """
     from restem.scoring.inspection import doubts_of, format_sample, samples_to_read
 
     with where.open() as (catalog, parameters, _):
@@ -73,9 +76,10 @@ def audit(  # noqa: PLR0913 - one argument per option
     n_questions: int | None,
     seed: int,
 ) -> None:
-    """Audit rewards: known cases, the golds of an experiment, and a second verifier on samples that it accepted.
+    """Audit rewards by known cases, golds and a second verifier.
 
-    The exit code is 1 if a known case or a gold failed.
+    The golds are those of an experiment, and the second verifier judges samples that it accepted. The exit code is 1
+    if a known case or a gold failed.
     """
     from restem.scoring.audit import audit_rewards, summarise_audit
 

@@ -40,7 +40,7 @@ _LINKED = (
 @of_project
 @click.pass_context
 def journal(context: click.Context, where: Where) -> None:
-    """Show what the journal of finished work takes on disk, by kind."""
+    """Show what finished work takes on disk, or prune it."""
     context.obj = where
     if context.invoked_subcommand:
         return
@@ -62,7 +62,10 @@ def journal(context: click.Context, where: Where) -> None:
 @of_project
 @click.pass_obj
 def list_entries(of_group: Where, where: Where) -> None:
-    """Show every entry: size, when something was added last, and which experiments need it."""
+    """Show every entry, and which experiments need it.
+
+    Its size, and when something was added last.
+    """
     _, uses = uses_of(_nearer(where, of_group))
     for use in uses:
         click.echo(_line(use))
@@ -82,10 +85,11 @@ def list_entries(of_group: Where, where: Where) -> None:
 def prune(  # noqa: PLR0913 - one argument per option
     of_group: Where, where: Where, days: float, experiment: str | None, names: tuple[str, ...], *, yes: bool
 ) -> None:
-    """Delete entries that no newest catalog version was made from, or those that are named.
+    """Delete entries that nothing needs, or that are named.
 
-    Catalog versions stay whole, whatever goes. What goes would be done again if it were asked for again; that
-    includes the progress of a run that was stopped and not yet gone on with.
+    Nothing needs what no newest catalog version was made from. Catalog versions stay whole, whatever goes. What goes
+    would be done again if it were asked for again; that includes the progress of a run that was stopped and not yet
+    gone on with.
     """
     where = _nearer(where, of_group)
     root = _root(where)

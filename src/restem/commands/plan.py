@@ -9,9 +9,9 @@ from restem.commands.options import Where, of_experiment
 @of_experiment
 @click.option("--measure/--no-measure", default=True, help="Sample and train for a minute at most, to know the time.")
 def plan(where: Where, *, measure: bool) -> None:
-    """Show the samples, tokens, time, disk and memory that an experiment takes.
+    """Show what an experiment will take: time, disk, memory.
 
-    Its questions must be prepared. Nothing is written; what is done already is counted too.
+    Samples and tokens too. Its questions must be prepared. Nothing is written; what is done already is counted too.
     """
     from restem.planning.cost import model_size
     from restem.planning.measured_sample import measure as measured

@@ -22,7 +22,10 @@ from restem.store.locks import holder, is_held
 @click.command("mlflow-sync")
 @of_experiment
 def mlflow_sync(where: Where) -> None:
-    """Log to MLflow what it does not have yet of an experiment, as after a run without a server."""
+    """Log to MLflow what it does not have of an experiment.
+
+    As after a run without a server.
+    """
     from restem.tracking.sync import sync
 
     with where.open() as (catalog, parameters, project):
@@ -41,7 +44,10 @@ def mlflow_sync(where: Where) -> None:
 @click.command()
 @of_experiment
 def status(where: Where) -> None:
-    """Show which iterations of an experiment are complete, which are stale, what is running, and what comes next."""
+    """Show how far an experiment is, and what comes next.
+
+    Which iterations are complete, which are stale, and what is running.
+    """
     with where.open() as (catalog, parameters, _project):
         running = _running(Path(catalog.load("journal").root), parameters.experiment)
         if running:

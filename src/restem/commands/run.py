@@ -8,7 +8,10 @@ import click
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: tuple[str, ...]) -> None:
-    """Run pipelines with the conf/ of the current folder; options as of kedro run."""
+    """Run pipelines where restem is a package, as kedro run does.
+
+    With the conf/ of the current folder.
+    """
     from kedro.framework.cli.utils import find_run_command
     from kedro.framework.project import configure_project
 

@@ -27,11 +27,12 @@ _BATCH = 4096  # lines judged at a time: flat memory, and repeated answers withi
 @click.option("--workers", default=2, show_default=True, help="Processes that judge at the same time.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the reward; repeatable.")
 def score(file: str, reward: str, timeout_s: float, workers: int, options: tuple[str, ...]) -> None:
-    """Judge a JSONL FILE, plain or gzipped, or - for standard input.
+    """Judge a FILE of questions and completions.
 
-    Every line is a question (its gold at least) and a completion: {"gold": {"answer": "4"}, "completion": "2+2=4"}.
-    One verdict per line goes to standard output, a summary to standard error. The exit code is 0 when every line was
-    judged, and 1 when a line is broken or the reward is.
+    The file is JSONL, plain or gzipped, or - for standard input. Every line is a question (its gold at least) and a
+    completion: {"gold": {"answer": "4"}, "completion": "2+2=4"}. One verdict per line goes to standard output, a
+    summary to standard error. The exit code is 0 when every line was judged, and 1 when a line is broken or the
+    reward is.
     """
     from restem.rewards import load_reward
     from restem.schemas import MAJORITY

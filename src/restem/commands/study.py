@@ -43,7 +43,10 @@ def list_studies() -> None:
 @environment
 @params_option
 def run(name: str, env: str | None, params: dict[str, Any]) -> None:
-    """Run what is missing of a study; what is done is not done again, and what experiments share is done once."""
+    """Run what is missing of a study.
+
+    What is done is not done again, and what experiments share is done once.
+    """
     from restem.studies.runs import experiments_of, run_tasks
 
     project = project_folder()
@@ -70,7 +73,10 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
     "--output", type=click.Path(path_type=Path), help="A folder to copy the page to, as NAME.md and NAME.html."
 )
 def report(name: str, env: str | None, params: dict[str, Any], output: Path | None) -> None:
-    """Write one page about a study: its experiments side by side and compared, and which are missing."""
+    """Write one page about a study.
+
+    Its experiments side by side and compared, and which are missing.
+    """
     from restem.studies.report import build_study_report
     from restem.studies.runs import experiments_of, read_results
 

@@ -20,7 +20,7 @@ _SHOWN_CHARACTERS = 100
 @click.option("--samples", is_flag=True, help="Every sample, not only counts and what was learned from.")
 @click.option("--full", is_flag=True, help="Prompt and completions whole, not their beginning.")
 def trace(name: str, where: Where, *, samples: bool, full: bool) -> None:
-    """Show the way of a question, a sample or a training row through all iterations, forth and back.
+    """Follow a question or a sample through all iterations.
 
     ID is QUESTION, or QUESTION:INDEX for a sample, or QUESTION:INDEX@POLICY for that of one policy (policy_1, or its
     fingerprint). A training row has the id of its sample. Ids may be cut short where that names one.
