@@ -78,7 +78,8 @@ class DisplayHooks:
         """Say what the last step came to, now that it is saved, and which step it is at."""
         self._say_done(catalog)
         self._started = time.monotonic()
-        screen.begin(str(_place(node)), n_done=self._n_done, n_nodes=self._n_nodes)
+        doing = node.name.rpartition(".")[2].replace("_", " ")
+        screen.begin(str(_place(node)), doing=doing, n_done=self._n_done, n_nodes=self._n_nodes)
 
     @hook_impl
     def after_node_run(self, node: Node) -> None:
@@ -201,7 +202,7 @@ def _evaluated(numbers: Any, notes: Sequence[str]) -> str:
 
     suite = main_suite(numbers)
     found = numbers[f"{suite}/pass_at_1"]
-    return f"pass@1 {measured(found)} on {found['n']} {suite} questions"
+    return f"pass@1 {measured(found)} on {found['n']} {suite} {'question' if found['n'] == 1 else 'questions'}"
 
 
 # By step: the dataset that says what it came to, and how it is told, with what was noted meanwhile; without a dataset

@@ -47,12 +47,12 @@ class Screen:
         """Return whether a run is shown."""
         return self._state_file is not None
 
-    def begin(self, step: str, *, n_done: int, n_nodes: int) -> None:
-        """Say which step it is at, and how many nodes of the run are done."""
+    def begin(self, step: str, *, doing: str, n_done: int, n_nodes: int) -> None:
+        """Say which step it is at, what it does, and how many nodes of the run are done."""
         self._step = step
-        self._state |= {"step": step, "state": "", "n_done": n_done, "n_nodes": n_nodes}
+        self._state |= {"step": step, "state": doing, "n_done": n_done, "n_nodes": n_nodes}
         self._keep_state()
-        self._show(step)
+        self._show(f"{step}: {doing}")
 
     def live(self, title: str, state: str) -> None:
         """Show how far the work is: on a terminal at once, elsewhere every half minute.

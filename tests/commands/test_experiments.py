@@ -170,8 +170,9 @@ def test_progress_is_kept_for_others_to_see(tmp_path: Path) -> None:
     file = tmp_path / "state"
     screen.open(file)
     try:
-        screen.begin("iteration 1: sampling", n_done=3, n_nodes=9)
-        assert json.loads(file.read_text())["step"] == "iteration 1: sampling"
+        screen.begin("iteration 1: sampling", doing="draw samples", n_done=3, n_nodes=9)
+        begun = json.loads(file.read_text())
+        assert (begun["step"], begun["state"]) == ("iteration 1: sampling", "draw samples")
         screen._last_state -= 10
         screen.live("sampling", "5 of 8 questions")
         assert json.loads(file.read_text())["state"] == "5 of 8 questions"
