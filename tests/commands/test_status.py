@@ -78,6 +78,15 @@ def test_an_environment_of_ones_own_has_an_experiment_of_its_own(project: Projec
     assert command("status", "--env", "mine").output.startswith("experiment named:")
 
 
+def test_a_folder_without_a_configuration_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    for arguments in (["status"], ["run"], ["run", "--pipelines=prepare"]):
+        result = command(*arguments)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert "change to the folder that holds conf/" in result.output.lower()
+
+
 def test_a_name_of_an_experiment_where_it_names_no_folder_is_refused(project: Project) -> None:
     (project.folder / "conf/mine").mkdir()
     (project.folder / "conf/mine/parameters.yml").write_text("experiment: named\n")

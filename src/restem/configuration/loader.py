@@ -36,7 +36,7 @@ class MethodConfigLoader(OmegaConfigLoader):
         try:
             config: dict[str, Any] = super().__getitem__(key)
         except MissingConfigException as error:
-            self._refuse_unknown_environment(error)
+            self._refuse_missing_folders(error)
             raise
         if key == "globals":
             # An environment of its own has an experiment of its own, so that it writes into no other one.
@@ -52,8 +52,14 @@ class MethodConfigLoader(OmegaConfigLoader):
             )
         return resolve(config, methods=super().__getitem__("methods"), runtime=self.runtime_params)
 
-    def _refuse_unknown_environment(self, error: MissingConfigException) -> None:
+    def _refuse_missing_folders(self, error: MissingConfigException) -> None:
         folder = Path(self.conf_source)
+        is_folder = "://" not in str(self.conf_source) and not folder.is_file()  # and neither an archive nor a store
+        if is_folder and not (folder / self.base_env).is_dir():
+            raise ParameterError(
+                f"there is no configuration: {folder / self.base_env} is missing. Change to the folder that holds "
+                "conf/, or name another one with --conf-source"
+            ) from error
         if self.env is None or not folder.is_dir() or (folder / self.env).is_dir():
             return
         known = sorted(each.name for each in folder.iterdir() if each.is_dir() and each.name not in _NO_ENVIRONMENTS)

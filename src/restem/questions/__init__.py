@@ -243,7 +243,11 @@ def _check_splits(rows: list[dict[str, str]]) -> None:
     _check_ids(rows)
     missing = {"train", "test"} - {row["split"] for row in rows}
     if missing:
-        raise QuestionsError(f"no question has split {' or '.join(sorted(missing))}")
+        needed = " and ".join(sorted(missing))
+        raise QuestionsError(
+            f"no question has split {' or '.join(sorted(missing))}: give some questions split {needed}, and leave "
+            f"{' and '.join(f'questions.n_{split}' for split in sorted(missing))} above 0"
+        )
 
 
 def _check_ids(rows: list[dict[str, str]]) -> None:

@@ -259,7 +259,8 @@ def _turn(role: str, content: str) -> dict[str, str]:
 def _few_shot(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptParameters) -> _Plain:
     if not exemplars:
         raise PromptError(
-            "prompt.style=few_shot needs questions of split exemplar; raise questions.n_exemplars or use zero_shot"
+            "prompt.style=few_shot needs questions of split exemplar, and there are none: give some questions that "
+            "split, or raise questions.n_exemplars, or set prompt.style=zero_shot"
         )
     return _Plain(exemplars, policy, parameters)
 
