@@ -61,6 +61,13 @@ def same_run(params: Mapping[str, Any]) -> str:
     return run(*_asked.pipelines, params=params)
 
 
+def new_experiment() -> str:
+    """Return the command that begins another experiment with the parameters that were asked for now."""
+    asked_for = _asked.pipelines
+    begins = not asked_for or {"prepare", "__default__"} & {*asked_for}
+    return run(*(asked_for if begins else ("prepare",)), params={"experiment": "NAME"})
+
+
 def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
     """Return a command of restem.
 

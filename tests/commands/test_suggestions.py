@@ -42,7 +42,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("suggestions."):
                 name = node.func.attr  # type: ignore[attr-defined]
-                if name in ("run", "restem", "same_run"):
+                if name in ("run", "restem", "same_run", "new_experiment"):
                     yield f"{file.stem}:{node.lineno}", node
 
 
@@ -52,6 +52,8 @@ def suggested(call: ast.Call) -> str:
     words = [
         item.value if isinstance(item, ast.Constant) else unknown.get(ast.unparse(item), "1") for item in call.args
     ]
+    if call.func.attr == "new_experiment":  # type: ignore[attr-defined]
+        return suggestions.new_experiment()
     if call.func.attr == "same_run":  # type: ignore[attr-defined]
         return suggestions.same_run({"experiment": "NAME"})
     keywords: dict[str, Any] = {}
@@ -119,6 +121,19 @@ def test_a_list_that_the_command_line_cannot_hold_is_named_beside_the_command() 
 
     assert parsed(command)[1]["params"] == {"evaluation": {"n": 4}}
     assert beside == "evaluation.k as in this run"
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "begins"),
+    [((), ""), (("prepare",), "prepare"), (("em_iteration",), "prepare"), (("iteration_2",), "prepare")],
+)
+def test_another_experiment_is_begun_from_its_beginning(pipelines: tuple[str, ...], begins: str) -> None:
+    suggestions.use(Asked(params={"em": {"seed": 2}}, pipelines=pipelines))
+
+    _, options = parsed(suggestions.new_experiment())
+
+    assert ",".join(options["pipelines"] or []) == begins
+    assert options["params"] == {"em": {"seed": 2}, "experiment": "NAME"}
 
 
 def test_a_forced_iteration_is_not_forced_again_by_what_comes_next() -> None:

@@ -71,7 +71,7 @@ def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> lis
     if "decided_by" not in record:
         raise ExperimentError(
             f"the record of iteration {record['iteration']} does not say what decided it: it is of another version of "
-            f"restem. Use another name: {suggestions.same_run({'experiment': 'NAME'})}"
+            f"restem. Use another name: {suggestions.new_experiment()}"
         )
     here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
     before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
@@ -106,7 +106,7 @@ def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Paramet
             raise ExperimentError(
                 f"in experiment {parameters.experiment!r}, {made} with {describe(changed, 'before')}, and now it is "
                 f"{describe(changed, 'now')}. Iterations made in different ways do not belong to one experiment. "
-                f"Use another name: {suggestions.same_run({'experiment': 'NAME'})}. Or give the parameters that it was "
+                f"Use another name: {suggestions.new_experiment()}. Or give the parameters that it was "
                 f"begun with. Or go on all the same: {suggestions.same_run({'em.allow_changes': True})}"
             )
 

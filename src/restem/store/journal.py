@@ -125,7 +125,7 @@ class Journal:
         if stream is None:
             raise ExperimentError(
                 f"experiment {experiment!r} is being run by {holder(file)}; "
-                f"wait for it to end, or give this run another name: {suggestions.same_run({'experiment': 'NAME'})}"
+                f"wait for it to end, or give this run another name: {suggestions.new_experiment()}"
             )
         with stream:
             yield

@@ -41,5 +41,5 @@ def refuse_later_format(record: Mapping[str, Any]) -> None:
         raise ExperimentError(
             f"the record of iteration {record['iteration']} has format {number}, and this version of restem reads up "
             f"to {FORMAT}: a later one wrote it. Use that one, or another experiment: "
-            f"{suggestions.same_run({'experiment': 'NAME'})}"
+            f"{suggestions.new_experiment()}"
         )
