@@ -1,11 +1,18 @@
 """MLflow holds what the catalog holds: in the project's store, on a server, at once or later."""
 
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from restem.__main__ import restem
 from restem.filtering.selection import DROPPED
 from tests import forked
 from tests.conftest import Project
@@ -122,6 +129,53 @@ def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) ->
 
     assert result.returncode == 1
     assert "cannot write /no/such/folder/mlflow.db. Nothing is lost" in result.stderr
+
+
+def truncate(store: Path) -> None:
+    store.write_bytes(store.read_bytes()[: store.stat().st_size // 2])
+
+
+def scribble_behind_the_first_page(store: Path) -> None:
+    content = store.read_bytes()
+    store.write_bytes(content[:4096] + random.Random(0).randbytes(len(content) - 4096))
+
+
+def fill_with_garbage(store: Path) -> None:
+    store.write_bytes(random.Random(0).randbytes(5000))
+
+
+def make_a_folder(store: Path) -> None:
+    store.unlink()
+    store.mkdir()
+
+
+@pytest.mark.parametrize("damage", [truncate, scribble_behind_the_first_page, fill_with_garbage, make_a_folder])
+def test_a_damaged_store_is_named_with_how_to_fill_a_new_one(
+    finished: Project, copied: Project, damage: Callable[[Path], None]
+) -> None:
+    store = copied.folder / "mlflow.db"
+    shutil.copy(finished.folder / "mlflow.db", store)
+    damage(store)
+
+    result = CliRunner().invoke(restem, SYNC[1:])
+
+    assert result.exit_code == 1
+    assert result.output.count("Error: ") == 1
+    assert f"Nothing is lost: the catalog has them all; move the file away (mv {store} {store}." in result.output
+    assert "log them later with: " in result.output
+
+
+def test_a_damaged_store_costs_a_run_nothing(copied: Project) -> None:
+    store = copied.folder / "mlflow.db"
+    fill_with_garbage(store)
+
+    copied.run("baseline", track=True)
+
+    log = (copied.folder / "logs" / "tiny.log").read_text()
+    (said,) = [line for line in log.splitlines() if "did not take the results" in line]
+    subprocess.run(said.split("move the file away (")[1].split(")")[0], shell=True, check=True)
+    assert CliRunner().invoke(restem, SYNC[1:]).exit_code == 0
+    assert set(children(copied)) == {0, 1, 2}
 
 
 def test_child_runs_say_their_method_base_and_suites_and_sort_by_iteration(finished: Project) -> None:
