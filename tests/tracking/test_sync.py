@@ -83,22 +83,22 @@ def test_mlflow_parent_has_a_step_per_iteration_and_the_report(finished: Project
     assert figures["figures/pass_at_1.png"] > 1000
 
 
-def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(project: Project) -> None:
-    project.run(track=True, em__iterations=1)
-    project.run("em_iteration", track=True, em__iterations=1, em__iteration=1, sampling__n=48)
-    client = client_of(project)
+def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(copied: Project) -> None:
+    assert forked.run(SYNC, copied.folder).returncode == 0
+    copied.run("em_iteration", track=True, em__iteration=2, em__allow_changes=True, sampling__n=48)
+    client = client_of(copied)
 
-    current = [run for run in mlflow_runs(project) if run.data.tags.get("restem.superseded") != "true"]
+    current = [run for run in mlflow_runs(copied) if run.data.tags.get("restem.superseded") != "true"]
 
     (parent,) = [run for run in current if run.data.tags["restem.kind"] == "experiment"]
-    by_iteration = children(project)
+    by_iteration = children(copied)
     assert {run.data.tags["mlflow.parentRunId"] for run in by_iteration.values()} == {parent.info.run_id}
-    assert by_iteration[1].data.params["sampling.n"] == "48"
-    assert [metric.step for metric in client.get_metric_history(parent.info.run_id, "test/pass_at_1")] == [0, 1]
-    assert parent.data.metrics["test/pass_at_1"] == by_iteration[1].data.metrics["test/pass_at_1"]
-    models_that_hold = [model for model in models(project) if model.tags.get("restem.superseded") != "true"]
+    assert [by_iteration[i].data.params["sampling.n"] for i in range(3)] == ["64", "64", "48"]
+    assert [metric.step for metric in client.get_metric_history(parent.info.run_id, "test/pass_at_1")] == [0, 1, 2]
+    assert parent.data.metrics["test/pass_at_1"] == by_iteration[2].data.metrics["test/pass_at_1"]
+    models_that_hold = [model for model in models(copied) if model.tags.get("restem.superseded") != "true"]
     assert {model.source_run_id for model in models_that_hold} == {run.info.run_id for run in by_iteration.values()}
-    assert sorted(model.name for model in models(project)) == ["tiny-policy_0", "tiny-policy_1", "tiny-policy_1"]
+    assert sorted(model.name for model in models(copied)) == [f"tiny-policy_{i}" for i in (0, 1, 2, 2)]
 
 
 def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> None:
@@ -110,18 +110,20 @@ def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> Non
 
 
 def test_unreachable_tracking_server_loses_nothing_and_is_synced_later(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    copied: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    project.run(track=True, em__iterations=1)
-    assert project.catalog().load("record_1")["iteration"] == 1
+    before = copied.catalog().load("report_markdown")
+    copied.run("compare", track=True)
+    assert copied.catalog().load("report_markdown") == before
+    assert client_of(copied).get_experiment_by_name("restem") is None
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
-    result = forked.run(SYNC, project.folder)
+    result = forked.run(SYNC, copied.folder)
 
     assert result.returncode == 0, result.stderr
-    assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(project)} == {None, "0", "1"}
+    assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(copied)} == {None, "0", "1", "2"}
 
 
 def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) -> None:
