@@ -34,6 +34,8 @@ def blind_node(cluster: Any, tmp_path: Path) -> Iterator[Path]:
 
 def test_without_ray_the_install_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
+    for name in ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_TOKEN"):  # so that they are unset again
+        monkeypatch.setenv(name, "")
 
     with pytest.raises(ScaleError, match=r"pip install 'restem\[ray\]'"):
         sampled(tmp_path, on_ray(None))
@@ -92,20 +94,29 @@ def test_a_cluster_of_another_ray_is_refused(cluster: Any, tmp_path: Path, monke
 
 
 @pytest.mark.slow
-def test_a_cluster_of_its_own_is_not_one_that_another_program_started(cluster: Any) -> None:
+def test_a_cluster_of_its_own_is_not_one_that_runs_here_and_listens_to_this_machine_alone(
+    cluster: Any,
+) -> None:
     script = """
-import ray
+import psutil
 from restem.parameters.scale import ScaleParameters
 from restem.scale.cluster import connect
 
-connect(ScaleParameters(backend="ray"))
+ray = connect(ScaleParameters(backend="ray"))
 print(ray.get_runtime_context().gcs_address)
+ray.get(ray.remote(lambda: None).remote())
+for process in psutil.Process().children(recursive=True) + [psutil.Process()]:
+    for connection in process.net_connections():
+        if connection.status == psutil.CONN_LISTEN:
+            print(connection.laddr.ip)
 """
     environment = {**os.environ, "RAY_ADDRESS": cluster.address}  # as on a node of a cluster, or beside one
 
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
 
-    assert run.stdout.strip() != cluster.address
+    own, *listening = run.stdout.split()
+    assert own != cluster.address
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
 
 
 def test_a_process_on_one_cluster_is_not_moved_to_another(cluster: Any, tmp_path: Path) -> None:

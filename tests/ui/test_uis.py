@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import mlflow
+import psutil
 import pytest
 
 from tests.ui.conftest import ITERATIONS, Shown
@@ -210,3 +211,11 @@ def inside(page: Page, node: str) -> str:
     """Return what is written in a node of kedro-viz, in sight or not."""
     drawn = page.all(f".pipeline-node[data-id='{node}']")
     return str(drawn[0].get_attribute("textContent")) if drawn else ""
+
+
+def test_both_listen_to_this_machine_alone(mlflow_url: str, viz_url: str) -> None:
+    ports = {int(url.rsplit(":", 1)[1]) for url in (mlflow_url, viz_url)}
+
+    found = [asked.laddr for asked in psutil.net_connections("tcp") if asked.status == psutil.CONN_LISTEN]
+
+    assert {address for address in found if address[1] in ports} == {("127.0.0.1", port) for port in ports}

@@ -5,6 +5,7 @@ Ray is imported here, in `restem.scale.ray_workers` and in `restem.scale.ray_tra
 
 import logging
 import os
+import secrets
 import socket
 import time
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,11 @@ _LINE_EVERY_S = 30.0
 _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _HTTP2_FRAME_BYTES = 9
 _HTTP2_SETTINGS = b"\4"
+# Without clusters, as Ray calls it, its processes meet at 127.0.0.1 and do not listen to the network. Ray has no other
+# setting for that: it replaces 127.0.0.1, where it is asked for, by the machine's address in the network.
+_NO_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_TOKEN = "RAY_AUTH_TOKEN"
+_TOKEN_BYTES = 32
 
 
 def connect(scale: ScaleParameters) -> Any:
@@ -29,6 +35,8 @@ def connect(scale: ScaleParameters) -> Any:
     Raises:
         ScaleError: If Ray is missing, or the cluster cannot be reached or is of other versions.
     """
+    if scale.address is None:
+        _keep_to_this_machine()
     ray = _import_ray()
     if ray.is_initialized():
         _refuse_another(ray, scale.address)
@@ -41,7 +49,7 @@ def connect(scale: ScaleParameters) -> Any:
         options |= {"address": scale.address}
     try:
         ray.init(**options)
-    except (RuntimeError, ConnectionError, ValueError, ray.exceptions.RayError) as error:
+    except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         where = f"scale.address={scale.address}" if scale.address else "a Ray cluster on this machine"
         raise ScaleError(f"{where} cannot be used: {error}") from error
     return ray
@@ -111,6 +119,15 @@ def _described(ray: Any) -> str:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     described = (f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs" for has in nodes)
     return "; ".join(sorted(described, reverse=True)) or "nothing"
+
+
+def _keep_to_this_machine() -> None:
+    """Have Ray, before it is imported, listen to this machine alone, and to those with a token of this process alone.
+
+    Ray itself would write a token to the home folder, which need not be writable.
+    """
+    os.environ[_NO_CLUSTER] = "0"
+    os.environ.setdefault(_TOKEN, secrets.token_hex(_TOKEN_BYTES))
 
 
 def _import_ray() -> Any:
