@@ -208,3 +208,4 @@ def test_without_a_sandbox_only_scorers_that_compare_are_asked() -> None:
     said = done.stdout.splitlines()
     assert said[0] == "[1.0, 0.0]", done.stderr
     assert "countdown" in said[1] and "user.max_user_namespaces" in said[1]
+    assert "No space left" not in done.stdout + done.stderr

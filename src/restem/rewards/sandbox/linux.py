@@ -1,6 +1,7 @@
 """The system calls that Python 3.11 has no names for."""
 
 import ctypes
+import errno
 import os
 
 # Source: linux/sched.h, linux/mount.h, linux/prctl.h, linux/capability.h
@@ -24,7 +25,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        reason = "no more are allowed" if number == errno.ENOSPC else os.strerror(number)  # no disk has to do with it
+        raise OSError(number, f"{what}: {reason}")
 
 
 def machine() -> str:
