@@ -108,7 +108,6 @@ def test_code_of_a_model_folder_does_not_run(
     assert not marker.exists()
 
 
-@pytest.mark.slow
 def test_nobody_is_asked_and_yes_is_no_answer(folder: Path, marker: Path) -> None:
     code_of_the_model(folder, marker)
     program = (
@@ -153,13 +152,66 @@ class Malice:
         return os.system, (f"touch {self._marker}",)
 
 
-def test_weights_that_are_a_program_are_refused_unread(folder: Path, marker: Path) -> None:
-    (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"lm_head.weight": Malice(marker)}, protocol=2))
+def hostile(file: Path, marker: Path) -> None:
+    file.write_bytes(pickle.dumps({"lm_head.weight": Malice(marker)}, protocol=2))
 
-    with pytest.raises(PolicyError, match=r"pytorch_model\.bin that are no plain tensors .*safetensors"):
+
+@pytest.mark.parametrize("beside", ["", "adapter_model.safetensors", "other.safetensors"])
+def test_weights_that_are_a_program_are_refused_unread(beside: str, folder: Path, marker: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.rename(folder / beside) if beside else weights.unlink()
+    hostile(folder / "pytorch_model.bin", marker)
+
+    with pytest.raises(
+        PolicyError, match=r"pytorch_model\.bin that are no plain tensors \(it calls .*system\).*safetensors"
+    ):
         USES["prepare"](folder)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no weights at all", pickle.dumps([])])
+def test_weights_that_cannot_be_read_are_named(content: bytes, folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+
+    with pytest.raises(PolicyError, match=r"pytorch_model\.bin that are no plain tensors"):
+        USES["prepare"](folder)
+
+
+def test_adapter_that_is_a_program_is_refused_unread(folder: Path, marker: Path) -> None:
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    hostile(folder / "adapter_model.bin", marker)
+
+    with pytest.raises(PolicyError, match=r"adapter_model\.bin that are no plain tensors"):
+        USES["prepare"](folder)
+    assert not marker.exists()
+
+
+# What lies about in folders that trainers wrote.
+LEFT_BY_TRAINERS = (
+    "pytorch_model.bin",
+    "training_args.bin",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    "data.pkl",
+)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_pickles_that_nothing_needs_are_not_read(use: str, folder: Path, marker: Path) -> None:
+    for name in LEFT_BY_TRAINERS:
+        hostile(folder / name, marker)
+    USES[use](folder)
+
+    assert not marker.exists()
+
+
+def test_a_hostile_pickle_does_what_it_says_where_it_is_read(marker: Path, tmp_path: Path) -> None:
+    hostile(tmp_path / "weights.bin", marker)
+    pickle.loads((tmp_path / "weights.bin").read_bytes())
+
+    assert marker.exists()
 
 
 def test_pickled_tensors_are_weights_like_others(folder: Path) -> None:

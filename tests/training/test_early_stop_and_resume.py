@@ -1,23 +1,27 @@
 """Trainings that stop by reward, and trainings that are killed and go on."""
 
 import os
+import pickle
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from restem.errors import PolicyError, TrainingError
 from restem.parameters import SamplingParameters, TrainingParameters
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
 from restem.store.fingerprints import folder_fingerprint
-from restem.store.journal import Journal
+from restem.store.journal import Journal, JournalEntry
 from restem.store.tables import ShardedTable
 from restem.training.m_step import MStep, train_policy
 from restem.training.request import TrainingResult
@@ -54,7 +58,6 @@ def test_the_reward_is_measured_every_so_many_epochs_and_at_the_end() -> None:
     assert validation_steps(2, n_steps_per_epoch=1, every=9.0) == {2}
 
 
-@pytest.mark.slow
 def test_training_stops_when_the_reward_does_and_the_best_weights_are_the_policy(
     base: Policy,
     tmp_path: Path,
@@ -70,7 +73,6 @@ def test_training_stops_when_the_reward_does_and_the_best_weights_are_the_policy
     assert folder_fingerprint(result.folder) == folder_fingerprint(until_best.folder)
 
 
-@pytest.mark.slow
 def test_validation_loss_is_logged_and_decides_nothing(base: Policy, tmp_path: Path) -> None:
     result = trained(base, tmp_path / "policy", [2, 1, 1], epochs=3, patience=5, learning_rate=1e-2)
 
@@ -79,7 +81,6 @@ def test_validation_loss_is_logged_and_decides_nothing(base: Policy, tmp_path: P
     assert result.best_step == 3
 
 
-@pytest.mark.slow
 def test_the_weights_that_are_measured_are_those_that_are_kept(base: Policy, tmp_path: Path) -> None:
     measured_on = validation([], engine="transformers")
     result = train(
@@ -96,7 +97,6 @@ def test_the_weights_that_are_measured_are_those_that_are_kept(base: Policy, tmp
     assert {file.name for file in result.folder.iterdir()} == {file.name for file in base.folder.iterdir()}
 
 
-@pytest.mark.slow
 def test_measuring_changes_no_weight(base: Policy, tmp_path: Path) -> None:
     with_it = trained(base, tmp_path / "with", [1, 2, 3], epochs=3)
     without = trained(base, tmp_path / "without", None, epochs=3)
@@ -141,10 +141,7 @@ def killed(work: Callable[[], Any], when: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "changed",
-    [{"micro_batch_size": 1}, pytest.param({"lora": {"rank": 2}, "dtype": "bfloat16"}, marks=pytest.mark.long)],
-)
+@pytest.mark.parametrize("changed", [{"micro_batch_size": 1}, {"lora": {"rank": 2}, "dtype": "bfloat16"}])
 def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(
     base: Policy,
     tmp_path: Path,
@@ -170,6 +167,39 @@ def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one
 
     assert folder_fingerprint(result.folder) == folder_fingerprint(undisturbed.folder)
     assert (result.best_step, result.log) == (undisturbed.best_step, undisturbed.log)
+
+
+class Malice:
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(self._marker),)
+
+
+@pytest.fixture(scope="module")
+def left(base: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training that may be killed has on the disk behind its last step."""
+    folder = tmp_path_factory.mktemp("left")
+    trained(base, folder / "policy", None, epochs=1, unfinished=folder / "unfinished", checkpoint_every_s=0)
+    return folder / "unfinished"
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
+def test_a_checkpoint_that_is_a_program_does_not_run(name: str, left: Path, base: Policy, tmp_path: Path) -> None:
+    marker, unfinished = tmp_path / "ran", tmp_path / "unfinished"
+    checkpoint = next(left.glob("checkpoint-*"))
+
+    def tampered(folder: Path) -> None:  # and signed as if restem had written it
+        shutil.copytree(checkpoint, folder)
+        torch.save(Malice(marker), folder / name)
+
+    JournalEntry(unfinished).write(checkpoint.name, tampered)
+    with suppress(pickle.UnpicklingError):
+        trained(base, tmp_path / "policy", None, epochs=1, unfinished=unfinished, checkpoint_every_s=0)
+        assert name == "training_args.bin"  # which is never read
+
+    assert not marker.exists()
 
 
 def test_a_finished_training_leaves_nothing_but_the_policy_and_its_log(
@@ -198,7 +228,6 @@ def fine_tuned(base: Policy, folder: Path, parent: Policy | None = None, **chang
     return train_policy(ShardedTable([file]), PASSED, step, journal=Journal(folder / "journal"))
 
 
-@pytest.mark.slow
 def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_path: Path) -> None:
     often, _ = fine_tuned(base, tmp_path, checkpoint_every_s=0)
 
@@ -207,7 +236,6 @@ def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_pat
     assert (seldom.path, declining_engine.opened) == (often.path, [])
 
 
-@pytest.mark.slow
 def test_a_save_that_was_cut_short_is_not_taken_for_a_policy(base: Policy, tmp_path: Path) -> None:
     policy, _ = fine_tuned(base, tmp_path)
     policy.folder.rename(policy.folder.with_name(".policy.partial"))
@@ -219,7 +247,6 @@ def test_a_save_that_was_cut_short_is_not_taken_for_a_policy(base: Policy, tmp_p
     assert again.fingerprint == policy.fingerprint
 
 
-@pytest.mark.slow
 def test_training_from_the_previous_policy_is_recorded_as_such(base: Policy, tmp_path: Path) -> None:
     first, _ = fine_tuned(base, tmp_path)
     from_base, _ = fine_tuned(base, tmp_path, parent=first)
@@ -252,7 +279,6 @@ def test_a_training_set_that_failed_its_gate_is_not_trained_on(base: Policy, tmp
         train_policy(ShardedTable([]), gate, step, journal=Journal(tmp_path))
 
 
-@pytest.mark.slow
 def test_a_disk_that_takes_no_more_is_said_and_leaves_a_training_that_can_go_on(
     base: Policy,
     tmp_path: Path,

@@ -5,6 +5,7 @@ from its parameters; what stood in the variable before counts only where there i
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from restem.errors import PolicyError
 
 PARAMETER = "policy.run_code_from_model_folder"
 _VARIABLE = "RESTEM_RUN_CODE_FROM_MODEL_FOLDER"
+# Pickles, and what transformers and PEFT read in their place if it is there.
+_PICKLES = {
+    "pytorch_model*.bin": ("model.safetensors", "model.safetensors.index.json"),
+    "adapter_model*.bin": ("adapter_model.safetensors",),
+}
 
 
 def allow_model_code(allowed: bool) -> None:
@@ -48,7 +54,7 @@ def refusal(subject: str) -> PolicyError:
 
 
 def refuse_code_in_pickles(folder: Path, subject: str) -> None:
-    """Raise if weights are pickles that hold more than tensors; safetensors, which can hold nothing else, come first.
+    """Raise if weights that would be read are pickles that hold more than tensors; safetensors cannot.
 
     Args:
         folder: Of the model.
@@ -57,17 +63,29 @@ def refuse_code_in_pickles(folder: Path, subject: str) -> None:
     Raises:
         PolicyError: With the file.
     """
-    if any(folder.glob("*.safetensors")):
+    files = [
+        file
+        for pattern, instead in _PICKLES.items()
+        if not any((folder / name).is_file() for name in instead)
+        for file in sorted(folder.glob(pattern))
+    ]
+    if not files:
         return
     import pickle
 
     import torch
 
-    for file in sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("adapter_model*.bin")]):
+    for file in files:
         try:
             torch.load(file, map_location="meta", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise PolicyError(
-                f"{subject} has weights in {file.name} that are no plain tensors ({str(error).splitlines()[0][:200]}): "
+                f"{subject} has weights in {file.name} that are no plain tensors ({_reason(error)}): "
                 "such a file can run code when it is read. Use a folder with model.safetensors"
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why a pickle is refused; torch's own words go on to say how to run it all the same."""
+    called = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it calls {called[1]}" if called else type(error).__name__
