@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
+AUDIT := .venv-audit
+OLDEST := .venv-oldest
+# What a result is made of, without runs of several minutes.
+CORE := $(addprefix tests/,parameters questions filtering evaluation rewards store)
 IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transformers.models.llama.modeling_llama, trl.trainer.sft_trainer
 # Three processes of one thread each, as tests wait for processes, servers and clusters too; of more threads they would
 # wait for each other in a loop, which slows all of them to a crawl.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo tiny test test-long test-fast test-vllm check format lock bench viz mlflow pictures clean
+.PHONY: install demo tiny test test-long test-fast test-vllm test-oldest check sbom audit format lock bench viz mlflow pictures clean
 
 install: $(READY)
 
@@ -60,11 +64,42 @@ $(VLLM)/.ready: requirements-vllm.lock
 test-vllm: install $(VLLM)/.ready
 	$(BIN)/python -m pytest -m vllm
 
+# The oldest versions that pyproject.toml allows of what it names, on this Python: the tests of the core, and the tiny
+# experiment. uv finds the versions; torch is the pinned one, since older ones are not tried.
+$(OLDEST)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --no-compile uv torch==2.13.0
+	echo torch > $(OLDEST)/there-already.txt
+	$(OLDEST)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --all-extras \
+		--excludes $(OLDEST)/there-already.txt --output-file $(OLDEST)/requirements.txt pyproject.toml
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --requirement $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/pip install --quiet --no-compile --no-deps --editable .
+	touch $(OLDEST)/.ready
+
+test-oldest: $(OLDEST)/.ready
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not long" $(CORE) tests/test_machines.py
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What is installed, package by package with its version and licence, as CycloneDX: build/sbom.json. The tool has an
+# environment of its own, so that it is no part of what it lists.
+$(AUDIT)/.ready: requirements-audit.lock
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet --no-compile --requirement requirements-audit.lock
+	touch $(AUDIT)/.ready
+
+sbom: install $(AUDIT)/.ready
+	mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --no-validate --output-file build/sbom.json $(VENV)
+
+# Known vulnerabilities of the pinned versions. It asks pypi.org about each, so it needs the internet; a mirror of PyPI
+# without PyPI's JSON API does not do. What could not be looked up is a failure, not a pass.
+audit: $(AUDIT)/.ready
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -95,4 +130,4 @@ pictures: install
 	RESTEM_REQUIRE_BROWSER=1 RESTEM_UI_PROJECT=$(CURDIR) RESTEM_UI_ENV=$(PICTURES_ENV) RESTEM_PICTURES=docs $(BIN)/python -m pytest tests/ui
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(OLDEST) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
