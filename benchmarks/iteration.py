@@ -91,7 +91,7 @@ def catalog_of(folder: Path, env: str, parameters: str) -> Any:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from restem.project import read_params
+    from restem.configuration.command_line import read_params
 
     os.chdir(folder)
     bootstrap_project(folder)

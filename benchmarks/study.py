@@ -14,8 +14,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from restem.configuration.command_line import read_params
 from restem.policies.base_models import prepare_base_model
-from restem.project import read_params
 from restem.store.journal import Journal
 from restem.studies.runs import Task, experiments_of, run_tasks
 from restem.studies.study import read_study

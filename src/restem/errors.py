@@ -10,6 +10,7 @@ RestemError
 ├── EmptyTrainingSetError an iteration that found nothing to learn from
 ├── TrainingError         a training run that cannot go on
 ├── EvaluationError       evaluations that are missing or cannot be compared
+├── SelectionError        a pipeline, node, tag, dataset or runner that is not there to run
 ├── ExperimentError       the order of things: prepare first, one run at a time, complete
 ├── LineageError          an id that the experiment does not have, or has more than once
 ├── DamageError           a file that is not what was written
@@ -83,6 +84,10 @@ class EvaluationError(RestemError):
 
 class LineageError(RestemError):
     """An id names nothing in the experiment, or more than one thing."""
+
+
+class SelectionError(RestemError):
+    """What is to be run is not there, or not to be run so."""
 
 
 class ExperimentError(RestemError):

@@ -12,6 +12,7 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -22,6 +23,7 @@ from restem.configuration.consistency import refuse_changes
 from restem.configuration.hub import stay_offline
 from restem.configuration.preflight import refuse_unusable
 from restem.engines.model_code import allow_model_code
+from restem.errors import ExperimentError, first_few
 from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import Retention, delete_weights, unneeded
@@ -69,6 +71,7 @@ class ExperimentHooks:
             refuse_changes(_concerned(pipeline, catalog, standing), self.parameters)
         if "em_iteration" in (run_params["pipeline_names"] or []):  # what it suggests would be refused, before this
             standing.refuse_unless_ready()
+        _refuse_without_inputs(pipeline, catalog, standing.name)
         self._held = ExitStack()
         self._held.enter_context(catalog.load("journal").lock(standing.name))
         self._seconds = _seconds_so_far(catalog)
@@ -153,6 +156,23 @@ class TrackingHooks:
             sync(catalog, parameters, project=self._experiment.project)
         except TrackingError as error:
             _logger.warning("%s", error)
+
+
+def _refuse_without_inputs(pipeline: Pipeline, catalog: DataCatalog, name: str) -> None:
+    """Raise if the pipeline, or the part of one, reads what another one makes and has not made yet."""
+    makers = {
+        dataset: maker
+        for maker, made in pipelines.items()
+        if maker not in ("em_iteration", "__default__")
+        for dataset in made.all_outputs()
+    }
+    missing = sorted(dataset for dataset in pipeline.inputs() & makers.keys() if not catalog.exists(dataset))
+    if missing:
+        first = min((makers[dataset] for dataset in missing), key=list(pipelines).index)
+        raise ExperimentError(
+            f"experiment {name!r} has no {first_few(missing)} yet, which this run reads; "
+            f"run this first: {suggestions.run(first)}"
+        )
 
 
 def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:

@@ -118,11 +118,3 @@ def load_path(catalog: Catalog, name: str) -> str:
     """Return the path that the dataset would be loaded from now, its version included."""
     dataset: Any = catalog.get(name)
     return str(dataset._get_load_path())
-
-
-def read_params(text: str) -> dict[str, Any]:
-    """Return what `--params` of kedro run makes of a text."""
-    import click
-    from kedro.framework.cli.utils import _split_params
-
-    return dict(_split_params(click.Context(click.Command("run")), click.Option(["--params"]), text))

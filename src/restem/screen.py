@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Screen:
         self._state: dict[str, Any] = {}
         self._notes: dict[str, list[str]] = {}
         self._is_live = False
+        self._tell: Callable[[str, str], None] | None = None
         self._last_line = self._last_state = time.monotonic()
 
     def open(self, state_file: Path) -> None:
@@ -41,6 +43,10 @@ class Screen:
         if self._state_file is not None:
             self._state_file.unlink(missing_ok=True)
         self._state_file, self._step = None, ""
+
+    def relay(self, tell: Callable[[str, str], None] | None) -> None:
+        """Hand on what is live, its title and its state, to who shows it elsewhere; None is to show it here."""
+        self._tell = tell
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +67,9 @@ class Screen:
             title: What is done, where no run says what step this is.
             state: How far it is.
         """
+        if self._tell is not None:
+            self._tell(title, state)
+            return
         if self._state_file is not None and time.monotonic() - self._last_state >= _STATE_EVERY_S:
             self._state["state"] = state
             self._keep_state()

@@ -18,6 +18,7 @@ from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after
 from restem.display import DisplayHooks  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
+from restem.session import ExperimentSession  # noqa: E402 - after the variables
 
 mask_all_messages()
 
@@ -25,6 +26,7 @@ _experiment = ExperimentHooks()  # it checks the parameters, once for all of the
 # Kedro calls the last one first.
 HOOKS = (DisplayHooks(_experiment), TrackingHooks(_experiment), RetentionHooks(_experiment), _experiment)
 
+SESSION_CLASS = ExperimentSession
 CONFIG_LOADER_CLASS = MethodConfigLoader
 CONFIG_LOADER_ARGS = {
     "config_patterns": {"methods": ["methods*"]},

@@ -4,19 +4,22 @@ A command carries all by which this run differs from one without options: `--env
 experiment. Whoever opens a session says how it was asked for (`use`), and everyone else only names the command.
 """
 
+import json
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.masking import mask
 
 _ONCE = "em.iteration"  # forces one run; the command after it is not to be forced
-_PLAIN = re.compile(r"[A-Za-z_./@:][\w./@: +-]*")
-_WORDS_OF_YAML = {"null", "true", "false", "yes", "no", "on", "off", "nan", ".nan", ".inf"}
+_PLAIN = re.compile(r"(?!.*(: |:$))[A-Za-z_./@][\w./@: +-]*(?<! )")  # a text that YAML reads as one without quotes
+_BREAKS = re.compile(r"[\n\r\t\x85\u2028\u2029]")  # which YAML folds in single quotes
+_IN_YAML = {"None": "null", "True": "true", "False": "false", "inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+_WORDS_OF_YAML = {"null", "true", "false", "yes", "no", "on", "off", "nan", ".nan", "inf", ".inf"}
 
 
 class Asked(NamedTuple):
@@ -27,6 +30,7 @@ class Asked(NamedTuple):
     conf_source: str | None = None  # None is the project's own
     is_package: bool = False  # whether there is no project but a conf/, where Kedro's own command does not work
     pipelines: tuple[str, ...] = ()
+    selection: tuple[str, ...] = ()  # further options that name parts of them, as --tags=training
 
 
 _asked = Asked()
@@ -50,15 +54,12 @@ def run(*pipelines: str, params: Mapping[str, Any] | None = None) -> str:
         pipelines: All of it, if none is named.
         params: By dotted name, in place of those that this run was asked for with.
     """
-    words = [_program("restem"), "run"] if _asked.is_package else [_program("kedro"), "run"]
-    if pipelines:
-        words.append(f"--pipelines={','.join(pipelines)}")
-    return _whole(words, {**_given(), **(params or {})})
+    return _whole(_run(pipelines), {**_given(), **(params or {})})
 
 
 def same_run(params: Mapping[str, Any]) -> str:
     """Return the command that asks for what was asked for now, with other parameters."""
-    return run(*_asked.pipelines, params=params)
+    return _whole([*_run(_asked.pipelines), *_asked.selection], {**_given(), **params})
 
 
 def new_experiment() -> str:
@@ -83,20 +84,20 @@ def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
     return _whole([program, *words], given, options)
 
 
+def _run(pipelines: Sequence[str]) -> list[str]:
+    words = [_program("restem"), "run"] if _asked.is_package else [_program("kedro"), "run"]
+    return [*words, *([f"--pipelines={','.join(pipelines)}"] if pipelines else [])]
+
+
 def _whole(words: list[str], params: Mapping[str, Any], options: list[str] | None = None) -> str:
     if _asked.env:
         words += ["--env", _asked.env]
     if _asked.conf_source:
         words += ["--conf-source", _asked.conf_source]
     words += options or []
-    typed = {name: _typed(value) for name, value in params.items()}
-    untypable = [name for name, value in typed.items() if "," in value]
-    shown = ",".join(f"{name}={value}" for name, value in typed.items() if name not in untypable)
-    if shown:
-        words.append(f"--params={shown}")
-    # Kedro divides --params at every comma, so that a list can only be in a file.
-    beside = f", with {', '.join(untypable)} as in this run" if untypable else ""
-    return mask(shlex.join(words)) + beside
+    if params:
+        words.append(f"--params={','.join(f'{name}={_typed(value)}' for name, value in params.items())}")
+    return mask(shlex.join(words))
 
 
 def _given() -> dict[str, Any]:
@@ -116,15 +117,21 @@ def _dotted(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _typed(value: Any) -> str:
     """Return a value as it is typed after --params, where it is read as YAML."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
+    if isinstance(value, str):
+        return _typed_text(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_typed, value))}]"
-    if isinstance(value, str) and not (_PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML):
-        return "'" + value.replace("'", "''") + "'"
-    return str(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_typed(name)}: {_typed(part)}' for name, part in value.items())}}}"
+    return _IN_YAML.get(str(value), str(value))
+
+
+def _typed_text(text: str) -> str:
+    if _BREAKS.search(text):
+        return json.dumps(text, ensure_ascii=False)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML:
+        return text
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _program(name: str) -> str:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from restem.configuration.check import check_parameters
+from restem.configuration.command_line import read_params
 from restem.configuration.preflight import refuse_unusable
 from restem.configuration.resolve import merged, resolve
 from restem.engines import check_engine, known_engines
 from restem.errors import EngineError
 from restem.parameters import Parameters
-from restem.project import read_params
 from tests.conftest import ROOT, nested
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from restem.configuration.check import check_parameters
 from restem.configuration.preflight import refuse_unusable
-from restem.configuration.resolve import merged
+from restem.configuration.resolve import merged, resolve
 from restem.engines.arguments import check_request
 from restem.errors import ParameterError, RestemError
 from restem.parameters import Parameters
@@ -38,7 +38,7 @@ BEGUN: dict[str, Any] = {
     "evaluation": {"of_suite": {"test": {}}},
 }
 BY_GROUP = {
-    group: [found.name for found in declared(check_parameters(BEGUN)) if found.name.startswith(f"{group}.")]
+    group: [group, *(found.name for found in declared(check_parameters(BEGUN)) if found.name.startswith(f"{group}."))]
     for group in GROUPS
 }
 _FLOATS = [
@@ -74,18 +74,18 @@ ODD = st.one_of(
 )
 
 
-def asked(name: str, value: Any) -> dict[str, Any]:
-    """Return all parameters with one of them changed."""
+def asked(name: str, value: Any, begun: dict[str, Any] = BEGUN) -> dict[str, Any]:
+    """Return all parameters with one of them, or a whole group, changed."""
     group, _, last = name.rpartition(".")
-    return merged(BEGUN, nested({group.replace(".", "__"): {last: value}}) if group else {last: value})
+    return merged(begun, nested({group.replace(".", "__"): {last: value}}) if group else {last: value})
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_odd_value_is_refused_by_its_path_or_can_be_worked_with(group: str) -> None:
     @settings(max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(st.sampled_from(BY_GROUP[group]), ODD)
-    def holds(name: str, value: Any) -> None:
-        is_refused_or_works(name, value)
+    @given(st.sampled_from(BY_GROUP[group]), ODD, st.sampled_from([None, 2, "2"]))
+    def holds(name: str, value: Any, most: Any) -> None:
+        is_refused_or_works(name, value, most=most)
 
     holds()
 
@@ -96,12 +96,14 @@ def test_each_of_the_oddest_values_is_refused_or_works(name: str) -> None:
         is_refused_or_works(name, value)
 
 
-def is_refused_or_works(name: str, value: Any) -> None:
+def is_refused_or_works(name: str, value: Any, *, most: Any = None) -> None:
+    limited = merged(BEGUN, {"limits": {"samples": most}})
     try:
-        parameters = check_parameters(asked(name, value))
+        parameters = check_parameters(resolve(asked(name, value, limited), methods={"rest_em": {}}, runtime=None))
     except ParameterError as error:
         assert name in str(error), f"{name}={value!r}: {error}"
     else:
+        assert parameters.limits.samples is None or parameters.sampling.n <= parameters.limits.samples
         work_with(parameters)
 
 
@@ -164,6 +166,20 @@ def decodings(parameters: Parameters) -> Iterator[Any]:
 def test_values_that_used_to_fail_late_are_refused_by_path_and_range(name: str, value: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(message)):
         check_parameters(asked(name, value))
+
+
+@pytest.mark.parametrize("method", [None, 3, [], ["star"], {"star": 1}, True, math.nan, "", "nosuch"])
+def test_a_method_that_is_none_is_refused_by_its_path(method: Any) -> None:
+    with pytest.raises(ParameterError, match="method must be one of rest_em, got"):
+        resolve({**BEGUN, "method": method}, methods={"rest_em": {}}, runtime=None)
+
+
+def test_limits_that_leave_no_k_keep_the_largest_that_can_be_had() -> None:
+    given = merged(BEGUN, {"evaluation": {"n": "8", "k": [4, 8]}, "limits": {"samples": 3.0}})
+
+    evaluation = check_parameters(resolve(given, methods={"rest_em": {}}, runtime=None)).evaluation
+
+    assert (evaluation.n, evaluation.k) == (3, [3])
 
 
 def own_source(parameters: Any, more: int) -> list[Any]:

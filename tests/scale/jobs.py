@@ -35,7 +35,9 @@ def questions(n: int) -> Any:
     )
 
 
-def sampled(folder: Path, scale: ScaleParameters, *, n_questions: int = 24, **options: Any) -> ShardedTable:
+def sampled(
+    folder: Path, scale: ScaleParameters, *, n_questions: int = 24, engine: str = "open_slow", **options: Any
+) -> ShardedTable:
     asked = pd.DataFrame(
         {
             "question_id": questions(n_questions)["question_id"],
@@ -44,7 +46,7 @@ def sampled(folder: Path, scale: ScaleParameters, *, n_questions: int = 24, **op
             "suite": "train",
         }
     )
-    choice = EngineChoice("tests.scale.slow_engine:open_slow", options, True, questions_per_shard=SHARD)
+    choice = EngineChoice(f"tests.scale.slow_engine:{engine}", options, True, questions_per_shard=SHARD)
     draw = Draw(asked, DECODING, purpose="train", iteration=1)
     return draw_samples([draw], POLICY, choice=choice, journal=Journal(folder), experiment_seed=3, scale=scale)
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+from restem import suggestions
 from restem.engines import Completion
 from restem.engines.scripted import ScriptedEngine
+from restem.errors import EngineError
 from restem.parameters.decides import Harmless
 
 ANSWERS = ["1", "2", "a longer answer", "3"]
@@ -44,3 +46,9 @@ def open_slow(
     dies_on: Annotated[str | None, Harmless] = None,
 ) -> Iterator[SlowEngine]:
     yield SlowEngine(seconds, marks, fails_on, dies_on)
+
+
+@contextmanager
+def open_refusing(policy_path: str | Path) -> Iterator[SlowEngine]:
+    raise EngineError(f"it cannot be had; try: {suggestions.same_run({'em.seed': 4})}")
+    yield

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from restem import suggestions
 from restem.errors import ScaleError
 from restem.scale import LOCAL
+from restem.suggestions import Asked
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import begun, bytes_of, on_ray, sampled, scored, wait_until
 
@@ -59,6 +61,17 @@ def test_samples_and_verdicts_are_the_same_bytes_as_without_ray(
     assert bytes_of(drawn) == undisturbed
     assert bytes_of(judged) == bytes_of(local)
     assert list(tmp_path.glob("*/.probe*")) == []
+
+
+@pytest.mark.slow
+def test_a_command_that_a_worker_suggests_names_the_environment_of_the_run(cluster: Any, tmp_path: Path) -> None:
+    before = suggestions.asked()
+    suggestions.use(Asked(env="tiny", params={"experiment": "steps"}))
+    try:
+        with pytest.raises(ScaleError, match=r"kedro run --env tiny --params=experiment=steps,em\.seed=4"):
+            sampled(tmp_path, on_ray(cluster.address), engine="open_refusing")
+    finally:
+        suggestions.use(before)
 
 
 @pytest.mark.long

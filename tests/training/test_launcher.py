@@ -11,14 +11,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from restem import suggestions
 from restem.errors import ParameterError, TrainingError
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
+from restem.screen import screen
 from restem.store.fingerprints import folder_fingerprint
+from restem.suggestions import Asked
 from restem.training import launcher
 from restem.training.launch import Launch, launch_of, outside_of_the_group
 from restem.training.launcher import launch_command
-from restem.training.request import TrainingRequest, TrainingResult, read_request, write_request
+from restem.training.request import TrainingRequest, TrainingResult, asked_in, read_request, write_request
 from tests.builders import weights
 from tests.conftest import ROOT, Logged
 from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, validation, worker
@@ -26,9 +29,24 @@ from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, valid
 pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
 
 
+LIVE: list[tuple[str, str]] = []  # what the training of the fixture showed meanwhile
+
+
 @pytest.fixture(scope="module")
 def by_two(base: Policy, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+    screen.relay(lambda title, state: LIVE.append((title, state)))
+    try:
+        return trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+    finally:
+        screen.relay(None)
+
+
+@pytest.mark.slow
+def test_a_training_in_other_processes_shows_how_far_it_is(by_two: TrainingResult) -> None:
+    steps = [state.partition(",")[0] for title, state in LIVE if title == "training"]
+
+    assert steps == [f"optimizer step {step} of 6" for step in range(1, 7)]
+    assert any("questions" in state for title, state in LIVE if title != "training")  # of the validation
 
 
 @pytest.mark.slow
@@ -137,10 +155,13 @@ def test_a_request_is_read_as_it_was_written(base: Policy, tmp_path: Path) -> No
         unfinished=None,
     )
 
+    suggestions.use(Asked(env="tiny", params={"em": {"seed": 3}}))
     write_request(written, tmp_path)
+    suggestions.use(Asked())
     read = read_request(tmp_path)
 
     pd.testing.assert_frame_equal(read.rows, written.rows)
+    assert asked_in(tmp_path) == Asked(env="tiny", params={"em": {"seed": 3}})
     for name in ("base_policy", "parameters", "output", "add_special_tokens"):
         assert getattr(read, name) == getattr(written, name)
     assert read.unfinished is None

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import click
 
 from restem import suggestions
+from restem.configuration.command_line import read_params
 from restem.errors import ExperimentError
 from restem.experiment import Catalog
 from restem.parameters import Parameters
-from restem.project import opened, read_params
+from restem.project import opened
 
 
 class Where(NamedTuple):
@@ -56,7 +57,7 @@ def _said(dataset: str) -> str:
 
 
 def _parsed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any]:
-    """Return --params as Kedro reads them."""
+    """Return --params as kedro run reads them."""
     return read_params(value or "")
 
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from restem import suggestions
 from restem.errors import RestemError, ScaleError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import CountDone, MakeShard, Shard, Work
@@ -28,7 +29,8 @@ _LOOK_EVERY_S = 1.0
 class _Worker:
     """The far side: an actor's process."""
 
-    def __init__(self, work: Work, probe: Probe, path: list[str]) -> None:
+    def __init__(self, work: Work, probe: Probe, path: list[str], asked: suggestions.Asked) -> None:
+        suggestions.use(asked)
         sys.path.extend(entry for entry in path if entry not in sys.path)  # rewards and engines of the user's own
         self._work, self._probe = work, probe
         self._held = ExitStack()
@@ -118,7 +120,7 @@ class RayWorkers:
             "max_restarts": 0,  # a new one is started instead, wherever there is room
             "scheduling_strategy": "SPREAD",
         }
-        return self._ray.remote(**options)(_Worker).remote(self._work, self._probe, sys.path)
+        return self._ray.remote(**options)(_Worker).remote(self._work, self._probe, sys.path, suggestions.asked())
 
     def _give(self, worker: Any, attempt: Attempt) -> None:
         self._busy[worker.do.remote(attempt.shard)] = (worker, attempt)

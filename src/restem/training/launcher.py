@@ -24,9 +24,18 @@ from restem.engines.arithmetic import arithmetic_of
 from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import LOCAL
+from restem.screen import screen
 from restem.store.processes import running
 from restem.training.launch import Launch, launch_of
-from restem.training.request import FAILURE, LOG_MARK, RESULT, TrainingRequest, TrainingResult, write_request
+from restem.training.request import (
+    FAILURE,
+    LIVE_MARK,
+    LOG_MARK,
+    RESULT,
+    TrainingRequest,
+    TrainingResult,
+    write_request,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +57,7 @@ class _Cause(NamedTuple):
 
 
 class _Output:
-    """What the processes of all machines print: what they log is logged, the last of the rest is kept."""
+    """What the processes of all machines print: it is logged or shown where it says so, and its end is kept."""
 
     def __init__(self) -> None:
         self.kept: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=_N_LINES_KEPT))
@@ -61,6 +70,9 @@ class _Output:
         if mark == LOG_MARK:
             level, _, message = rest.partition("|")
             _logger.log(int(level), "%s", message.rstrip("\n"))
+        elif mark == LIVE_MARK:
+            title, _, state = rest.partition("|")
+            screen.live(title, state.rstrip("\n"))
         elif text.strip():
             self.kept[machine].append(text.rstrip("\n"))
 
@@ -232,5 +244,6 @@ def _last_lines(logs: Path, cause: _Cause) -> list[str]:
     for stream in ("stdout", "stderr"):
         for file in logs.glob(f"*/attempt_0/{cause.local_rank}/{stream}.log"):
             text = file.read_text(encoding="utf-8", errors="replace")
-            lines += [line.removeprefix(f"{LOG_MARK}|") for line in text.splitlines() if line.strip()]
+            said = (line for line in text.splitlines() if line.strip() and not line.startswith(f"{LIVE_MARK}|"))
+            lines += [line.removeprefix(f"{LOG_MARK}|") for line in said]
     return lines[-_N_LAST_LINES:]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restem import suggestions
 from restem.parameters import ScoringParameters, TrainingParameters
 from restem.policies.policy import Policy
 from restem.sampling.sampler import Decoding, Draw, EngineChoice
@@ -19,6 +20,7 @@ _FILE = "request.json"
 RESULT = "result.json"
 FAILURE = "failure-"
 LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
+LIVE_MARK = "restem-live"  # begins one that is to be shown while it holds: restem-live|title|state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,9 @@ def write_request(request: TrainingRequest, folder: Path) -> None:
         "add_special_tokens": request.add_special_tokens,
         "validation": None if validation is None else _plain(validation),
         "unfinished": None if request.unfinished is None else str(request.unfinished.absolute()),
+        "asked": suggestions.asked()._asdict(),
     }
-    (folder / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / _FILE).write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
 
 
 def read_request(folder: Path) -> TrainingRequest:
@@ -83,6 +86,13 @@ def read_request(folder: Path) -> TrainingRequest:
         validation=None if content["validation"] is None else _validation(content["validation"], folder),
         unfinished=None if content["unfinished"] is None else Path(content["unfinished"]),
     )
+
+
+def asked_in(folder: Path) -> suggestions.Asked:
+    """Return how the session that wrote a request was asked for."""
+    asked = json.loads((folder / _FILE).read_text(encoding="utf-8"))["asked"]
+    lists = {name: tuple(asked[name]) for name in ("pipelines", "selection")}
+    return suggestions.Asked(**{**asked, **lists})
 
 
 def _plain(validation: Validation) -> dict[str, Any]:

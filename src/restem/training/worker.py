@@ -12,8 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
+from restem import suggestions
+from restem.screen import screen
 from restem.store.processes import PARENT
-from restem.training.request import FAILURE, LOG_MARK, RESULT, read_request
+from restem.training.request import FAILURE, LIVE_MARK, LOG_MARK, RESULT, asked_in, read_request
 
 
 def main(folder: Path) -> int:
@@ -24,6 +26,8 @@ def main(folder: Path) -> int:
 
     _end_with_parents()
     _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)
+    screen.relay(_show_to_launcher if is_first_process() else lambda title, state: None)
+    suggestions.use(asked_in(folder))
     try:
         result = train_here(read_request(folder))
     except RestemError as error:
@@ -59,6 +63,11 @@ def _log_to_stdout(level: int) -> None:
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+
+
+def _show_to_launcher(title: str, state: str) -> None:
+    sys.stdout.write(f"{LIVE_MARK}|{title}|{state}\n")
+    sys.stdout.flush()
 
 
 def _leave() -> None:
