@@ -1,6 +1,7 @@
 """What README and docs say to type is accepted: every YAML block, every command, every parameter in a sentence."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,12 @@ def test_what_a_page_says_to_type_is_accepted(page: Path) -> None:
     commands += re.findall(r"`([^`\n]*--params=[^`\n]*)`", FENCED.sub("", page.read_text()))
     for command in commands:
         env = re.search(r"--env[= ](\w+)", command)
-        configured(env=env[1] if env else "base", runtime=typed(re.search(r"--params=(\S+)", command)[1]))
+        (params,) = (word for word in shlex.split(command, comments=True) if word.startswith("--params="))
+        configured(env=env[1] if env else "base", runtime=typed(params.removeprefix("--params=")))
 
 
 def typed(params: str) -> dict[str, Any]:
-    """Return what Kedro makes of --params; N stands for a number."""
+    """Return what is made of --params; N stands for a number."""
     return read_params(params.replace("=N", "=1"))
 
 
