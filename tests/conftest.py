@@ -98,10 +98,11 @@ def nested(dotted: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty project of its own; the current folder is in it."""
+def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project of its own in which nothing ran, its MLflow store as new; the current folder is in it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     made = Project(tmp_path)
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.chdir(tmp_path)
     yield made
 
@@ -120,6 +121,21 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(made_once: Callable[..., Path]) -> Path:
+    """A database of MLflow as it makes it, which takes it seconds of migrations; to be copied to `mlflow.db`."""
+
+    def fill(folder: Path) -> None:
+        import mlflow
+
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return made_once("empty_store", fill) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

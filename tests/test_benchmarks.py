@@ -35,6 +35,7 @@ TINY = {
 LONG = {"scale", "iteration", "study"}  # a cluster, and commands that each import everything
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in TINY]
 )

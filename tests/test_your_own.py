@@ -51,7 +51,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         policy__model="builtin:tiny",
         method="shortest",
         experiment="shortest",
-        sampling={"n": 64, "temperature": 1.0, "top_k": 0, "max_new_tokens": 3, "engine_options": {"dtype": "float32"}},
+        sampling={"n": 8, "temperature": 1.0, "top_k": 0, "max_new_tokens": 3, "engine_options": {"dtype": "float32"}},
         em__iterations=1,
         training__epochs=1,
         training__eval_every=None,

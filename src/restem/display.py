@@ -4,6 +4,7 @@ All of the log, Kedro's too, is in logs/<experiment>.log; `--params=display.log=
 """
 
 import logging
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from restem.project import load_path
 from restem.schemas import SPLITS
 from restem.screen import duration, screen, width
 from restem.store.journal import state_file
+from restem.store.storage import writing
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _TOY = "builtin:tiny"
@@ -135,6 +137,19 @@ class DisplayHooks:
             self._log = None
 
 
+class _LogFile(logging.FileHandler):
+    """The log, which a full disk ends: that is said once, and the run goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say why no more of the log is kept."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.setLevel(logging.CRITICAL + 1)
+        screen.line(f"{self.baseFilename} cannot be written any more, and ends here: {error.strerror}")
+
+
 class _NotOfKedro(logging.Filter):
     """Keeps two things of Kedro's off the screen: the error, which is printed at the end, and how to resume.
 
@@ -147,8 +162,9 @@ class _NotOfKedro(logging.Filter):
 
 def _keep_log(file: Path, *, on_screen: bool) -> ExitStack:
     """Write all of the log into a file until what this returns is closed."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    kept = logging.FileHandler(file, encoding="utf-8")
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        kept = _LogFile(file, encoding="utf-8")
     kept.setFormatter(logging.Formatter(_FORMAT))
     root, close = logging.getLogger(), ExitStack()
     for other in root.handlers:

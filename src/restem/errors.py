@@ -14,6 +14,7 @@ RestemError
 ├── ExperimentError       the order of things: prepare first, one run at a time, complete
 ├── LineageError          an id that the experiment does not have, or has more than once
 ├── DamageError           a file that is not what was written
+├── StorageError          a disk that is full, read-only or failing, or what is in a file's way
 ├── StudyError            the file of a study, or experiments that do not belong in one
 └── ScaleError            a cluster, or shards that failed too often
 """
@@ -96,6 +97,10 @@ class ExperimentError(RestemError):
 
 class DamageError(RestemError):
     """A file that a step reads is not what was written: cut short, changed, or gone."""
+
+
+class StorageError(RestemError):
+    """A file cannot be written: the disk is full, read-only or failing, or something is in its place."""
 
 
 class StudyError(RestemError):

@@ -180,10 +180,13 @@ def _seconds_so_far(catalog: DataCatalog) -> dict[str, float]:
     if not catalog.exists("node_seconds"):
         return {}
     try:
-        return dict(catalog.load("node_seconds"))
+        found = catalog.load("node_seconds")
     except DatasetError:
-        _logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
-        return {}
+        found = None
+    if isinstance(found, dict) and all(isinstance(seconds, int | float) for seconds in found.values()):
+        return found
+    _logger.warning("node_seconds cannot be read, as after a kill while it was written: its times begin anew")
+    return {}
 
 
 def _concerned(pipeline: Pipeline, catalog: DataCatalog, standing: experiment.Standing) -> dict[int, Any]:

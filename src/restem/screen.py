@@ -5,7 +5,6 @@ far it is (`live`), and neither knows the other. How far a run is stands in a fi
 """
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from restem.store.partials import appearing, remove
 
 _LINE_EVERY_S = 30.0
 _STATE_EVERY_S = 2.0
@@ -41,7 +42,7 @@ class Screen:
         """Show no run any more."""
         self.clear()
         if self._state_file is not None:
-            self._state_file.unlink(missing_ok=True)
+            remove(self._state_file)
         self._state_file, self._step = None, ""
 
     def relay(self, tell: Callable[[str, str], None] | None) -> None:
@@ -108,9 +109,11 @@ class Screen:
         self._last_state = time.monotonic()
         if self._state_file is None:
             return
-        partial = self._state_file.with_name(f"{self._state_file.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(self._state), encoding="utf-8")
-        partial.replace(self._state_file)
+        with appearing(self._state_file) as partial:
+            partial.write_text(json.dumps(self._state), encoding="utf-8")
+            if self._state_file.is_dir():
+                remove(self._state_file)
+            partial.replace(self._state_file)
 
 
 screen = Screen()

@@ -16,6 +16,8 @@ from restem.store.plain import plain
 from tests.builders import evaluation
 from tests.conftest import Project
 
+pytestmark = pytest.mark.slow  # all read the same four experiments
+
 
 def evaluation_of(i: int, seed: int, n_questions: int = 64) -> pd.DataFrame:
     random = np.random.default_rng([i, seed])

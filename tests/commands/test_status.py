@@ -99,6 +99,8 @@ def test_a_name_of_an_experiment_where_it_names_no_folder_is_refused(project: Pr
 
 
 def test_what_was_never_measured_is_not_logged(project: Project) -> None:
+    (project.folder / "mlflow.db").unlink()
+
     result = command("mlflow-sync", "--env", "tiny", "--experiment", "nosuch")
 
     assert result.exit_code == 1

@@ -120,8 +120,18 @@ def test_an_iteration_runs_with_all_its_results_in_a_bucket(bucket: Any, project
     settings = project.folder / "conf" / "tiny" / "globals.yml"
     settings.write_text(f"data: s3://{BUCKET}/results\n")
 
-    project.run("prepare")
-    project.run("baseline", "iteration_1", training__epochs=1, training__eval_every=None)
+    small = {
+        "questions__n_train": 8,
+        "questions__n_validation": 2,
+        "questions__n_test": 4,
+        "sampling__n": 8,
+        "filtering__min_reward": 0.0,
+        "training__epochs": 1,
+        "training__eval_every": None,
+        "evaluation__n_train_questions": 4,
+    }
+
+    project.run("prepare", "baseline", "iteration_1", **small)
 
     stored = project.catalog()
     journaled = [file for file in project.folder.rglob("journal/*/*.parquet") if not file.name.startswith(".")]

@@ -108,6 +108,7 @@ def test_code_of_a_model_folder_does_not_run(
     assert not marker.exists()
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_and_yes_is_no_answer(folder: Path, marker: Path) -> None:
     code_of_the_model(folder, marker)
     program = (

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest, bootstrap, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
@@ -80,6 +81,11 @@ def test_intervals_refuse_anything_but_one_finite_number_per_question(bad: list[
         bootstrap_interval(bad, seed=0)
 
 
+def rows_that_are_compared(n: int) -> pd.DataFrame:
+    """Return an evaluation's columns that a comparison reads: simulations of thousands take all the others' time."""
+    return evaluation([0] * n)[["suite", "question_id", "decoding", "n", "n_correct", "greedy_correct"]]
+
+
 @pytest.mark.slow
 def test_95_percent_intervals_hold_the_truth_in_95_percent_of_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
@@ -116,10 +122,10 @@ def test_a_null_difference_is_called_better_or_worse_in_at_most_5_percent_of_exp
 ) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 1_000)
     random = np.random.default_rng(12)
-    conclusions, p_values = [], []
+    conclusions, p_values, rows = [], [], rows_that_are_compared(48)
     for seed in range(1_000):
         chance = random.beta(0.5, 2.0, 48)
-        a, b = (evaluation(list(random.binomial(8, chance))) for _ in range(2))
+        a, b = (rows.assign(n_correct=random.binomial(8, chance)) for _ in range(2))
         compared = compare(a, b, suite="test", seed=seed)
         conclusions.append(compared.conclusion)
         p_values.append(compared.sampled_p_value)
@@ -186,6 +192,7 @@ def test_comparison_names_what_is_newly_solved_and_lost() -> None:
     assert comparison.conclusion == "no difference shown (n = 4, smallest detectable 1.000)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [16, 64, 128])
 @pytest.mark.parametrize("rate", [0.0, 0.4, 1.0])
 def test_the_smallest_detectable_difference_is_shown_in_80_percent_of_trials(
@@ -194,17 +201,16 @@ def test_the_smallest_detectable_difference_is_shown_in_80_percent_of_trials(
     """At zero and at one too, where nothing changed before."""
     monkeypatch.setattr(intervals, "RESAMPLES", 500)
     random = np.random.default_rng([n, int(10 * rate)])
-    before = random.binomial(8, rate, n)
-    noise = evaluation(list(random.binomial(8, rate, n)))
-    detectable = compare(evaluation(list(before)), noise, suite="test", seed=0).smallest_detectable
+    rows = rows_that_are_compared(n)
+    before, noise = (rows.assign(n_correct=random.binomial(8, rate, n)) for _ in range(2))
+    detectable = compare(before, noise, suite="test", seed=0).smallest_detectable
     shown = 0
     for seed in range(200):
         a, b = random.binomial(8, rate, n), random.binomial(8, min(1.0, rate + detectable), n)
         if rate in (0.0, 1.0):  # so many questions change as a whole
             b = np.where(random.random(n) < detectable, 8 - a, a)
-        shown += not compare(evaluation(list(a)), evaluation(list(b)), suite="test", seed=seed).conclusion.startswith(
-            "no"
-        )
+        tables = (rows.assign(n_correct=counts) for counts in (a, b))
+        shown += not compare(*tables, suite="test", seed=seed).conclusion.startswith("no")
 
     assert 0 < detectable < 1
     assert 0.65 <= shown / 200 <= 0.95

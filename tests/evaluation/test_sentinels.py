@@ -5,11 +5,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
 from restem.errors import ExperimentError
 from restem.evaluation import intervals
 from restem.evaluation.best_policy import recommend
-from restem.evaluation.sentinels import NOT_MEASURED, NOT_SEEN, SHOWN, SUSPECTED, Watched, refuse_if_stopped, watch
+from restem.evaluation.sentinels import (
+    NOT_MEASURED,
+    NOT_SEEN,
+    SHOWN,
+    SUSPECTED,
+    Watched,
+    fisher_p_value,
+    refuse_if_stopped,
+    watch,
+)
 from restem.parameters import EmParameters
 from tests.builders import evaluation
 
@@ -129,6 +139,16 @@ def test_an_audit_that_refuses_more_is_shown_beyond_its_interval() -> None:
     assert signs(BASE, BASE, audits=(audit(2), audit(4)))["worse_audit"] == NOT_SEEN
     assert signs(BASE, BASE, audits=(audit(2), audit(8)))["worse_audit"] == SUSPECTED
     assert signs(BASE, BASE, audits=(audit(4), audit(2)))["worse_audit"] == NOT_SEEN
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 8, 3, 5), (5, 5, 0, 9), (20, 100, 2, 100), (3, 7, 4, 40), (600, 2000, 500, 2000)]
+)
+def test_the_chance_of_so_many_refusals_is_that_of_fishers_test(counts: tuple[int, int, int, int]) -> None:
+    n_refused, n, n_refused_before, n_before = counts
+    table = [[n_refused, n - n_refused], [n_refused_before, n_before - n_refused_before]]
+
+    assert fisher_p_value(*counts) == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
 
 
 def test_what_was_not_measured_is_said() -> None:

@@ -1,6 +1,7 @@
 """em.keep_policies: which weights stay on disk, and what still works without the others."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ def weights(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def lean(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished tiny experiment that kept the last policy only."""
+def lean(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny experiment, run again so that it keeps the last policy only; samples and policies are in the journal."""
     made = Project(tmp_path_factory.mktemp("lean"))
+    shutil.copytree(finished.folder / "data", made.folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made.folder)
         made.run(em__keep_policies="last")
@@ -106,7 +108,7 @@ def test_a_deleted_policy_is_refused_by_name_and_can_be_had_again(in_lean: Proje
         in_lean.run("em_iteration", em__iteration=2, sampling__n=48, em__allow_changes=True, em__keep_policies="last")
     fingerprint = in_lean.catalog().load("policy_1").fingerprint
 
-    in_lean.run("em_iteration", em__iteration=1, em__keep_policies="all")
+    in_lean.run("em_iteration", to="record_1", em__iteration=1, em__keep_policies="all")
 
     policy = in_lean.catalog().load("policy_1")
     assert (policy.deleted, policy.fingerprint) == (False, fingerprint)

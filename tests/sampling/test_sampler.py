@@ -51,7 +51,7 @@ def written(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_random_moments_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
     write_tiny_model(tmp_path / "model")
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
@@ -102,6 +102,7 @@ def test_a_changed_parameter_reuses_nothing(tmp_path: Path, change: dict[str, An
     assert not before & set(scripted(tmp_path, n_questions=6, **change).files)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_questions(tmp_path: Path) -> None:
     def peak(n_questions: int) -> int:
         tracemalloc.start()

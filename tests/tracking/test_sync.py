@@ -1,11 +1,18 @@
 """MLflow holds what the catalog holds: in the project's store, on a server, at once or later."""
 
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from restem.__main__ import restem
 from restem.filtering.selection import DROPPED
 from tests import forked
 from tests.conftest import Project
@@ -76,22 +83,22 @@ def test_mlflow_parent_has_a_step_per_iteration_and_the_report(finished: Project
     assert figures["figures/pass_at_1.png"] > 1000
 
 
-def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(project: Project) -> None:
-    project.run(track=True, em__iterations=1)
-    project.run("em_iteration", track=True, em__iterations=1, em__iteration=1, sampling__n=48)
-    client = client_of(project)
+def test_mlflow_parent_of_a_redone_experiment_has_one_value_per_step(copied: Project) -> None:
+    assert forked.run(SYNC, copied.folder).returncode == 0
+    copied.run("em_iteration", track=True, em__iteration=2, em__allow_changes=True, sampling__n=48)
+    client = client_of(copied)
 
-    current = [run for run in mlflow_runs(project) if run.data.tags.get("restem.superseded") != "true"]
+    current = [run for run in mlflow_runs(copied) if run.data.tags.get("restem.superseded") != "true"]
 
     (parent,) = [run for run in current if run.data.tags["restem.kind"] == "experiment"]
-    by_iteration = children(project)
+    by_iteration = children(copied)
     assert {run.data.tags["mlflow.parentRunId"] for run in by_iteration.values()} == {parent.info.run_id}
-    assert by_iteration[1].data.params["sampling.n"] == "48"
-    assert [metric.step for metric in client.get_metric_history(parent.info.run_id, "test/pass_at_1")] == [0, 1]
-    assert parent.data.metrics["test/pass_at_1"] == by_iteration[1].data.metrics["test/pass_at_1"]
-    models_that_hold = [model for model in models(project) if model.tags.get("restem.superseded") != "true"]
+    assert [by_iteration[i].data.params["sampling.n"] for i in range(3)] == ["64", "64", "48"]
+    assert [metric.step for metric in client.get_metric_history(parent.info.run_id, "test/pass_at_1")] == [0, 1, 2]
+    assert parent.data.metrics["test/pass_at_1"] == by_iteration[2].data.metrics["test/pass_at_1"]
+    models_that_hold = [model for model in models(copied) if model.tags.get("restem.superseded") != "true"]
     assert {model.source_run_id for model in models_that_hold} == {run.info.run_id for run in by_iteration.values()}
-    assert sorted(model.name for model in models(project)) == ["tiny-policy_0", "tiny-policy_1", "tiny-policy_1"]
+    assert sorted(model.name for model in models(copied)) == [f"tiny-policy_{i}" for i in (0, 1, 2, 2)]
 
 
 def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> None:
@@ -103,18 +110,20 @@ def test_logging_again_what_mlflow_has_changes_nothing(finished: Project) -> Non
 
 
 def test_unreachable_tracking_server_loses_nothing_and_is_synced_later(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    copied: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    project.run(track=True, em__iterations=1)
-    assert project.catalog().load("record_1")["iteration"] == 1
+    before = copied.catalog().load("report_markdown")
+    copied.run("compare", track=True)
+    assert copied.catalog().load("report_markdown") == before
+    assert client_of(copied).get_experiment_by_name("restem") is None
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
-    result = forked.run(SYNC, project.folder)
+    result = forked.run(SYNC, copied.folder)
 
     assert result.returncode == 0, result.stderr
-    assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(project)} == {None, "0", "1"}
+    assert {run.data.tags.get("restem.iteration") for run in mlflow_runs(copied)} == {None, "0", "1", "2"}
 
 
 def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) -> None:
@@ -122,6 +131,53 @@ def test_a_store_that_cannot_be_written_is_refused_at_once(finished: Project) ->
 
     assert result.returncode == 1
     assert "cannot write /no/such/folder/mlflow.db. Nothing is lost" in result.stderr
+
+
+def truncate(store: Path) -> None:
+    store.write_bytes(store.read_bytes()[: store.stat().st_size // 2])
+
+
+def scribble_behind_the_first_page(store: Path) -> None:
+    content = store.read_bytes()
+    store.write_bytes(content[:4096] + random.Random(0).randbytes(len(content) - 4096))
+
+
+def fill_with_garbage(store: Path) -> None:
+    store.write_bytes(random.Random(0).randbytes(5000))
+
+
+def make_a_folder(store: Path) -> None:
+    store.unlink()
+    store.mkdir()
+
+
+@pytest.mark.parametrize("damage", [truncate, scribble_behind_the_first_page, fill_with_garbage, make_a_folder])
+def test_a_damaged_store_is_named_with_how_to_fill_a_new_one(
+    finished: Project, copied: Project, damage: Callable[[Path], None]
+) -> None:
+    store = copied.folder / "mlflow.db"
+    shutil.copy(finished.folder / "mlflow.db", store)
+    damage(store)
+
+    result = CliRunner().invoke(restem, SYNC[1:])
+
+    assert result.exit_code == 1
+    assert result.output.count("Error: ") == 1
+    assert f"Nothing is lost: the catalog has them all; move the file away (mv {store} {store}." in result.output
+    assert "log them later with: " in result.output
+
+
+def test_a_damaged_store_costs_a_run_nothing(copied: Project) -> None:
+    store = copied.folder / "mlflow.db"
+    fill_with_garbage(store)
+
+    copied.run("baseline", track=True)
+
+    log = (copied.folder / "logs" / "tiny.log").read_text()
+    (said,) = [line for line in log.splitlines() if "did not take the results" in line]
+    subprocess.run(said.split("move the file away (")[1].split(")")[0], shell=True, check=True)
+    assert CliRunner().invoke(restem, SYNC[1:]).exit_code == 0
+    assert set(children(copied)) == {0, 1, 2}
 
 
 def test_child_runs_say_their_method_base_and_suites_and_sort_by_iteration(finished: Project) -> None:

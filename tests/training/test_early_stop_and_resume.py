@@ -58,6 +58,7 @@ def test_the_reward_is_measured_every_so_many_epochs_and_at_the_end() -> None:
     assert validation_steps(2, n_steps_per_epoch=1, every=9.0) == {2}
 
 
+@pytest.mark.slow
 def test_training_stops_when_the_reward_does_and_the_best_weights_are_the_policy(
     base: Policy,
     tmp_path: Path,
@@ -73,6 +74,7 @@ def test_training_stops_when_the_reward_does_and_the_best_weights_are_the_policy
     assert folder_fingerprint(result.folder) == folder_fingerprint(until_best.folder)
 
 
+@pytest.mark.slow
 def test_validation_loss_is_logged_and_decides_nothing(base: Policy, tmp_path: Path) -> None:
     result = trained(base, tmp_path / "policy", [2, 1, 1], epochs=3, patience=5, learning_rate=1e-2)
 
@@ -81,6 +83,7 @@ def test_validation_loss_is_logged_and_decides_nothing(base: Policy, tmp_path: P
     assert result.best_step == 3
 
 
+@pytest.mark.slow
 def test_the_weights_that_are_measured_are_those_that_are_kept(base: Policy, tmp_path: Path) -> None:
     measured_on = validation([], engine="transformers")
     result = train(
@@ -97,6 +100,7 @@ def test_the_weights_that_are_measured_are_those_that_are_kept(base: Policy, tmp
     assert {file.name for file in result.folder.iterdir()} == {file.name for file in base.folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_measuring_changes_no_weight(base: Policy, tmp_path: Path) -> None:
     with_it = trained(base, tmp_path / "with", [1, 2, 3], epochs=3)
     without = trained(base, tmp_path / "without", None, epochs=3)
@@ -141,7 +145,10 @@ def killed(work: Callable[[], Any], when: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", [{"micro_batch_size": 1}, {"lora": {"rank": 2}, "dtype": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"micro_batch_size": 1}, pytest.param({"lora": {"rank": 2}, "dtype": "bfloat16"}, marks=pytest.mark.long)],
+)
 def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one(
     base: Policy,
     tmp_path: Path,
@@ -228,6 +235,7 @@ def fine_tuned(base: Policy, folder: Path, parent: Policy | None = None, **chang
     return train_policy(ShardedTable([file]), PASSED, step, journal=Journal(folder / "journal"))
 
 
+@pytest.mark.slow
 def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_path: Path) -> None:
     often, _ = fine_tuned(base, tmp_path, checkpoint_every_s=0)
 
@@ -236,6 +244,7 @@ def test_how_often_checkpoints_are_written_decides_nothing(base: Policy, tmp_pat
     assert (seldom.path, declining_engine.opened) == (often.path, [])
 
 
+@pytest.mark.slow
 def test_a_save_that_was_cut_short_is_not_taken_for_a_policy(base: Policy, tmp_path: Path) -> None:
     policy, _ = fine_tuned(base, tmp_path)
     policy.folder.rename(policy.folder.with_name(".policy.partial"))
@@ -247,6 +256,7 @@ def test_a_save_that_was_cut_short_is_not_taken_for_a_policy(base: Policy, tmp_p
     assert again.fingerprint == policy.fingerprint
 
 
+@pytest.mark.slow
 def test_training_from_the_previous_policy_is_recorded_as_such(base: Policy, tmp_path: Path) -> None:
     first, _ = fine_tuned(base, tmp_path)
     from_base, _ = fine_tuned(base, tmp_path, parent=first)
@@ -279,6 +289,7 @@ def test_a_training_set_that_failed_its_gate_is_not_trained_on(base: Policy, tmp
         train_policy(ShardedTable([]), gate, step, journal=Journal(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_is_said_and_leaves_a_training_that_can_go_on(
     base: Policy,
     tmp_path: Path,

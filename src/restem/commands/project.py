@@ -86,7 +86,7 @@ def _running(root: Path, name: str) -> str:
         since = duration(time.time() - state["since"])
         at = ", ".join(filter(None, (state["step"], state["state"])))
         how_far = f", for {since}: {at} ({state['n_done']} of {state['n_nodes']} nodes are done)"
-    except (FileNotFoundError, ValueError, KeyError):  # it has just begun, or is just ending
+    except (OSError, ValueError, KeyError, TypeError):  # it has just begun, or is just ending
         how_far = ""
     return f"running: {holder(lock)}{how_far}"
 

@@ -6,7 +6,9 @@ it nothing counts.
 
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +16,7 @@ from kedro.io.core import get_protocol_and_path
 
 from restem.datasets.versions import DatasetFault
 from restem.store.digests import make_again, sealed, unsealed
-from restem.store.partials import link_or_copy, partial_of, remove, remove_partials
+from restem.store.partials import appearing, link_or_copy, remove_partials
 
 _UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
 
@@ -52,10 +54,7 @@ class Place:
             DatasetFault: If it is not what was written.
         """
         file = folder / self._manifest
-        try:
-            content = unsealed(file.read_text(encoding="utf-8"))
-        except UnicodeDecodeError:
-            content = None
+        content = unsealed(file.read_text(encoding="utf-8", errors="replace"))
         if content is None:
             raise DatasetFault(f"{file} is damaged: its digest does not fit. {make_again(folder.parent)}")
         return content
@@ -83,9 +82,8 @@ def _rename(folder: Path, files: dict[str, Any], manifest: str, content: dict[st
     """Make the folder beside its place; files are linked where that is possible, so a journal shares their bytes."""
     for version in folder.parent.parent.glob("*"):  # where killed processes left the same dataset unfinished
         remove_partials(version / folder.name, dead_only=True)
-    partial = partial_of(folder)
-    partial.mkdir(parents=True)
-    try:
+    with _without_an_empty_version(folder.parent), appearing(folder) as partial:
+        partial.mkdir(parents=True)
         for name, source in files.items():
             target = partial / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +96,15 @@ def _rename(folder: Path, files: dict[str, Any], manifest: str, content: dict[st
             stream.flush()
             os.fsync(stream.fileno())
         partial.rename(folder)
+
+
+@contextmanager
+def _without_an_empty_version(version: Path) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        remove(partial)
+        with suppress(OSError):  # it was not made, or holds something
+            version.rmdir()
         raise
 
 

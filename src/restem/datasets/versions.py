@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractVersionedDataset, DatasetError
 from kedro.io.core import VERSION_FORMAT, VersionNotFoundError
 
-from restem.errors import RestemError
-from restem.store.digests import faults, make_again, record_digests, recorded_digests
+from restem.errors import RestemError, StorageError
+from restem.store.digests import digests_file, make_again, part_faults, record_digests
 from restem.store.fingerprints import file_fingerprint
+from restem.store.partials import remove
+from restem.store.storage import is_of_storage, refused
 
 _AHEAD = timedelta(minutes=5)  # by which the clocks of machines that share results may differ
 _LAYER = re.compile(r"/\d\d_[a-z_]+/")  # of the data folder
@@ -54,6 +56,26 @@ class PinnedVersions(_Dataset):
 
         load.__wrapped__ = load_func  # Kedro's own methods look for it
         return load
+
+    @classmethod
+    def _save_wrapper(cls, save_func: Callable[..., None]) -> Callable[..., None]:
+        """Return the saving with Kedro's error handling, out of which comes whole what the user can mend."""
+        wrapped = super()._save_wrapper(save_func)
+
+        @wraps(wrapped)
+        def save(self: Any, data: Any) -> None:
+            try:
+                wrapped(self, data)
+            except DatasetError as error:
+                cause = error.__cause__
+                if isinstance(cause, RestemError):
+                    raise cause from None
+                if isinstance(cause, OSError) and is_of_storage(cause):
+                    raise StorageError(refused(Path(self._filepath), cause)) from error
+                raise
+
+        save.__wrapped__ = save_func  # Kedro's own methods look for it
+        return save
 
     def resolve_save_version(self) -> str | None:
         """Return this run's version; where others are dated later, the name after theirs."""
@@ -134,20 +156,30 @@ class DigestedFile(PinnedVersions):
     def save(self, data: Any) -> None:
         """Save the data, then its digest, without which the version does not count."""
         save: Any = super().save  # type: ignore[safe-super] # of the dataset that this is mixed into
-        save.__wrapped__(self, data)  # what Kedro wraps around it is around this method already
-        file = self._on_disk(str(self._get_versioned_path(self._saved))) if self._saved else None
-        if file is not None:
-            record_digests(file, {"": file_fingerprint(file)})
+        try:
+            save.__wrapped__(self, data)  # what Kedro wraps around it is around this method already
+            file = self._saved_on_disk()
+            if file is not None:
+                record_digests(file, {"": file_fingerprint(file)})
+        except BaseException:
+            begun = self._saved_on_disk()
+            if begun is not None:
+                remove(begun.parent)
+            raise
+
+    def _saved_on_disk(self) -> Path | None:
+        """Return the file of the version that is being saved; None if it is in an object store, or has no version."""
+        return self._on_disk(str(self._get_versioned_path(self._saved))) if self._saved else None
 
     def _is_whole(self, path: str) -> bool:
         file = self._on_disk(path) if self._version else None
-        return super()._is_whole(path) and (file is None or recorded_digests(file) is not None)
+        return super()._is_whole(path) and (file is None or digests_file(file).exists())
 
     def _refuse_if_damaged(self) -> None:
         file = self._on_disk(str(self._get_load_path())) if self._version else None
         if file is None:
             return
-        damage = faults(file, recorded_digests(file) or {})
+        damage = part_faults(file)
         if damage:
             raise DatasetFault(f"{'; '.join(damage)}. {make_again(file.parent)}")
 

@@ -165,8 +165,6 @@ def worse_audit(watched: Watched) -> Sighting:
 
     Source: of the interval of a difference, Newcombe 1998, method 10, https://doi.org/10.1002/sim.4780170801.
     """
-    from scipy.stats import hypergeom
-
     last, first = watched.audit, watched.audit_before
     if last.get("false_positive_rate") is None:
         return Sighting(NOT_MEASURED, "no accepted sample was audited")
@@ -179,9 +177,20 @@ def worse_audit(watched: Watched) -> Sighting:
     before = f"{first['false_positive_rate']:.3f} of {first['n_checked']} before"
     n_refused, n_refused_before = (round(each["false_positive_rate"] * each["n_checked"]) for each in (last, first))
     n, n_before = last["n_checked"], first["n_checked"]
-    # Fisher's exact test: the chance of so many among those of now, if both are equally often wrong.
-    p_value = hypergeom.sf(n_refused - 1, n + n_before, n_refused + n_refused_before, n)
+    p_value = fisher_p_value(n_refused, n, n_refused_before, n_before)
     return Sighting(_sign(shown=low > 0, suspected=rise > 0 and p_value <= _FALSE_ALARMS), f"{now}, {before}")
+
+
+def fisher_p_value(n_success: int, n: int, n_success_before: int, n_before: int) -> float:
+    """Return the chance of so many successes or more among n, of those of both, if both are equally likely to have one.
+
+    Source: Fisher 1935, The Design of Experiments, chapter 2: his exact test, one-sided. Whole numbers give it at once,
+    where scipy.stats takes a second to import.
+    """
+    total, n_successes = n + n_before, n_success + n_success_before
+    as_many = range(n_success, min(n_successes, n) + 1)
+    ways = sum(math.comb(n_successes, k) * math.comb(total - n_successes, n - k) for k in as_many)
+    return ways / math.comb(total, n)
 
 
 SENTINELS = {each.__name__: each for each in (overfitting, diversity_collapse, transfer_loss, worse_audit)}

@@ -13,7 +13,7 @@ from typing import Any
 
 from restem import suggestions
 from restem.store.fingerprints import file_fingerprint, fingerprint
-from restem.store.partials import partial_of
+from restem.store.partials import appearing, flush, remove
 
 _SEAL = "digest"  # in a manifest: of all else in it
 _ITERATION = re.compile(r"/iteration_([1-9]\d*)/")
@@ -45,18 +45,30 @@ def faults(path: Path, expected: Mapping[str, str]) -> list[str]:
 def record_digests(path: Path, contents: Mapping[str, str]) -> None:
     """Keep the digests of a part that is about to get this name."""
     place = digests_file(path)
-    partial = partial_of(place)
-    partial.write_text(json.dumps(contents, indent=0, sort_keys=True), encoding="utf-8")
-    partial.replace(place)
+    with appearing(place) as partial:
+        partial.write_text(json.dumps(contents, indent=0, sort_keys=True), encoding="utf-8")
+        flush(partial)
+        if place.is_dir():
+            remove(place)
+        partial.replace(place)
 
 
 def recorded_digests(path: Path) -> dict[str, str] | None:
     """Return the digests that a part was written with; None if they are not there, or not readable."""
     try:
         recorded = json.loads(digests_file(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     return recorded if isinstance(recorded, dict) else None
+
+
+def part_faults(path: Path) -> list[str]:
+    """Return what is wrong with a part by its own digests, a sentence per file; nothing if it is what was written."""
+    recorded = recorded_digests(path)
+    if recorded is not None:
+        return faults(path, recorded)
+    file = digests_file(path)
+    return [f"{file} is damaged: it holds no digests" if file.exists() else f"{path} has no digests"]
 
 
 def digests_file(path: Path) -> Path:

@@ -21,10 +21,11 @@ from typing import IO, Any
 
 from restem import suggestions
 from restem.errors import DamageError, ExperimentError
-from restem.store.digests import digests, digests_file, faults, record_digests, recorded_digests, sealed, unsealed
+from restem.store.digests import digests, digests_file, part_faults, record_digests, sealed, unsealed
 from restem.store.fingerprints import fingerprint
 from restem.store.locks import acquire, holder, locked
-from restem.store.partials import flush, partial_of, remove, remove_partials
+from restem.store.partials import appearing, flush, partial_of, remove, remove_partials
+from restem.store.storage import writing
 from restem.store.tables import Table, write_shard
 
 _logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class Journal:
         """
         folder = self._folder(operation, decided_by)
         self._use(folder.name)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         entry = JournalEntry(folder, self)
         if not entry.has(DECIDED_BY):
             entry.write_text(DECIDED_BY, json.dumps(decided_by, indent=1, sort_keys=True))
@@ -175,8 +177,7 @@ class JournalEntry:
 
     def faults(self, name: str) -> list[str]:
         """Return what is wrong with a finished part, a sentence per file; nothing if it is what was written."""
-        expected = recorded_digests(self.path(name))
-        return [f"{self.path(name)} has no digests"] if expected is None else faults(self.path(name), expected)
+        return part_faults(self.path(name))
 
     @contextmanager
     def making(self, names: Collection[str]) -> Iterator[list[str]]:
@@ -208,8 +209,7 @@ class JournalEntry:
 
     def write(self, name: str, make: Callable[[Path], None]) -> Path:
         """Return the finished part, a file or a folder, made whole by `make(path)` and then named."""
-        partial = partial_of(self.path(name))
-        try:
+        with appearing(self.path(name)) as partial:
             make(partial)
             flush(partial)
             contents = digests(partial)
@@ -217,10 +217,7 @@ class JournalEntry:
                 self.remove(name)
             record_digests(self.path(name), contents)
             partial.replace(self.path(name))
-        except BaseException:
-            remove(partial)
-            raise
-        flush(self.folder, deep=False)
+            flush(self.folder, deep=False)
         return self.path(name)
 
     def write_text(self, name: str, text: str) -> Path:
@@ -247,17 +244,17 @@ class JournalEntry:
 
         Such a part is a folder: where a folder holds something, no other can take its name, on any file system.
         """
-        partial = partial_of(self.path(name))
-        partial.mkdir()
-        (partial / "text").write_text(sealed({"text": text}), encoding="utf-8")
-        flush(partial)
-        try:
-            partial.rename(self.path(name))
-            flush(self.folder, deep=False)
-        except OSError:
-            remove(partial)
-            if not self.has(name):
-                raise
+        with appearing(self.path(name)) as partial:
+            partial.mkdir()
+            (partial / "text").write_text(sealed({"text": text}), encoding="utf-8")
+            flush(partial)
+            try:
+                partial.rename(self.path(name))
+                flush(self.folder, deep=False)
+            except OSError:
+                if not self.has(name):
+                    raise
+                remove(partial)
         return str(self.read_first(name))
 
     def read_first(self, name: str) -> str | None:
@@ -267,9 +264,9 @@ class JournalEntry:
             DamageError: If it is not what was written.
         """
         file = self.path(name) / "text"
-        if not file.exists():
+        if not self.has(name):
             return None
-        content = unsealed(file.read_text(encoding="utf-8", errors="replace"))
+        content = unsealed(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
         if content is None:
             raise DamageError(f"{file} is damaged: its digest does not fit. {self._again}")
         return str(content["text"])
@@ -279,7 +276,7 @@ class JournalEntry:
         doomed = partial_of(self.path(name))
         with contextlib.suppress(FileNotFoundError):
             self.path(name).rename(doomed)
-        digests_file(self.path(name)).unlink(missing_ok=True)
+        remove(digests_file(self.path(name)))
         remove(doomed)
 
     @property

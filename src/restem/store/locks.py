@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
 
-from restem.errors import ExperimentError
+from restem.errors import ExperimentError, StorageError
+from restem.store.storage import writing
 
 _logger = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def acquire(file: Path, *, shared: bool = False, wait_for: str | None = None) ->
         stream.close()  # whoever deleted what it guards deleted it too
     _held.add(stream)
     if not shared:
-        stream.truncate(0)
-        stream.write(f"{os.getpid()} on {socket.gethostname()}")
-        stream.flush()
+        with writing(file):
+            stream.truncate(0)
+            stream.write(f"{os.getpid()} on {socket.gethostname()}")
+            stream.flush()
     return stream
 
 
@@ -85,26 +87,35 @@ def is_held(file: Path) -> bool:
         stream = file.open(encoding="utf-8")
     except FileNotFoundError:
         return False
+    except IsADirectoryError as error:
+        raise _no_lock(file) from error
     with stream:
         return not _try(stream, fcntl.LOCK_SH)
 
 
 def holder(file: Path) -> str:
     """Return who holds a lock, as they wrote into it."""
-    return f"process {file.read_text(encoding='utf-8').strip() or '?'}"
+    return f"process {file.read_text(encoding='utf-8', errors='replace').strip() or '?'}"
 
 
 def _opened(file: Path) -> IO[str]:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("a+", encoding="utf-8")
-    except PermissionError as error:
-        raise ExperimentError(
-            f"{error.filename} cannot be written by user {os.geteuid()}: the journal is in {file.parent}, which the "
-            "user who runs restem must own"
-        ) from error
-    except IsADirectoryError as error:
-        raise ExperimentError(f"{file} should be a lock, and is a folder: remove it") from error
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return file.open("a+", encoding="utf-8")
+    except StorageError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise ExperimentError(
+                f"{error.__cause__.filename} cannot be written by user {os.geteuid()}: the journal is in "
+                f"{file.parent}, which the user who runs restem must own"
+            ) from error
+        if file.is_dir():
+            raise _no_lock(file) from error
+        raise
+
+
+def _no_lock(file: Path) -> ExperimentError:
+    return ExperimentError(f"{file} should be a lock, and is a folder: remove it")
 
 
 def _try(stream: IO[str], kind: int) -> bool:

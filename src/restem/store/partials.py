@@ -5,7 +5,11 @@ import os
 import secrets
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from restem.store.storage import writing
 
 _PARTIAL = ".partial"
 
@@ -14,6 +18,22 @@ def partial_of(path: Path) -> Path:
     """Return a name beside a path that nobody else uses, to write it under until it is whole."""
     unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
     return path.with_name(f".{path.name}.{unique}{_PARTIAL}")
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Return a context with the name under which to write a path, which it then has to be given; else nothing stays.
+
+    Raises:
+        StorageError: If the disk refuses.
+    """
+    partial = partial_of(path)
+    with writing(path):
+        try:
+            yield partial
+        except BaseException:
+            remove(partial)
+            raise
 
 
 def flush(path: Path, *, deep: bool = True) -> None:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from restem.errors import DamageError
 from restem.store.digests import digests, faults, make_again, record_digests
 from restem.store.fingerprints import file_fingerprints
-from restem.store.partials import partial_of
+from restem.store.partials import appearing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,16 +164,13 @@ class RowsByQuestion:
 def write_shard(frame: Table, file: Path) -> None:
     """Write one shard, and its digest, so that it is either whole or absent, whatever happens meanwhile."""
     # Two machines may be at the same shard, when one of them was taken for dead.
-    partial = partial_of(file)
-    try:
+    with appearing(file) as partial:
         with partial.open("wb") as stream:
             frame.to_parquet(stream, index=False)
             stream.flush()
             os.fsync(stream.fileno())
         record_digests(file, digests(partial))
         partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _checked(frame: Table, file: Path, check: Callable[[Table], Table]) -> Table:

@@ -70,6 +70,7 @@ def experiments_of(study: Study, *, project: Path, env: str | None, params: Mapp
         StudyError: If an experiment is, or two are the same, or the preset lacks what the study needs.
     """
     env = env or study.env
+    bootstrap(project)
     common = merged({"tracking": {"mlflow_experiment": study.name}}, merged(study.parameters, params))
     base = _configuration(project, env, common)
     checked = check_parameters(base)
@@ -205,7 +206,6 @@ def _configuration(project: Path, env: str | None, runtime: Mapping[str, Any]) -
     from kedro.config import MissingConfigException
     from kedro.framework.project import settings
 
-    bootstrap(project)
     arguments: dict[str, Any] = dict(settings.CONFIG_LOADER_ARGS)
     loader = settings.CONFIG_LOADER_CLASS(str(project / "conf"), env=env, runtime_params=dict(runtime), **arguments)
     try:

@@ -8,9 +8,12 @@ over many of them, and its commands import mlflow (seconds) at every start of ke
 import base64
 import json
 import os
+import shlex
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -77,26 +80,59 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
     seconds = str(parameters.tracking.timeout_s)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", seconds)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    from alembic.util import CommandError  # of a store that another version of MLflow made
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     where = destination(project)
+    file = _database(where.uri)
     try:
-        _refuse_unwritable(where.uri)
+        if file is not None:
+            _refuse_unusable(file)
         yield where
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError) as error:
         reason = str(error).splitlines()[0]
+        first = f"move the file away ({_moving(file)}), and " if file is not None and _is_damage(error) else ""
         raise TrackingError(
             f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
-            f"log them later with: {later}"
+            f"{first}log them later with: {later}"
         ) from error
 
 
-def _refuse_unwritable(uri: str) -> None:
-    """Raise for a file that cannot be written: MLflow would try for a minute."""
+def _database(uri: str) -> Path | None:
+    """Return the file of a store in SQLite; None for another store."""
     prefix, _, path = uri.partition(":///")
-    file = Path(path)
-    if prefix == "sqlite" and path and not os.access(file if file.exists() else file.parent, os.W_OK):
+    return Path(path) if prefix == "sqlite" and path else None
+
+
+def _refuse_unusable(file: Path) -> None:
+    """Raise for a file that cannot be a store: MLflow would try for minutes.
+
+    Raises:
+        OSError: If it is a folder, or cannot be written.
+        sqlite3.Error: If it is not what SQLite wrote, or is kept locked.
+    """
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} should be a file, and is a folder")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise PermissionError(f"user {os.geteuid()} cannot write {file}")
+    if file.exists():
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("SELECT count(*) FROM sqlite_master")  # an empty file is an empty database
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Return whether an error says that a file is not what SQLite wrote; MLflow and SQLAlchemy raise others from it."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    cause = getattr(error, "orig", None) or error.__cause__ or error.__context__
+    return isinstance(error, IsADirectoryError) or (cause is not None and _is_damage(cause))
+
+
+def _moving(file: Path) -> str:
+    """Return the command that gives a file a name that is free."""
+    free = next(name for n in count(1) if not (name := file.with_name(f"{file.name}.damaged-{n}")).exists())
+    return shlex.join(["mv", str(file), str(free)])
 
 
 def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[int]:
