@@ -12,6 +12,7 @@ end_when_told()  # before what takes a while to import
 
 # ruff: noqa: E402
 from restem.commands.compare import compare
+from restem.commands.doctor import doctor
 from restem.commands.experiments import delete, list_experiments, report
 from restem.commands.export import export
 from restem.commands.inspect import audit, inspect
@@ -40,6 +41,7 @@ for _command in (
     audit,
     inspect,
     status,
+    doctor,
     list_experiments,
     report,
     delete,

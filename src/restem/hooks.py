@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from restem.errors import ExperimentError, first_few
 from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import Retention, delete_weights, unneeded
+from restem.project import bare_catalog
 
 _logger = logging.getLogger(__name__)
 
@@ -54,9 +56,12 @@ class ExperimentHooks:
         self.project = Path(context.project_path)
         stay_offline(parameters)
         allow_model_code(parameters.policy.run_code_from_model_folder)
-        catalog = _bare_catalog(context)
-        standing = experiment.standing_of(parameters.em, name=parameters.experiment, catalog=catalog)
-        experiment.use(lambda: standing)
+        # Found when it is asked for: what only looks at files must do so where a record is damaged.
+        experiment.use(
+            cache(
+                lambda: experiment.standing_of(parameters.em, name=parameters.experiment, catalog=bare_catalog(context))
+            )
+        )
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -214,18 +219,6 @@ def _asked_for(context: KedroContext) -> suggestions.Asked:
         conf_source=None if Path(source) == project / "conf" else source,
         is_package=not (project / "pyproject.toml").is_file(),
     )
-
-
-def _bare_catalog(context: KedroContext) -> DataCatalog:
-    """Return the catalog without parameters; Kedro's own would ask for the pipelines, which ask for this one."""
-    config = {
-        name: {**entry, "filepath": str(Path(context.project_path) / entry["filepath"])}
-        if "filepath" in entry and "://" not in entry["filepath"]
-        else entry
-        for name, entry in context.config_loader["catalog"].items()
-        if isinstance(entry, dict) and not name.startswith("_")
-    }
-    return DataCatalog.from_config(config)
 
 
 def _delete_unneeded(catalog: DataCatalog, iteration: int, retention: Retention) -> None:

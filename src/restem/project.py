@@ -46,6 +46,7 @@ def opened(
     params: Mapping[str, Any] | None = None,
     *,
     conf_source: str | None = None,
+    bare: bool = False,
 ) -> Iterator[tuple[Catalog, Parameters, Path]]:
     """Return the catalog and the parameters of an experiment, and the project's folder, in an open session.
 
@@ -54,6 +55,7 @@ def opened(
         experiment: Its name, if not the configured one.
         params: As --params of kedro run.
         conf_source: Where the configuration is, if not in the project.
+        bare: Whether the catalog is to be had without looking at what it holds, which may be damaged.
 
     Raises:
         ExperimentError: If the current folder is not in a project.
@@ -66,7 +68,22 @@ def opened(
     created: Any = KedroSession.create(project_path=project, env=env, conf_source=conf_source, runtime_params=runtime)
     with created as session:
         context = session.load_context()
-        yield context.catalog, check_parameters(context.config_loader["parameters"]), project
+        catalog = bare_catalog(context) if bare else context.catalog
+        yield catalog, check_parameters(context.config_loader["parameters"]), project
+
+
+def bare_catalog(context: Any) -> Any:
+    """Return the catalog without parameters; Kedro's own would ask for the pipelines, which ask for this one."""
+    from kedro.io import DataCatalog
+
+    config = {
+        name: {**entry, "filepath": str(Path(context.project_path) / entry["filepath"])}
+        if "filepath" in entry and "://" not in entry["filepath"]
+        else entry
+        for name, entry in context.config_loader["catalog"].items()
+        if isinstance(entry, dict) and not name.startswith("_")
+    }
+    return DataCatalog.from_config(config)
 
 
 def known_experiments(catalog: Catalog, parameters: Parameters) -> list[str]:

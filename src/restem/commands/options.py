@@ -33,6 +33,12 @@ class Where(NamedTuple):
             catalog, parameters, project = found
             yield _Asking(catalog, parameters.experiment), parameters, project
 
+    @contextmanager
+    def open_bare(self) -> Iterator[tuple[Catalog, Parameters, Path]]:
+        """Return the session as `open` does, also where what the experiment has is damaged."""
+        with opened(self.env, self.experiment, self.params, conf_source=self.conf_source, bare=True) as found:
+            yield found
+
 
 class _Asking:
     """A catalog whose user may ask for what no run has made yet."""

@@ -11,7 +11,7 @@ from restem.datasets.versions import DatasetFault, PinnedVersions
 from restem.store.digests import make_again
 from restem.store.tables import ShardedTable
 
-_MANIFEST = "shards.json"
+SHARDS_MANIFEST = "shards.json"
 
 
 class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTable, ShardedTable]):
@@ -21,7 +21,7 @@ class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTabl
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
         """Use the folder, on a disk or as `s3://bucket/folder`; with `versioned: true` a subfolder per version."""
-        self._place = Place(filepath, _MANIFEST)
+        self._place = Place(filepath, SHARDS_MANIFEST)
         super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
         self.metadata = metadata
 
@@ -29,7 +29,7 @@ class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTabl
         """Return the table; rows are read when asked for."""
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
-            raise DatasetError(f"{folder} is not a whole table: {_MANIFEST} is missing")
+            raise DatasetError(f"{folder} is not a whole table: {SHARDS_MANIFEST} is missing")
         written: dict[str, str] = self._place.manifest(folder)["files"]
         there = {file.name for file in folder.glob("*.parquet")}
         if there != set(written):

@@ -94,11 +94,18 @@ def unsealed(text: str) -> dict[str, Any] | None:
 
 def make_again(version: Path) -> str:
     """Return how to have a version of a dataset again, from where it is: damaged, it would stop what makes it."""
-    iteration = _ITERATION.search(version.as_posix())
-    command = (
-        suggestions.run("em_iteration", params={"em.iteration": int(iteration[1])}) if iteration else suggestions.run()
+    return (
+        f"Remove {version} and have it made again, which costs little where the journal has it: "
+        f"{command_that_makes(version)}"
     )
-    return f"Remove {version} and have it made again, which costs little where the journal has it: {command}"
+
+
+def command_that_makes(version: Path) -> str:
+    """Return the command that makes a version of a dataset again, from where it is."""
+    iteration = _ITERATION.search(version.as_posix())
+    if not iteration:
+        return suggestions.run()
+    return suggestions.run("em_iteration", params={"em.iteration": int(iteration[1])})
 
 
 def _fault(file: Path, actual: str | None, expected: str | None) -> str:

@@ -71,12 +71,12 @@ def remove_partials(path: Path, *, dead_only: bool = False) -> None:
         dead_only: Whether to leave what a process may still be at, here or on another machine.
     """
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
-        if not dead_only or _is_dead(partial):
+        if not dead_only or is_left_over(partial):
             remove(partial)
 
 
-def _is_dead(partial: Path) -> bool:
-    """Return whether the process of this machine that a partial file names is gone."""
+def is_left_over(partial: Path) -> bool:
+    """Return whether the process of this machine that a partial file names is gone; no, where that cannot be told."""
     before, pid, _token, _ = partial.name.rsplit(".", 3)
     if not before.endswith(f".{socket.gethostname()}") or not pid.isdigit():
         return False
