@@ -180,6 +180,15 @@ def test_a_damaged_store_costs_a_run_nothing(copied: Project) -> None:
     assert set(children(copied)) == {0, 1, 2}
 
 
+def test_two_that_log_to_a_new_store_at_once_leave_one_run_per_iteration(copied: Project) -> None:
+    processes = [forked.start(SYNC, copied.folder) for _ in range(2)]
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len(mlflow_runs(copied)) == 1 + len(children(copied)) == 4
+
+
 def test_child_runs_say_their_method_base_and_suites_and_sort_by_iteration(finished: Project) -> None:
     for i, run in children(finished).items():
         assert run.info.run_name == f"tiny iteration {i}"

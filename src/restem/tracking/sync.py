@@ -12,16 +12,17 @@ import shlex
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from restem import suggestions
-from restem.errors import RestemError
+from restem.errors import ExperimentError, RestemError, StorageError
 from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
 from restem.reporting.assemble import FIGURES
+from restem.store.locks import acquire
 from restem.store.records import stale_iterations
 from restem.tracking import tags
 from restem.tracking.iterations import log_iteration, span_of
@@ -87,9 +88,8 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
     where = destination(project)
     file = _database(where.uri)
     try:
-        if file is not None:
-            _refuse_unusable(file)
-        yield where
+        with nullcontext() if file is None else _held(file):
+            yield where
     except (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError) as error:
         reason = str(error).splitlines()[0]
         first = f"move the file away ({_moving(file)}), and " if file is not None and _is_damage(error) else ""
@@ -105,20 +105,29 @@ def _database(uri: str) -> Path | None:
     return Path(path) if prefix == "sqlite" and path else None
 
 
-def _refuse_unusable(file: Path) -> None:
-    """Raise for a file that cannot be a store: MLflow would try for minutes.
+@contextmanager
+def _held(file: Path) -> Iterator[None]:
+    """Keep others from the file meanwhile: two that make a store at once, or log the same iteration, spoil it.
+
+    Raises for a file that cannot be a store, which MLflow would try for minutes.
 
     Raises:
-        OSError: If it is a folder, or cannot be written.
-        sqlite3.Error: If it is not what SQLite wrote, or is kept locked.
+        OSError: If it is a folder, or cannot be written or locked.
+        sqlite3.Error: If it is not what SQLite wrote, or is kept locked by another program.
     """
     if file.is_dir():
         raise IsADirectoryError(f"{file} should be a file, and is a folder")
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise PermissionError(f"user {os.geteuid()} cannot write {file}")
-    if file.exists():
-        with closing(sqlite3.connect(file)) as database:
-            database.execute("SELECT count(*) FROM sqlite_master")  # an empty file is an empty database
+    try:
+        lock = acquire(file.with_name(f".{file.name}.lock"), wait_for=f"logs to {file}")
+    except (ExperimentError, StorageError) as error:
+        raise OSError(str(error)) from error
+    with lock or nullcontext():
+        if file.exists():
+            with closing(sqlite3.connect(file)) as database:
+                database.execute("SELECT count(*) FROM sqlite_master")  # an empty file is an empty database
+        yield
 
 
 def _is_damage(error: BaseException) -> bool:
