@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
             usual = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
             self._answer(200, {"files": [{"path": file["path"], **usual} for file in json.loads(body)["files"]]})
         elif "/commit/" in self.path:
-            repository = self.path.removeprefix("/api/models/").partition("/commit/")[0]
+            repository = re.sub(r"^/api/(models|datasets)/", "", self.path).partition("/commit/")[0]
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
@@ -49,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"error": self.path})
 
     def do_GET(self) -> None:
-        self._answer(200, {"sha": "0" * 40, "id": self.path.removeprefix("/api/models/"), "siblings": []})
+        self._answer(200, {"sha": "0" * 40, "id": re.sub(r"^/api/(models|datasets)/", "", self.path), "siblings": []})
 
     def _answer(self, status: int, content: dict[str, Any]) -> None:
         text = json.dumps(content).encode()

@@ -47,14 +47,15 @@ def asked() -> Asked:
     return _asked
 
 
-def run(*pipelines: str, params: Mapping[str, Any] | None = None) -> str:
+def run(*pipelines: str, params: Mapping[str, Any] | None = None, on_page: bool = False) -> str:
     """Return the command that runs pipelines of this experiment.
 
     Args:
         pipelines: All of it, if none is named.
         params: By dotted name, in place of those that this run was asked for with.
+        on_page: Whether it will be read elsewhere, where the program is found by its name alone.
     """
-    return _whole(_run(pipelines), {**_given(), **(params or {})})
+    return _whole(_run(pipelines, on_page=on_page), {**_given(), **_dotted(params or {})})
 
 
 def same_run(params: Mapping[str, Any]) -> str:
@@ -84,9 +85,9 @@ def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
     return _whole([program, *words], given, options)
 
 
-def _run(pipelines: Sequence[str]) -> list[str]:
-    words = [_program("restem"), "run"] if _asked.is_package else [_program("kedro"), "run"]
-    return [*words, *([f"--pipelines={','.join(pipelines)}"] if pipelines else [])]
+def _run(pipelines: Sequence[str], *, on_page: bool = False) -> list[str]:
+    program = "restem" if _asked.is_package else "kedro"
+    return [program if on_page else _program(program), "run", *([f"--pipelines={','.join(pipelines)}"] if pipelines else [])]
 
 
 def _whole(words: list[str], params: Mapping[str, Any], options: list[str] | None = None) -> str:

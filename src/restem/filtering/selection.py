@@ -17,7 +17,7 @@ from restem.parameters import FilteringParameters
 from restem.schemas import CORRECT, TRAINING_COLUMNS, check
 from restem.store.fingerprints import question_seed
 from restem.store.journal import Journal
-from restem.store.tables import RowsByQuestion, ShardedTable, Table
+from restem.store.tables import ShardedTable, Table, with_further_rows
 
 DROPPED = {  # why samples are not learned from: keys of filtering_summary["dropped"], and what pages call them
     "over_cap": "over the cap",  # filtering.max_per_question
@@ -94,13 +94,8 @@ def at_iteration(parameters: FilteringParameters, iteration: int) -> FilteringPa
 
 def _own_rows(sources: Sources, prompts: Table, parameters: FilteringParameters, seed: int) -> Iterator[Table]:
     """Yield the rows that are kept of each shard of samples and of the further samples of its questions."""
-    import pandas as pd
-
     text_of = prompts.set_index("question_id")["prompt"]
-    further = RowsByQuestion(sources.follow_up)
-    for shard in sources.samples:
-        parts = [shard, further.rows(shard["question_id"])] if sources.follow_up.files else [shard]
-        whole = pd.concat(parts, ignore_index=True)
+    for whole in with_further_rows(sources.samples, sources.follow_up):
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)

@@ -23,6 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 Renderer = Callable[[Sequence[str]], list[str]]  # the texts of questions -> their prompts
+Turn = dict[str, str]  # of a conversation: role and content
 
 
 class Exemplar(NamedTuple):
@@ -70,6 +71,23 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
         }
     )
     return _readable(table, policy, add_special_tokens=adds_special_tokens(parameters))
+
+
+def conversations(questions: Table, parameters: PromptParameters) -> dict[str, list[Turn]]:
+    """Return the turns that ask every training question, by its id.
+
+    With prompt.style=chat they are what the chat template is given. Other styles have no turns: there the user asks the
+    bare question, after the instruction as the system's turn; exemplars, which only show the form, are left out.
+    """
+    asked = questions[questions["split"] == "train"]
+    if parameters.style == "chat":
+        transferred = set(questions.loc[questions["split"] == "transfer", "source"])
+        exemplars = [exemplar for source, exemplar in _exemplars(questions) if source not in transferred]
+        chats = _chats(asked["text"].to_list(), exemplars, parameters)
+    else:
+        before = [_turn("system", parameters.instruction)] if parameters.instruction else []
+        chats = [[*before, _turn("user", text)] for text in asked["text"]]
+    return dict(zip(asked["question_id"], chats, strict=True))
 
 
 def _exemplars(questions: Table) -> list[tuple[str, Exemplar]]:
@@ -242,17 +260,21 @@ class _Chat:
                 "use prompt.style=few_shot or a chat model"
             )
         self._template = ChatTemplate(tokenizer, policy.name, date.fromisoformat(parameters.date))
-        self._turns = [{"role": "system", "content": parameters.instruction}] if parameters.instruction else []
-        for exemplar in exemplars:
-            self._turns += [_turn("user", _asked(exemplar.text, parameters)), _turn("assistant", exemplar.solution)]
-        self._parameters = parameters
+        self._exemplars, self._parameters = exemplars, parameters
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
-        chats = [[*self._turns, _turn("user", _asked(text, self._parameters))] for text in texts]
-        return write_chats(chats, self._template)
+        return write_chats(_chats(texts, self._exemplars, self._parameters), self._template)
 
 
-def _turn(role: str, content: str) -> dict[str, str]:
+def _chats(texts: Sequence[str], exemplars: Sequence[Exemplar], parameters: PromptParameters) -> list[list[Turn]]:
+    """Return the turns of a chat template for each question, up to where the policy answers."""
+    before = [_turn("system", parameters.instruction)] if parameters.instruction else []
+    for exemplar in exemplars:
+        before += [_turn("user", _asked(exemplar.text, parameters)), _turn("assistant", exemplar.solution)]
+    return [[*before, _turn("user", _asked(text, parameters))] for text in texts]
+
+
+def _turn(role: str, content: str) -> Turn:
     return {"role": role, "content": content}
 
 

@@ -161,6 +161,16 @@ class RowsByQuestion:
         return _joined(parts) if parts else self._table.head(0)
 
 
+def with_further_rows(table: ShardedTable, further: ShardedTable) -> Iterator[Table]:
+    """Yield the shards of a table, each with the rows that another table has of its questions."""
+    if not further.files:
+        yield from table
+        return
+    by_question = RowsByQuestion(further)
+    for shard in table:
+        yield _joined([shard, by_question.rows(shard["question_id"])])
+
+
 def write_shard(frame: Table, file: Path) -> None:
     """Write one shard, and its digest, so that it is either whole or absent, whatever happens meanwhile."""
     # Two machines may be at the same shard, when one of them was taken for dead.
