@@ -15,6 +15,7 @@ from restem.errors import LineageError, first_few
 from restem.experiment import Catalog
 from restem.filtering.solutions import HUMAN
 from restem.policies.policy import Policy
+from restem.schemas import FROM_FILE
 from restem.store.journal import DECIDED_BY
 from restem.store.journal_usage import file_keys
 from restem.store.tables import ShardedTable, Table
@@ -173,6 +174,8 @@ def _entries_by_file(root: Path) -> dict[Any, str]:
 
 
 def _policy_id(catalog: Catalog, reference: str) -> str:
+    if reference.startswith(f"{FROM_FILE}:"):  # who wrote what was read from files; no policy of the experiment's
+        return reference
     named = _POLICY_NAME.fullmatch(reference)
     if named and catalog.exists(reference):
         return str(catalog.load(reference).fingerprint)

@@ -44,7 +44,8 @@ REASONS = (
     "infrastructure",  # not the completion's fault; never counted as wrong
 )
 CORRECT = 1.0  # the reward of a correct completion; less is partly right, and counts as wrong
-DECODINGS = ("greedy", "sampled")
+FROM_FILE = "file"  # in place of a decoding, and before the name of a policy, of what was not drawn but read
+DECODINGS = ("greedy", "sampled", FROM_FILE)
 FINISH_REASONS = ("stop", "length")
 
 
@@ -64,6 +65,25 @@ def _whole(low: int = 0) -> "Column":
     import pandera.pandas as pa
 
     return pa.Column("int64", pa.Check.ge(low))
+
+
+def _whole_or_unknown() -> "Column":
+    """Return the column of a count that an engine knows, and a file of completions may not say."""
+    import pandera.pandas as pa
+
+    return pa.Column(None, [pa.Check.ge(0), pa.Check(lambda counts: counts % 1 == 0, name="whole")], nullable=True)
+
+
+def _one_of_or_unknown(values: tuple[str, ...]) -> "Column":
+    import pandera.pandas as pa
+
+    return pa.Column(str, pa.Check.isin(list(values)), nullable=True, coerce=True)
+
+
+def _text_or_unknown(*, required: bool = True) -> "Column":
+    import pandera.pandas as pa
+
+    return pa.Column(str, nullable=True, coerce=True, required=required)
 
 
 def _share(high: float = 1.0) -> "Column":
@@ -87,16 +107,17 @@ def _token_ids() -> "Column":
 
 def _sample_columns() -> "Mapping[str, Column]":
     return {
-        "policy_id": _text(empty=False),  # fingerprint of the policy that it was drawn from
+        "policy_id": _text(empty=False),  # fingerprint of the policy that it was drawn from; of files file:WRITER
         "question_id": _text(empty=False),
         "suite": _text(empty=False),  # "train" in the E-step; the evaluation suite otherwise
         "decoding": _one_of(DECODINGS),
         "sample_index": _whole(),  # 0 .. n-1 within (question, decoding)
-        "prompt_id": _text(empty=False),  # fingerprint of the exact prompt text
+        "prompt_id": _text_or_unknown(),  # fingerprint of the exact prompt text; unknown of files only, as below
         "completion": _text(),  # what the policy returned, without the stop string
-        "n_tokens": _whole(),  # generated tokens, the end-of-sequence or stop tokens included
-        "finish_reason": _one_of(FINISH_REASONS),
-        "seed": _whole(),  # with sample_index and token position, the source of its random numbers
+        "n_tokens": _whole_or_unknown(),  # generated tokens, the end-of-sequence or stop tokens included
+        "finish_reason": _one_of_or_unknown(FINISH_REASONS),
+        "seed": _whole_or_unknown(),  # with sample_index and token position, the source of its random numbers
+        "origin": _text_or_unknown(required=False),  # file and place that it was read from
         "token_ids": _token_ids(),  # the n_tokens that were generated, what ended them included
     }
 
@@ -148,7 +169,7 @@ def _training_columns() -> "Mapping[str, Column]":
         "sample_index": _whole(),
         "prompt": _text(empty=False),
         "completion": _text(),
-        "finish_reason": _one_of(FINISH_REASONS),
+        "finish_reason": _one_of_or_unknown(FINISH_REASONS),
         "weight": pa.Column("float64", pa.Check.gt(0.0)),  # of the example in the loss; 1 for a binary reward
         "rank": _whole(1),  # 1 .. filtering.max_per_question within its question
         "token_ids": _token_ids(),  # of the sample; what is learnt, where they read as the completion
@@ -204,8 +225,9 @@ def _holds(frame: Table, name: str, column: "Column") -> bool:
     if name not in frame:
         return not column.required
     values = frame[name]
+    usual = "int64" if column.dtype is None else column.dtype.type  # of counts, where all are known
     return (
-        values.dtype == column.dtype.type
+        values.dtype == usual
         and (column.nullable or not values.hasnans)
         and not (column.unique and values.duplicated().any())
         and all(rule(values).check_passed for rule in column.checks)

@@ -87,7 +87,11 @@ def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
 
 def _run(pipelines: Sequence[str], *, on_page: bool = False) -> list[str]:
     program = "restem" if _asked.is_package else "kedro"
-    return [program if on_page else _program(program), "run", *([f"--pipelines={','.join(pipelines)}"] if pipelines else [])]
+    return [
+        program if on_page else _program(program),
+        "run",
+        *([f"--pipelines={','.join(pipelines)}"] if pipelines else []),
+    ]
 
 
 def _whole(words: list[str], params: Mapping[str, Any], options: list[str] | None = None) -> str:

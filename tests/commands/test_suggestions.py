@@ -50,7 +50,9 @@ def suggested(call: ast.Call) -> str:
     """Return what a call in the source suggests; 1 stands for what is not known before."""
     unknown = {"reason": "wrong"}
     words = [
-        item.value if isinstance(item, ast.Constant) else unknown.get(ast.unparse(item), "1") for item in call.args
+        item.value if isinstance(item, ast.Constant) else unknown.get(ast.unparse(item), "1")
+        for item in call.args
+        if not isinstance(item, ast.Starred)  # options that only the call knows
     ]
     if call.func.attr == "new_experiment":  # type: ignore[attr-defined]
         return suggestions.new_experiment()

@@ -34,7 +34,7 @@ def test_an_engine_of_ones_own_is_named_by_a_dotted_path(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vlm", "there is no engine 'vlm'; restem has openai, scripted, transformers, vllm"),
+        ("vlm", "there is no engine 'vlm'; restem has file, openai, scripted, transformers, vllm"),
         ("no_such_package.module:engine", "cannot be imported: No module named 'no_such_package'"),
         ("restem.engines.scripted:nothing", "'restem.engines.scripted' has no attribute 'nothing'"),
     ],

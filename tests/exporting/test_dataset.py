@@ -203,7 +203,8 @@ def test_a_folder_that_cannot_be_made_is_said(finished: Project, tmp_path: Path)
     result = exported(finished, "1", str(tmp_path / "file" / "out"))
 
     assert result.exit_code == 1
-    assert "could not be written, and nothing of it is there" in result.output
+    assert f"{tmp_path / 'file' / 'out'} cannot be written: {tmp_path / 'file'} is in the way" in result.output
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_pairs_of_an_iteration_that_accepted_all_or_nothing(copied: Project, tmp_path: Path) -> None:
@@ -227,8 +228,7 @@ def test_pairs_of_an_iteration_that_accepted_all_or_nothing(copied: Project, tmp
 
 
 def test_samples_are_exported_before_a_policy_learned_from_them(project: Project, tmp_path: Path) -> None:
-    project.run("prepare")
-    project.run("iteration_1", to="iteration_1.scored_samples")
+    project.run(to="iteration_1.scored_samples")
 
     result = exported(project, "1", str(tmp_path / "out"))
     kept = exported(project, "1", str(tmp_path / "kept"), "--only", "training_set")

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from restem.__main__ import restem
 from restem.errors import PolicyError
 from restem.policies.base_models import prepare_base_model
-from restem.policies.model_card import export_policy
+from restem.policies.model_card import export_policy, model_card
 from restem.policies.policy import Policy
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal
@@ -35,6 +35,7 @@ def record(policy: Policy) -> dict[str, Any]:
         "metrics": {"test/pass_at_1": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 128}},
         "training": {"n_examples": 90, "best_step": 12, "gate": [{"check": "a", "outcome": "passed", "found": "b"}]},
         "versions": {"torch": "2.13.0"},
+        "parameters": {"sampling": {"engine": "transformers"}},
         "questions_digest": "0123abc",
         "opinions": {"majority": "what most samples say, without any ground truth"},
     }
@@ -50,9 +51,19 @@ def test_an_exported_policy_is_the_same_model_with_a_card_and_a_manifest(policy:
     card = (folder / "README.md").read_text()
     assert "| test/pass_at_1 | 0.500 | 0.400 to 0.600 | 128 |" in card
     assert "after 2 iteration(s)" in card
+    assert "fine-tuned on its own solutions" in card
     assert "No check but an opinion: the reward majority is what most samples say, without any ground truth." in card
     assert AutoModelForCausalLM.from_pretrained(folder)
     assert AutoTokenizer.from_pretrained(folder)
+
+
+def test_a_card_says_that_solutions_came_from_files(policy: Policy) -> None:
+    from_files = {**record(policy), "parameters": {"sampling": {"engine": "file"}}}
+
+    card = model_card(policy, from_files, experiment="demo")
+
+    assert "fine-tuned on solutions from files that a reward found correct" in card
+    assert "| sampled from | files |" in card
 
 
 def test_a_folder_that_exists_is_left_alone(policy: Policy, tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ _public = click.option("--public", is_flag=True, help="Make a new hub repository
 def export() -> None:
     """Copy a policy, or samples, with a card to a new FOLDER.
 
-    The policy of an ITERATION, or the samples that it drew as a data set. ITERATION is a number, or `best` for that of the best policy. `restem export ITERATION FOLDER` exports the policy.
+    The policy of an ITERATION, or the samples that it drew as a data set. ITERATION is a number, or `best` for that of
+    the best policy. `restem export ITERATION FOLDER` exports the policy.
     """
 
 
@@ -71,7 +72,7 @@ def _export_policy(iteration: int | None, folder: Path, where: Where, hub: str |
         policy, record = catalog.load(f"policy_{iteration}"), catalog.load(f"record_{iteration}")
         export_policy(policy, record, experiment=parameters.experiment, output=folder)
     click.echo(f"policy {policy.fingerprint} of iteration {iteration}: {folder}")
-    _upload(folder, hub, kind="model", token=token, private=not public)
+    _upload(folder, hub, kind=None, token=token, private=not public)
 
 
 @export.command("samples")
@@ -107,8 +108,9 @@ def _export_samples(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Write samples as a data set with its card to a new FOLDER.
 
-    Those of an ITERATION, or of that of the `best` policy. The data set has three tables: `training_set`, what was learned from; `scored_samples`, all samples with their verdicts; and
-    `pairs`, a correct and a rejected sample of one question. `datasets` and TRL's trainers load them.
+    Those of an ITERATION, or of that of the `best` policy. The data set has three tables: `training_set`, what was
+    learned from; `scored_samples`, all samples with their verdicts; and `pairs`, a correct and a rejected sample of one
+    question. `datasets` and TRL's trainers load them.
     """
     from restem.exporting.dataset import Export, export_samples
 
@@ -153,7 +155,7 @@ def _best(catalog: Catalog, experiment: str) -> int:
     return policy.iteration
 
 
-def _upload(folder: Path, repository: str | None, *, kind: str, token: str, private: bool) -> None:
+def _upload(folder: Path, repository: str | None, *, kind: str | None, token: str, private: bool) -> None:
     if repository is None:
         return
     from huggingface_hub import HfApi

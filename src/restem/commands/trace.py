@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restem.commands.options import Where, of_experiment
+from restem.schemas import FROM_FILE
 from restem.store.tables import Table
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def _step(step: "Step", *, singly: bool, full: bool) -> Iterator[str]:
     i = step.iteration
     yield f"iteration {i}"
     if len(step.samples):
-        yield f"  E-step: {_counts(step.samples)} drawn from policy {_ids(step.samples)}"
+        how = "read from files, written by" if (step.samples["decoding"] == FROM_FILE).all() else "drawn from policy"
+        yield f"  E-step: {_counts(step.samples)} {how} {_ids(step.samples)}"
         yield from _rows(step.samples, full=full) if singly else ()
     for row in step.learned.to_dict("records"):
         yield f"  M-step: learned {_name(row)}, weight {row['weight']:g}: {_shown(row['completion'], full=full)}"
@@ -78,7 +80,9 @@ def _made(step: "Step") -> str:
 def _rows(table: Table, *, full: bool) -> Iterator[str]:
     for row in table.to_dict("records"):
         verdict = f"{row['reason']} ({row['reward']:g})" if "reason" in row else "not judged yet"
-        yield f"    {_name(row)} {row['suite']} {row['decoding']}: {verdict}: {_shown(row['completion'], full=full)}"
+        origin = f" ({row['origin']})" if row["decoding"] == FROM_FILE else ""
+        text = _shown(row["completion"], full=full)
+        yield f"    {_name(row)} {row['suite']} {row['decoding']}{origin}: {verdict}: {text}"
 
 
 def _counts(samples: Table) -> str:

@@ -4,11 +4,12 @@ An experiment is one configuration. Going on under another one would give iterat
 is refused, unless `em.allow_changes` says otherwise. What only decides how fast or where, not what, may change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 from restem import suggestions
 from restem.engines import deciding_engine_options
+from restem.engines.file import drawing_engine
 from restem.errors import ExperimentError, first_few
 from restem.parameters import Parameters
 from restem.parameters.decides import OF_BASELINE, Stage, deciding
@@ -42,9 +43,15 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
         RewardError: If a reward cannot be had, or refuses its options.
     """
     sampling, scoring = parameters.sampling, parameters.scoring
-    became = {
-        "sampling.engine_options": deciding_engine_options(sampling.engine, sampling.engine_options),
+    name, options = drawing_engine(sampling.engine, sampling.engine_options)
+    # What evaluates is another engine than what samples where samples are in files.
+    evaluating = {"sampling.engine": name, "sampling.engine_options": deciding_engine_options(name, options)}
+    became = evaluating | {
         "scoring.options": {name: deciding_reward_options(name, of or {}) for name, of in scoring.options.items()},
+    }
+    sampled = {
+        "sampling.engine": sampling.engine,
+        "sampling.engine_options": deciding_engine_options(sampling.engine, sampling.engine_options),
     }
     training = {
         f"training.{name}": value for name, value in decides_weights(parameters.training, parameters.scale).items()
@@ -54,7 +61,8 @@ def deciding_here(parameters: Parameters) -> dict[str, dict[str, Any]]:
         values = deciding(parameters, stage)
         if stage == "policy":
             values = {name: value for name, value in values.items() if not name.startswith("training.")} | training
-        by_stage[stage] = flat(plain({name: became.get(name, value) for name, value in values.items()}))
+        here = became | (sampled if stage == "samples" else {})
+        by_stage[stage] = flat(plain({name: here.get(name, value) for name, value in values.items()}))
     return by_stage
 
 
@@ -74,17 +82,16 @@ def changed_parameters(record: Mapping[str, Any], parameters: Parameters) -> lis
             f"restem. Use another name: {suggestions.new_experiment()}"
         )
     here, stages = deciding_here(parameters), OF_BASELINE if record["iteration"] == 0 else get_args(Stage)
-    before, now = (_together(of_stages, stages) for of_stages in (record["decided_by"], here))
-    names = sorted(before.keys() | now.keys())
-    changed = [
-        ChangedParameter(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)
-    ]
+    differences = (change for stage in stages for change in _different(record["decided_by"][stage], here[stage]))
+    changed = sorted({change.name: change for change in differences}.values(), key=lambda change: change.name)
     method = ChangedParameter("method", record["parameters"].get("method"), parameters.method)
     return [method, *changed] if changed and method.before != method.now else changed
 
 
-def _together(of_stages: Mapping[str, Mapping[str, Any]], stages: Sequence[str]) -> dict[str, Any]:
-    return {name: value for stage in stages for name, value in of_stages[stage].items()}
+def _different(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[ChangedParameter]:
+    for name in before.keys() | now.keys():
+        if before.get(name) != now.get(name):
+            yield ChangedParameter(name, before.get(name), now.get(name))
 
 
 def refuse_changes(records: Mapping[int, Mapping[str, Any]], parameters: Parameters) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
 from restem.engines import known_engines
+from restem.engines.file import ITERATION
+from restem.engines.file import NAME as FILE
 from restem.errors import ParameterError
 from restem.masking import secrets_in
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
@@ -87,6 +89,7 @@ def _rules_of_sampling(parameters: Parameters) -> list[Rule]:
             parameters.policy.teacher != "",
             "method=distill needs a teacher: --params=policy.teacher=MODEL, written as policy.model",
         ),
+        *_rules_of_files(parameters),
         (
             sampling.n_questions is None or sampling.share_of_questions == 1.0,
             "sampling.n_questions and sampling.share_of_questions say the same; set one of them",
@@ -94,6 +97,33 @@ def _rules_of_sampling(parameters: Parameters) -> list[Rule]:
         (
             sampling.temperature > 0 or sampling.n == 1,
             f"sampling.n must be 1 when sampling.temperature is 0 (all would be the same), got {sampling.n}",
+        ),
+    ]
+
+
+def _rules_of_files(parameters: Parameters) -> list[Rule]:
+    """Return rules for samples that are read from files."""
+    sampling, options = parameters.sampling, parameters.sampling.engine_options
+    if sampling.engine != FILE:
+        return []
+    paths = [options.get("paths") or ()] if isinstance(options.get("paths"), str) else options.get("paths") or ()
+    changes = ITERATION in "".join(map(str, paths)) or parameters.filtering.min_reward_step > 0
+    return [
+        (
+            sampling.follow_up.rounds == 0,
+            "sampling.follow_up asks again where too few samples are correct, and sampling.engine=file has what its "
+            "files hold: sampling.follow_up.rounds must be 0",
+        ),
+        (
+            parameters.policy.teacher is None,
+            "policy.teacher samples in place of the current policy, and sampling.engine=file reads what it takes: "
+            "leave one of them out",
+        ),
+        (
+            parameters.em.iterations == 1 or changes or parameters.training.start_from == "previous",
+            "sampling.engine=file gives every iteration the same samples, so that all after the first repeat it: "
+            f"set em.iterations=1, or write {ITERATION} into sampling.engine_options.paths where files have the number "
+            "of the iteration",
         ),
     ]
 

@@ -93,6 +93,7 @@ _ENGINES = {
     "vllm": "restem.engines.vllm:open_vllm",
     "openai": "restem.engines.openai:open_openai",
     "scripted": "restem.engines.scripted:open_scripted",
+    "file": "restem.engines.file:open_file",
 }
 
 
@@ -132,11 +133,15 @@ def deciding_engine_options(name: str, options: Mapping[str, Any]) -> dict[str, 
     """Return what decides, of an engine's options, what is drawn: the part that names journal entries.
 
     What the engine declares as `Harmless` (restem.parameters.decides) is left out, and what repeats a default. What it
-    computes in is given as it becomes on this machine.
+    computes in is given as it becomes on this machine. An engine's module may say it all by itself, in a function
+    `deciding(options)`.
 
     Raises:
         EngineError: As `resolve_arithmetic`.
     """
+    say: Callable[[Mapping[str, Any]], dict[str, Any]] | None = getattr(_module_of(name), "deciding", None)
+    if say is not None:
+        return say(options)
     arithmetic = resolve_arithmetic(name, options)
     return deciding_options(_load(name), options) | ({} if arithmetic is None else arithmetic._asdict())
 
@@ -190,6 +195,9 @@ def check_engine(name: str, options: Mapping[str, Any]) -> None:
     problems = option_problems(factory, options, prefix="sampling.engine_options")
     if problems:
         raise EngineError("; ".join(problems))
+    look: Callable[[Mapping[str, Any]], None] | None = getattr(_module_of(name), "check", None)
+    if look is not None:
+        look(options)
     resolve_arithmetic(name, options)
 
 

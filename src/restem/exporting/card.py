@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from restem.evaluation.intervals import in_text
+from restem.schemas import FROM_FILE
 
 # As hubs call them; they refuse a card with a licence that they do not know.
 _LICENCES = frozenset(
@@ -132,7 +133,8 @@ def _made(facts: Facts) -> Iterator[str]:
         yield f"| written by `{policy_id}` | {writer} |"
     yield f"| method | {facts.parameters['method']} |"
     yield f"| questions | {', '.join(facts.sources)} |"
-    drawn = ("engine", "n", "temperature", "top_k", "top_p", "max_new_tokens", "stop")
+    of_drawing = ("n", "temperature", "top_k", "top_p", "max_new_tokens", "stop")
+    drawn = ("engine", *(("engine_options",) if sampling["engine"] == FROM_FILE else of_drawing))
     yield f"| sampling | {_listed({name: sampling[name] for name in drawn})} |"
     kept = ("min_reward", "max_per_question", "distinct", "choose", "keep_truncated", "learn_from")
     yield f"| filtering | {_listed({name: filtering[name] for name in kept})} |"

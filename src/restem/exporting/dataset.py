@@ -22,7 +22,8 @@ def export_samples(catalog: Catalog, parameters: Parameters, export: Export, *, 
         output: The folder; must not exist.
 
     Raises:
-        ExperimentError: If there is nothing to export, or the folder cannot be written.
+        ExperimentError: If there is nothing to export, or the folder exists.
+        StorageError: If it cannot be written.
     """
     samples, made_with = samples_of(catalog, export, parameters)
     facts = facts_of(catalog, export, samples, made_with, parameters, command=export.command(output.name))

@@ -14,6 +14,7 @@ from restem.parameters import Parameters
 from restem.parameters.decides import deciding
 from restem.rewards import opinions
 from restem.sampling.prompts import conversations
+from restem.schemas import FROM_FILE
 from restem.store.fingerprints import fingerprint
 from restem.store.plain import plain
 from restem.store.provenance import versions
@@ -37,10 +38,17 @@ class Export(NamedTuple):
 
     def command(self, folder: str) -> str:
         """Return the command that exports the same into a folder."""
-        words = ["export", "samples", str(self.iteration), folder, "--format", self.form]
-        words += [word for name in self.parts if name in self.asked for word in ("--only", name)]
-        pairs = ["--pairs-per-question", str(self.per_question), "--seed", str(self.seed)]
-        return suggestions.restem(*words, *pairs, on_page=True)
+        only = [word for name in self.parts if name in self.asked for word in ("--only", name)]
+        options = [
+            "--format",
+            self.form,
+            *only,
+            "--pairs-per-question",
+            str(self.per_question),
+            "--seed",
+            str(self.seed),
+        ]
+        return suggestions.restem("export", "samples", str(self.iteration), folder, *options, on_page=True)
 
 
 def samples_of(catalog: Catalog, export: Export, parameters: Parameters) -> tuple[Samples, Parameters]:
@@ -127,15 +135,16 @@ def facts_of(  # noqa: PLR0913 - all that a card says something of
         audit=catalog.load(audit) if catalog.exists(audit) else None,
         licences=tuple(sorted(set(asked["licence"]))),
         sources=tuple(sorted(set(asked["source"]))),
-        pairing=_PAIRING.format(
-            n=export.per_question,
-            seed=export.seed,
-            cut_off="" if parameters.filtering.keep_truncated else ", and cut-off ones are in none",
-        ),
+        pairing=_explained(pairing_of(export, parameters)),
         form=export.form,
         commands=(_run(i, parameters, now), command),
         versions=catalog.load(f"record_{i}")["versions"] if is_complete else versions(),
     )
+
+
+def _explained(pairing: Pairing) -> str:
+    cut_off = "" if pairing.truncated else ", and cut-off ones are in none"
+    return _PAIRING.format(n=pairing.per_question, seed=pairing.seed, cut_off=cut_off)
 
 
 def _table(catalog: Catalog, name: str) -> ShardedTable:
@@ -161,7 +170,14 @@ def _writers(catalog: Catalog, iteration: int, policy_ids: list[str]) -> dict[st
         HUMAN: "people: solutions that came with the questions",
         **dict(_policies(catalog, iteration)),
     }
-    return {name: known.get(name, "a policy that the experiment does not hold any more") for name in policy_ids}
+    return {name: known.get(name) or _unknown(name) for name in policy_ids}
+
+
+def _unknown(policy_id: str) -> str:
+    is_read = policy_id.startswith(f"{FROM_FILE}:")
+    return (
+        "whoever wrote the completions in files" if is_read else "a policy that the experiment does not hold any more"
+    )
 
 
 def _policies(catalog: Catalog, iteration: int) -> Iterator[tuple[str, str]]:

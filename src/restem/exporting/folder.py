@@ -10,7 +10,7 @@ from typing import Any
 from restem.errors import ExperimentError
 from restem.exporting.rows import Part
 from restem.store.fingerprints import CARD, EXPORT_MANIFEST
-from restem.store.partials import flush, partial_of, remove, remove_partials
+from restem.store.partials import appearing, flush, remove_partials
 
 
 def write_dataset(
@@ -31,9 +31,10 @@ def write_dataset(
         manifest: What programs read of it.
 
     Raises:
-        ExperimentError: If a part that was asked for has no rows, none has, or the folder cannot be written.
+        ExperimentError: If a part that was asked for has no rows, none has, or the folder exists.
+        StorageError: If it cannot be written.
     """
-    with _appearing(output) as partial:
+    with _new(output) as partial:
         n_rows = {name: _write(make(), partial / name) for name, make in parts.items()}
         empty = [name for name in parts if not n_rows[name] and (name in asked or not any(n_rows.values()))]
         if empty:
@@ -69,18 +70,13 @@ def _write(part: Part, folder: Path) -> int:
 
 
 @contextmanager
-def _appearing(output: Path) -> Iterator[Path]:
+def _new(output: Path) -> Iterator[Path]:
     """Return a context with a folder that has the wanted name once the context is left without an error."""
     if output.exists():
         raise ExperimentError(f"{output} exists; name a folder that does not")
-    partial = partial_of(output)
-    try:
-        remove_partials(output, dead_only=True)
+    remove_partials(output, dead_only=True)
+    with appearing(output) as partial:
         partial.mkdir(parents=True)
         yield partial
         flush(partial)
         partial.rename(output)
-    except OSError as error:
-        raise ExperimentError(f"{output} could not be written, and nothing of it is there: {error}") from error
-    finally:
-        remove(partial)

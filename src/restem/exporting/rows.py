@@ -28,7 +28,15 @@ _LEARNED = {"weight": _NUMBER, "rank": _COUNT, "finish_reason": _TEXT, **_SAMPLE
 _SCORED = {
     **dict.fromkeys(("prompt", "completion"), _TEXT),
     **{"reward": _NUMBER, "reason": _TEXT, "answer": _TEXT, "found_by": _TEXT, "reward_version": _TEXT},
-    **{"n_tokens": _COUNT, "finish_reason": _TEXT, "decoding": _TEXT, "prompt_id": _TEXT, "seed": _COUNT, **_SAMPLE},
+    **{
+        "origin": _TEXT,
+        "n_tokens": _COUNT,
+        "finish_reason": _TEXT,
+        "decoding": _TEXT,
+        "prompt_id": _TEXT,
+        "seed": _COUNT,
+        **_SAMPLE,
+    },
     **dict.fromkeys(_OF_QUESTION, _TEXT),
 }
 _PAIRED = {
@@ -134,7 +142,7 @@ def _pairs(samples: Samples, pairing: Pairing) -> Part:
 
 def _rows_of(table: Table, columns: Iterable[str]) -> list[Row]:
     """Return the rows of a table, with None for what is missing."""
-    wanted = table[list(columns)]
+    wanted = table.reindex(columns=list(columns))
     rows: list[Any] = wanted.astype(object).where(wanted.notna(), None).to_dict("records")
     return rows
 

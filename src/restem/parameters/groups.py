@@ -124,7 +124,7 @@ class FollowUpParameters:
 class SamplingParameters:
     """The E-step's draws."""
 
-    # transformers, vllm, openai, scripted, or a dotted path "package.module:function"
+    # transformers, vllm, openai, scripted, file, or a dotted path "package.module:function"
     engine: Annotated[str, _Drawing] = "transformers"
     engine_options: Annotated[dict[str, Any], _Drawing] = Field(default_factory=dict)  # each says itself, see engines
     n: Annotated[Samples, Decides("samples")] = 16  # per question; paper: 32 on MATH, 64 on APPS

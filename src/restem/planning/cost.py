@@ -13,7 +13,7 @@ from restem.engines.encoding import encode_prompts
 from restem.engines.model_code import from_folder
 from restem.evaluation.comparisons import compare
 from restem.policies.policy import Policy
-from restem.schemas import CORRECT
+from restem.schemas import CORRECT, FROM_FILE
 from restem.store.tables import ShardedTable, Table
 
 FLOPS_FORWARD, FLOPS_TRAINED = 2, 6  # per parameter and token
@@ -78,10 +78,11 @@ class Drawn(NamedTuple):
 
     @classmethod
     def of(cls, *tables: ShardedTable) -> "Drawn":
-        """Return the counts of scored samples."""
+        """Return the counts of scored samples; what was read from files was not drawn, and cost nothing here."""
         n_prompts = n_tokens = n_correct = 0
         for table in tables:
-            for shard in table:
+            for whole in table:
+                shard = whole[whole["decoding"] != FROM_FILE]
                 n_prompts += len(shard[["suite", "question_id", "decoding"]].drop_duplicates())
                 n_tokens += int(shard["n_tokens"].sum())
                 n_correct += int((shard["reward"] >= CORRECT).sum())

@@ -6,9 +6,11 @@ estimates from sizes.
 
 from typing import NamedTuple
 
+from restem.engines import file
 from restem.parameters import Parameters
 from restem.planning.cost import ModelSize
 from restem.sampling.draws import evaluation_draws, training_questions
+from restem.sampling.existing import count_completions
 from restem.store.tables import Table
 
 _BYTES_TRAINED = 16  # per parameter: weights, gradients and two moments in float32
@@ -42,6 +44,12 @@ class Workload(NamedTuple):
     n_iterations: int
     max_new_tokens: int
     epochs: int
+    is_read: bool = False  # whether the E-step's samples are in files; then n_samples is at most
+
+    @property
+    def n_drawn(self) -> int:
+        """Return how many samples the E-step draws."""
+        return 0 if self.is_read else self.n_samples
 
     def expected_rows(self, acceptance: float) -> float:
         """Return how many rows the filter keeps if so many samples are correct."""
@@ -59,16 +67,19 @@ def workload(questions: Table, prompts: Table, parameters: Parameters) -> Worklo
     sampling = parameters.sampling
     n_questions = len(training_questions(questions, sampling, iteration=1))
     draws = evaluation_draws(questions, prompts, sampling, parameters.evaluation, iteration=0, seed=0)
-    rounds = 1 + sampling.follow_up.rounds
+    is_read = sampling.engine == file.NAME
+    per_question = sampling.n * (1 + sampling.follow_up.rounds)
+    n_samples = count_completions(sampling.engine_options) if is_read else n_questions * per_question
     return Workload(
         n_questions=n_questions,
-        n_samples=n_questions * sampling.n * rounds,
+        n_samples=n_samples,
         n_evaluation_samples=sum(len(draw.prompts) * draw.decoding.n for draw in draws),
         n_evaluation_tokens=sum(len(draw.prompts) * draw.decoding.n * draw.decoding.max_new_tokens for draw in draws),
-        n_rows=n_questions * min(parameters.filtering.max_per_question, sampling.n * rounds),
+        n_rows=min(n_samples, n_questions * parameters.filtering.max_per_question),
         n_iterations=parameters.em.iterations,
         max_new_tokens=sampling.max_new_tokens,
         epochs=parameters.training.epochs,
+        is_read=is_read,
     )
 
 
@@ -78,11 +89,11 @@ def plan_rows(work: Workload, speed: Speed | None) -> list[list[str]]:
     Training's tokens count a row's prompt, which is read again in every epoch.
     """
     n_policies = work.n_iterations + 1
-    sampled = work.n_iterations * work.n_samples
+    sampled, drawn = work.n_iterations * work.n_samples, work.n_iterations * work.n_drawn
     evaluated = n_policies * work.n_evaluation_samples
     rows = work.n_iterations * work.n_rows
     stages = [
-        ("sampling", sampled, f"{sampled * work.max_new_tokens:,}", *_drawn(sampled, speed)),
+        ("sampling", drawn, f"{drawn * work.max_new_tokens:,}", *_drawn(drawn, speed)),
         ("verdicts", sampled + evaluated, "-", "-", _verdicts(sampled + evaluated, speed)),
         ("training", rows, "-", *_trained(work, speed)),
         ("evaluation", evaluated, f"{n_policies * work.n_evaluation_tokens:,}", *_drawn(evaluated, speed)),
@@ -94,12 +105,12 @@ def plan_rows(work: Workload, speed: Speed | None) -> list[list[str]]:
 
 
 def _seconds(work: Workload, speed: Speed) -> dict[str, float]:
-    drawn = work.n_iterations * work.n_samples
+    judged, drawn = work.n_iterations * work.n_samples, work.n_iterations * work.n_drawn
     evaluated = (work.n_iterations + 1) * work.n_evaluation_samples
     rows = work.n_iterations * work.expected_rows(speed.acceptance)
     return {
         "drawn": (drawn + evaluated) * speed.tokens_per_sample / speed.sampled_per_second,
-        "verdicts": (drawn + evaluated) / speed.verdicts_per_second,
+        "verdicts": (judged + evaluated) / speed.verdicts_per_second,
         "trained": rows * work.epochs * speed.tokens_per_row / speed.trained_per_second,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from restem.errors import PolicyError
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
+from restem.schemas import FROM_FILE
 from restem.store.fingerprints import CARD, EXPORT_MANIFEST, NOT_THE_MODEL, folder_fingerprint
 from restem.store.partials import partial_of, remove, remove_partials
 
@@ -85,7 +86,7 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
         "",
         f"# {experiment}: iteration {policy.iteration}",
         "",
-        f"`{policy.name}`, {_origin(policy)}",
+        f"`{policy.name}`, {_origin(policy, record)}",
         *opinions,
         f"What the base model's licence asks holds for this one too. How it was made: {EXPORT_MANIFEST}.",
         "",
@@ -110,19 +111,24 @@ def model_card(policy: Policy, record: Mapping[str, Any], *, experiment: str) ->
     return "\n".join(lines)
 
 
-def _origin(policy: Policy) -> str:
+def _origin(policy: Policy, record: Mapping[str, Any]) -> str:
     if policy.iteration == 0:
         return "as it came: the base policy of the experiment."
+    whose = "solutions from files" if _is_from_files(record) else "its own solutions"
     return (
         f"after {policy.iteration} iteration(s) of self-training with ReST^EM (Singh et al. 2023, "
-        "https://arxiv.org/abs/2312.06585): fine-tuned on its own solutions that a reward found correct."
+        f"https://arxiv.org/abs/2312.06585): fine-tuned on {whose} that a reward found correct."
     )
+
+
+def _is_from_files(record: Mapping[str, Any]) -> bool:
+    return bool(record["parameters"]["sampling"]["engine"] == FROM_FILE)
 
 
 def _identities(policy: Policy, record: Mapping[str, Any]) -> list[str]:
     return [
         f"| policy | {policy.fingerprint} |",
-        f"| sampled from | {policy.parent or '-'} |",
+        f"| sampled from | {'files' if _is_from_files(record) else policy.parent or '-'} |",
         f"| trained from | {policy.trained_from or '-'} |",
         f"| base policy | {policy.base} |",
         f"| questions | {record['questions_digest']} |",

@@ -43,8 +43,8 @@ class Written(float):
         return Written, (self.text,)
 
 
-def read_records(path: Path) -> list[Record]:
-    """Return the records of one file, each with its place in it.
+def read_records(path: Path, *, holding: str = "questions") -> list[Record]:
+    """Return the records of one file, each with its place in it; `holding` is what it should hold.
 
     Raises:
         QuestionsError: If it is missing, empty or cannot be read.
@@ -60,7 +60,7 @@ def read_records(path: Path) -> list[Record]:
     except (ValueError, OSError, EOFError, RecursionError, csv.Error) as error:
         raise QuestionsError(f"{path} cannot be read as {suffix}: {error}") from error
     if not records:
-        raise QuestionsError(f"{path} holds no questions")
+        raise QuestionsError(f"{path} holds no {holding}")
     return records
 
 

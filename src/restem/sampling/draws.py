@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import TypeVar
 
+from restem.engines.file import drawing_engine
 from restem.parameters import EvaluationParameters, PromptParameters, SamplingParameters, SuiteParameters
 from restem.policies.policy import Policy
 from restem.questions import suite_of
@@ -18,10 +19,11 @@ _EVALUATED_SPLITS = ("validation", "test")
 
 
 def engine_choice(sampling: SamplingParameters, prompt: PromptParameters) -> EngineChoice:
-    """Return the engine that both the E-step and the evaluation draw with."""
+    """Return the engine that draws from policies: for the E-step, unless its samples are in files, and evaluations."""
+    name, options = drawing_engine(sampling.engine, sampling.engine_options)
     return EngineChoice(
-        name=sampling.engine,
-        options=dict(sampling.engine_options),
+        name=name,
+        options=options,
         add_special_tokens=adds_special_tokens(prompt),
         questions_per_shard=sampling.questions_per_shard,
     )

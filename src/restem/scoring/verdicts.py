@@ -136,11 +136,12 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     `acceptance` is the share of correct ones, with its 95 % interval over questions in `acceptance_low` and `_high`.
     `accepted_by_found` counts them by how their answers were found. `rates` are the shares of the reasons in
     `warn_above`; `warnings`, which are logged too, name those that are higher. `questions_all_same` have several
-    samples that are one and the same text. Of questions that are labelled by the majority of their samples,
-    `majority` says how many there are, how many got a label, and which share of the samples agreed with it.
+    samples that are one and the same text. `n_tokens` is null where files do not say it. Of questions that are labelled
+    by the majority of their samples, `majority` says how many there are, how many got a label, and which share of the
+    samples agreed with it.
     """
     by_reason, by_found = Counter[str](), Counter[str]()
-    n_correct = n_tokens = 0
+    n_correct, n_tokens = 0, list[int | None]()
     rates, agreed, same = list[float](), list[float](), list[bool]()
     for shard in scored:
         by_reason.update(shard["reason"])
@@ -150,7 +151,7 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         agreed += _agreed(shard)
         same += _all_same(shard)
         n_correct += int(correct.sum())
-        n_tokens += int(shard["n_tokens"].sum())
+        n_tokens.append(None if shard["n_tokens"].isna().any() else int(shard["n_tokens"].sum()))
     n = by_reason.total()
     low, high = share_interval(rates, seed=0) if rates else (0.0, 1.0)
     shares = {reason: by_reason[reason] / n if n else 0.0 for reason in sorted(warn_above)}
@@ -167,8 +168,13 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         "questions_with_correct": sum(rate > 0 for rate in rates),
         "questions_all_same": sum(same),
         "majority": _majority(agreed),
-        "n_tokens": n_tokens,
+        "n_tokens": _sum_if_known(n_tokens),
     }
+
+
+def _sum_if_known(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _agreed(shard: Table) -> list[float]:

@@ -98,7 +98,7 @@ def _token_findings(
 ) -> list[Finding]:
     prompts = [example.input_ids[: example.n_prompt] for example in examples]
     without_end = [
-        reason == "stop" and not cut and not write.ends.intersection(label[-1:])
+        reason != "length" and not cut and not write.ends.intersection(label[-1:])
         for reason, label, cut in zip(rows["finish_reason"], labels, is_cut, strict=True)
     ]
     from_prompt = [len(label) > example.n_trained for label, example in zip(labels, examples, strict=True)]

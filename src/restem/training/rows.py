@@ -65,7 +65,7 @@ def encode_training_set(
 def encode_rows(rows: Table, write: Continuations, *, learn_after: str | None = None) -> list[Example]:
     """Return the rows in tokens, however long they are."""
     examples = [
-        encode_example(write, prompt, completion, finished=reason == "stop", weight=weight, sampled=sampled)
+        encode_example(write, prompt, completion, finished=reason != "length", weight=weight, sampled=sampled)
         for prompt, completion, reason, weight, sampled in zip(
             rows["prompt"], rows["completion"], rows["finish_reason"], rows["weight"], sampled_tokens(rows), strict=True
         )

@@ -5,7 +5,7 @@ from typing import Any
 from restem.configuration.check import check_parameters
 from restem.evaluation import sentinels
 from restem.policies.policy import Policy
-from restem.sampling import draws, sampler
+from restem.sampling import draws, e_step
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
 
@@ -19,13 +19,10 @@ def draw_samples(  # noqa: PLR0913 - a node names all that it reads
     journal: Journal,
     parameters: dict[str, Any],
 ) -> ShardedTable:
-    """Return `sampling.n` completions of the current policy, or its teacher, for every training question."""
+    """Return `sampling.n` completions of the current policy, or its teacher, or files, for the training questions."""
     groups = check_parameters(parameters)
     em, sampling = groups.em, groups.sampling
     sentinels.refuse_if_stopped(record_before, em)
     draw = draws.training_draw(questions, prompts, sampling, iteration=sampling_policy.iteration + 1)
-    choice = draws.engine_choice(sampling, groups.prompt)
     policy = draws.who_samples(sampling_policy, teacher).unchanged()
-    return sampler.draw_samples(
-        [draw], policy, choice=choice, journal=journal, experiment_seed=em.seed, scale=groups.scale
-    )
+    return e_step.training_samples(draw, questions, policy, parameters=groups, journal=journal)
