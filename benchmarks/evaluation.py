@@ -24,7 +24,7 @@ from restem.filtering.selection import DROPPED
 from restem.planning import cost
 from restem.reporting import assemble
 from restem.schemas import check
-from restem.store.records import FORMAT
+from restem.store.records import FORMAT, Record
 from restem.store.tables import ShardedTable, Table, write_shard
 
 _SHARD = 64  # questions
@@ -121,12 +121,12 @@ def report_figures(folder: Path, n_questions: int) -> dict[str, float]:
     evaluations = assemble.by_iteration(datasets, "evaluation")
     datasets["breakdown"] = breakdowns.break_down(evaluations, k=[1, _N_REPORT], seed=0)
     datasets["pass_at_k"] = breakdowns.pass_at_k_curves(evaluations, seed=0)
-    answers = assemble.by_iteration(datasets, "greedy_answers")
-    datasets["changed_questions"] = solved_and_lost.changed_questions(answers, questions_table(n_questions))
     made = assemble.by_iteration(datasets, "record")
+    answers = assemble.tables_of(made, "greedy_answers")
+    datasets["changed_questions"] = solved_and_lost.changed_questions(answers, questions_table(n_questions))
     datasets["cost"] = cost.cost_table(made, evaluations, {}, suite="test", seed=0)
     tables = time.perf_counter()
-    datasets |= zip(assemble.SVGS, assemble.as_svg(assemble.draw_figures(datasets)), strict=True)
+    datasets["figures"] = assemble.draw_figures(made, datasets["breakdown"], datasets["pass_at_k"])
     page = assemble.report("benchmark", datasets, seed=0)
     seconds = time.perf_counter() - started
     size = len(page.html.encode()) / 1e6
@@ -149,14 +149,16 @@ def made_up_experiment(folder: Path, n_questions: int) -> dict[str, Any]:
         scored = write_samples(folder / str(i), n_questions, _N_REPORT, policy=f"policy{i}", gain=0.04 * i)
         evaluation = metrics.evaluate_policy(scored, questions, decoding=_DECODING)
         datasets[f"evaluation_{i}"] = evaluation
-        datasets[f"greedy_answers_{i}"] = solved_and_lost.greedy_answers(scored)
-        datasets[f"record_{i}"] = _record(i, datasets)
+        tables = {"greedy_answers": solved_and_lost.greedy_answers(scored)}
         if i:
-            datasets[f"training_log_{i}"] = _training_log()
-            datasets[f"examples_{i}"] = pd.DataFrame(
-                [{"iteration": i, "question_id": "train-00000", "question": "How many?", "completion": "it is 9"}]
-            ).assign(sample_index=0, reward=1.0, reason="correct", kept=True)
+            tables |= {"training_log": _training_log(), "examples": _examples(i)}
+        datasets[f"record_{i}"] = Record(_record(i, datasets), tables)
     return datasets
+
+
+def _examples(i: int) -> Table:
+    row = {"iteration": i, "question_id": "train-00000", "question": "How many?", "completion": "it is 9"}
+    return pd.DataFrame([row]).assign(sample_index=0, reward=1.0, reason="correct", kept=True)
 
 
 def _record(i: int, datasets: dict[str, Any]) -> dict[str, Any]:

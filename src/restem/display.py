@@ -25,6 +25,7 @@ from restem.project import load_path
 from restem.schemas import SPLITS
 from restem.screen import duration, screen, width
 from restem.store.journal import state_file
+from restem.store.names import iteration_of
 from restem.store.storage import writing
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -182,9 +183,8 @@ def _keep_log(file: Path, *, on_screen: bool) -> ExitStack:
 
 
 def _place(node: Node) -> _Place:
-    space = str(node.namespace or "")
-    iteration = int(space.removeprefix("iteration_")) if space.startswith("iteration_") else None
-    return _Place(iteration, next((tag for tag in sorted(node.tags) if not tag.startswith("iteration_")), "other"))
+    step = next((tag for tag in sorted(node.tags) if not tag.startswith("iteration_")), "other")
+    return _Place(iteration_of(node.namespace), step)
 
 
 def _titled(iteration: int) -> str:

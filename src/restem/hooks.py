@@ -29,6 +29,7 @@ from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import Retention, delete_weights, unneeded
 from restem.project import bare_catalog
+from restem.store.names import iteration_of
 
 _logger = logging.getLogger(__name__)
 
@@ -199,8 +200,7 @@ def _concerned(pipeline: Pipeline, catalog: DataCatalog, standing: experiment.St
 
     One that is forced is meant to be made in another way, and those after it are stale then.
     """
-    spaces = {str(node.namespace) for node in pipeline.nodes if node.namespace}
-    made = {int(space.removeprefix("iteration_")) for space in spaces if space.startswith("iteration_")}
+    made = {i for node in pipeline.nodes if (i := iteration_of(node.namespace)) is not None}
     if "questions" in pipeline.all_outputs():
         made.add(0)
     last = max(made, default=-1)

@@ -14,6 +14,7 @@ from restem.pipelines import (
     scoring,
     training,
 )
+from restem.store.names import namespace_of
 
 SHARED_INPUTS = {"questions", "questions_summary", "prompts", "journal"}
 SHARED_PARAMETERS = {
@@ -48,12 +49,12 @@ def baseline() -> Pipeline:
     """Measure the base policy, as every later one will be measured."""
     return Pipeline(
         [evaluation.create_pipeline(), recording.create_baseline_pipeline()],
-        namespace="iteration_0",
-        inputs={**_same(SHARED_INPUTS), "evaluated_policy": "policy_0"},
+        namespace=namespace_of(0),
+        inputs={**_same(SHARED_INPUTS), "evaluated_policy": "policy_0", "kept": "kept_0"},
         outputs={
             "evaluation": "evaluation_0",
             "greedy_answers": "greedy_answers_0",
-            "evaluated_solutions": "validation_set_0",
+            "validation_set": "validation_set_0",
             "record": "record_0",
         },
         parameters=SHARED_PARAMETERS - {"params:training"},
@@ -72,17 +73,15 @@ def em_iteration(i: int) -> Pipeline:
             evaluation.create_pipeline(),
             recording.create_pipeline(),
         ],
-        namespace=f"iteration_{i}",
+        namespace=namespace_of(i),
         inputs={
             **_same(SHARED_INPUTS),
             "teacher": "teacher",
             "sampling_policy": f"policy_{i - 1}",
-            "kept_before": f"kept_{i - 1}",
             "base_policy": "policy_0",
             "record_before": f"record_{i - 1}",
             "evaluation_before": f"evaluation_{i - 1}",
             "base_evaluation": "evaluation_0",
-            "validation_set": f"validation_set_{i - 1}",
             "evaluated_policy": f"policy_{i}",
         },
         outputs={
@@ -91,7 +90,7 @@ def em_iteration(i: int) -> Pipeline:
             "training_log": f"training_log_{i}",
             "evaluation": f"evaluation_{i}",
             "greedy_answers": f"greedy_answers_{i}",
-            "evaluated_solutions": f"validation_set_{i}",
+            "validation_set": f"validation_set_{i}",
             "examples": f"examples_{i}",
             "record": f"record_{i}",
         },

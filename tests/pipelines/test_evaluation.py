@@ -13,6 +13,7 @@ from restem.__main__ import restem
 from restem.errors import ExperimentError
 from restem.evaluation.best_policy import recommend
 from restem.experiment import current_standing
+from restem.store.records import Record
 from tests.conftest import Project
 
 
@@ -66,14 +67,15 @@ def test_cost_counts_the_tokens_of_the_tables(finished: Project) -> None:
 
 
 def test_every_figure_is_a_png_and_an_svg_file(finished: Project) -> None:
-    folder = finished.folder / "data/08_reporting/tiny"
+    (folder,) = (finished.folder / "data/08_reporting/tiny/figures").glob("*/figures")
     names = sorted(path.stem for path in folder.glob("*.png"))
 
     assert "difficulty" in names
     assert names == sorted(path.stem for path in folder.glob("*.svg"))
-    svg = finished.catalog().load("svg_pass_at_k")
-    assert svg.startswith("<svg")
-    assert svg in finished.catalog().load("report_html")
+    files = finished.catalog().load("figures")
+    assert all(files[f"{name}.png"].startswith(b"\x89PNG") for name in names)
+    assert all(files[f"{name}.svg"].startswith(b"<svg") for name in names)
+    assert files["pass_at_k.svg"].decode() in finished.catalog().load("report_html")
 
 
 def test_plan_counts_what_the_experiment_then_did(finished: Project) -> None:
@@ -111,9 +113,10 @@ def test_plan_of_what_is_not_prepared_names_the_command(project: Project) -> Non
 def test_an_experiment_stops_where_it_was_asked_to_and_its_report_can_be_written(copied: Project) -> None:
     catalog = copied.catalog()
     trouble = {"sentinel": "overfitting", "sign": "shown", "evidence": "train +0.1, validation -0.2"}
-    catalog.save("record_1", catalog.load("record_1") | {"sentinels": [trouble]})
+    record = catalog.load("record_1")
+    catalog.save("record_1", Record({**record, "sentinels": [trouble]}, record.tables))
     asked = {"em__stop_when": ["overfitting"], "em__iterations": 2}
-    shutil.rmtree(copied.folder / "data/08_reporting/tiny/iteration_2/record.json")
+    shutil.rmtree(copied.folder / "data/08_reporting/tiny/iteration_2/record")
 
     with pytest.raises(ExperimentError, match="iteration 2 is not begun: iteration 1 shows overfitting"):
         copied.run("em_iteration", **asked)
@@ -130,19 +133,20 @@ def test_times_that_a_kill_left_unreadable_begin_anew(copied: Project) -> None:
     copied.run("compare")
 
     assert set(copied.catalog().load("node_seconds")) == {
-        "break_down_results",
-        "choose_best_policy",
-        "compare_policies",
-        "draw_figures",
-        "name_changed_questions",
-        "tabulate_cost",
-        "write_report",
+        "comparison.choose_best_policy",
+        "comparison.compare_policies",
+        "report.break_down_results",
+        "report.draw_figures",
+        "report.name_changed_questions",
+        "report.tabulate_cost",
+        "report.write_report",
     }
 
 
 def test_an_experiment_of_a_later_version_is_refused(copied: Project) -> None:
     catalog = copied.catalog()
-    catalog.save("record_1", catalog.load("record_1") | {"format": 99})
+    record = catalog.load("record_1")
+    catalog.save("record_1", Record({**record, "format": 99}, record.tables))
 
-    with pytest.raises(ExperimentError, match="has format 99, and this version of restem reads up to 2"):
+    with pytest.raises(ExperimentError, match="has format 99, and this version of restem reads up to 3"):
         copied.run("compare")

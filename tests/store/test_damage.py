@@ -50,7 +50,6 @@ SINGLE = {
     "questions": "03_primary/tiny/questions.parquet",
     "prompts": "03_primary/tiny/prompts.parquet",
     "questions_summary": "08_reporting/tiny/questions_summary.json",
-    "record_1": "08_reporting/tiny/iteration_1/record.json",
     "evaluation_1": "07_model_output/tiny/iteration_1/evaluation.parquet",
     "training_log_1": "08_reporting/tiny/iteration_1/training_log.csv",
     "iteration_1.filtering_summary": "08_reporting/tiny/iteration_1/filtering_summary.json",

@@ -186,7 +186,7 @@ def test_kedro_viz_previews_what_a_dataset_holds(
 
 
 def test_kedro_viz_shows_a_figure(page: Page, viz_url: str, graph: dict[str, Any]) -> None:
-    page.open(f"{viz_url}/?sid={ids_of(graph)['figure_pass_at_1']}")
+    page.open(f"{viz_url}/?sid={ids_of(graph)['figures']}")
 
     image = page.see(".pipeline-metadata img")
 

@@ -15,7 +15,7 @@ from typing import Any
 from kedro.io.core import get_protocol_and_path
 
 from restem.datasets.versions import DatasetFault
-from restem.store.digests import make_again, sealed, unsealed
+from restem.store.digests import faults, make_again, sealed, unsealed
 from restem.store.partials import appearing, link_or_copy, remove_partials
 
 _UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
@@ -58,6 +58,33 @@ class Place:
         if content is None:
             raise DatasetFault(f"{file} is damaged: its digest does not fit. {make_again(folder.parent)}")
         return content
+
+    def refuse_unless_complete(self, folder: Any, there: set[str], written: set[str]) -> None:
+        """Raise if a version does not have the files that it was saved with.
+
+        Args:
+            folder: Of the version.
+            there: Names of the files that it has now, without the manifest.
+            written: Names of those that it was saved with.
+
+        Raises:
+            DatasetFault: With their names.
+        """
+        if there != written:
+            raise DatasetFault(
+                f"{folder} is damaged: {_named('it lacks', written - there)}"
+                f"{_named('it has, and was saved without,', there - written)}. {make_again(folder.parent)}"
+            )
+
+    def refuse_if_damaged(self, file: Any, digest: str) -> None:
+        """Raise if a file of a version on a disk is not what was written; object stores check what they keep.
+
+        Raises:
+            DatasetFault: With the file.
+        """
+        damage = faults(file, {"": digest}) if self.protocol == "file" else []
+        if damage:
+            raise DatasetFault(f"{'; '.join(damage)}. {make_again(file.parent.parent)}")
 
     def glob(self, pattern: str) -> list[str]:
         """Return what is there now, whoever wrote it."""
@@ -113,6 +140,10 @@ def _upload(folder: Any, files: dict[str, Any], manifest: str, content: dict[str
         for _ in pool.map(lambda name: copy(files[name], folder / name), files):
             pass  # waiting for each raises what went wrong with it
     (folder / manifest).write_text(sealed(content), encoding="utf-8")
+
+
+def _named(what: str, names: set[str]) -> str:
+    return f"{what} {', '.join(sorted(names))} " if names else ""
 
 
 def copy(source: Any, target: Any) -> None:

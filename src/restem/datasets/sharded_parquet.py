@@ -7,8 +7,7 @@ from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
 from restem.datasets.folder import Place
-from restem.datasets.versions import DatasetFault, PinnedVersions
-from restem.store.digests import make_again
+from restem.datasets.versions import PinnedVersions
 from restem.store.tables import ShardedTable
 
 SHARDS_MANIFEST = "shards.json"
@@ -32,11 +31,7 @@ class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTabl
             raise DatasetError(f"{folder} is not a whole table: {SHARDS_MANIFEST} is missing")
         written: dict[str, str] = self._place.manifest(folder)["files"]
         there = {file.name for file in folder.glob("*.parquet")}
-        if there != set(written):
-            raise DatasetFault(
-                f"{folder} is damaged: {_named('it lacks', set(written) - there)}"
-                f"{_named('it has, and was saved without,', there - set(written))}. {make_again(folder.parent)}"
-            )
+        self._place.refuse_unless_complete(folder, there, set(written))
         in_order = sorted(there, key=lambda name: int(Path(name).stem))
         return ShardedTable([folder / name for name in in_order], digests=written)
 
@@ -54,7 +49,3 @@ class ShardedParquetDataset(PinnedVersions, AbstractVersionedDataset[ShardedTabl
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}
-
-
-def _named(what: str, names: set[str]) -> str:
-    return f"{what} {', '.join(sorted(names))} " if names else ""

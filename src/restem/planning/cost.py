@@ -14,6 +14,7 @@ from restem.engines.model_code import from_folder
 from restem.evaluation.comparisons import compare
 from restem.policies.policy import Policy
 from restem.schemas import CORRECT, FROM_FILE
+from restem.store.names import namespace_of
 from restem.store.tables import ShardedTable, Table
 
 FLOPS_FORWARD, FLOPS_TRAINED = 2, 6  # per parameter and token
@@ -121,7 +122,7 @@ def count_cost(
 
 def seconds_by_stage(node_seconds: Mapping[str, float], iteration: int) -> dict[str, float]:
     """Return the wall clock of an iteration's stages."""
-    prefix = f"iteration_{iteration}."
+    prefix = f"{namespace_of(iteration)}."
     seconds = dict.fromkeys(STAGES, 0.0)
     for name, taken in node_seconds.items():
         if name.startswith(prefix):

@@ -3,7 +3,7 @@
 Datasets are named NAME_i, i being the iteration; 0 is the base policy.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from restem.evaluation.best_policy import recommend
@@ -13,16 +13,13 @@ from restem.reporting.report import Report, ReportInputs, build_report
 from restem.reporting.results import main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
 from restem.store.fingerprints import question_seed
-from restem.store.records import stale_iterations
+from restem.store.records import Record, stale_iterations
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# In the order in which `draw_figures` returns them.
-_NAMES = ("pass_at_1", "train_against_test", "pass_at_k", "kept", "training_loss", "validation", "difficulty")
-FIGURES = [f"figure_{name}" for name in _NAMES]  # their datasets
-SVGS = [f"svg_{name}" for name in _NAMES]  # the same figures, as text
+_SVG = ".svg"
 _SAMPLE = ["question_id", "sample_index"]
 _EXAMPLES_EACH = 3  # kept, and not kept, per iteration
 
@@ -34,18 +31,22 @@ def by_iteration(datasets: Mapping[str, Any], name: str) -> dict[int, Any]:
     return {int(i): numbered[i] for i in sorted(numbered, key=int)}
 
 
+def tables_of(records: Mapping[int, Record], name: str) -> dict[int, Table]:
+    """Return a table that records hold, of the iterations that have it."""
+    return {i: record.table(name) for i, record in records.items() if name in record.tables}
+
+
 def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report:
     """Return the page about the experiment.
 
     Args:
         experiment: Its name.
-        datasets: evaluation_i and record_i from 0; examples_i and training_log_i from 1; breakdown, pass_at_k,
-            changed_questions and cost; svg_NAME of every figure.
+        datasets: evaluation_i and record_i from 0; breakdown, pass_at_k, changed_questions and cost; figures.
         seed: Of the bootstrap.
     """
-    records = by_iteration(datasets, "record")
-    stale = stale_iterations(records)
-    records = {i: record | {"stale": i in stale} for i, record in records.items()}
+    read = by_iteration(datasets, "record")
+    stale = stale_iterations(read)
+    records = {i: {**record, "stale": i in stale} for i, record in read.items()}
     made = {i: record for i, record in records.items() if i > 0}
     inputs = ReportInputs(
         experiment=experiment,
@@ -54,14 +55,23 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
         filtering={i: record["filtering"] for i, record in made.items()},
         scoring={i: record["scoring"] for i, record in made.items()},
         records=records,
-        examples=[row for table in by_iteration(datasets, "examples").values() for row in table.to_dict("records")],
-        training_logs=by_iteration(datasets, "training_log"),
-        svgs={name: datasets[svg] for name, svg in zip(_NAMES, SVGS, strict=True)},
+        examples=_rows_of(tables_of(read, "examples")),
+        training_logs=tables_of(read, "training_log"),
+        svgs={
+            name.removesuffix(_SVG): content.decode()
+            for name, content in datasets["figures"].items()
+            if name.endswith(_SVG)
+        },
         tables=Tables(*(datasets[name] for name in Tables._fields)),
         recommendation=recommend(records),
         seed=seed,
     )
     return build_report(inputs)
+
+
+def _rows_of(tables: Mapping[int, Table]) -> list[Mapping[str, Any]]:
+    rows: list[Any] = [row for table in tables.values() for row in table.to_dict("records")]
+    return rows
 
 
 def sentinels_of(records: Mapping[int, Mapping[str, Any]]) -> Table:
@@ -72,26 +82,25 @@ def sentinels_of(records: Mapping[int, Mapping[str, Any]]) -> Table:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def draw_figures(datasets: Mapping[str, Any]) -> tuple["Figure", ...]:
-    """Return the figures: pass@1, train against test, pass@k, what was kept, loss, validation, difficulty."""
-    records = by_iteration(datasets, "record")
+def draw_figures(records: Mapping[int, Record], breakdown: Table, pass_at_k: Table) -> dict[str, bytes]:
+    """Return the figures as files by name, each as SVG, to be part of a page, and as PNG."""
+    drawn = _drawn(records, breakdown, pass_at_k)
+    as_svg = {f"{name}{_SVG}": figures.to_svg(figure, name=f"svg_{name}").encode() for name, figure in drawn.items()}
+    return as_svg | {f"{name}.png": figures.to_png(figure) for name, figure in drawn.items()}
+
+
+def _drawn(records: Mapping[int, Record], breakdown: Table, pass_at_k: Table) -> dict[str, "Figure"]:
     metrics = {i: record["metrics"] for i, record in records.items()}
-    suite = main_suite(metrics[0])
-    curves = curves_of(datasets["pass_at_k"], suite=suite)
-    return (
-        figures.pass_at_1_by_iteration(metrics),
-        figures.train_against_test(metrics),
-        figures.pass_at_k_of_policies(curves, title=f"pass@k on {suite}"),
-        figures.kept_and_dropped({i: record["filtering"] for i, record in records.items() if i > 0}),
-        figures.training_loss(by_iteration(datasets, "training_log")),
-        figures.validation_curves(by_iteration(datasets, "training_log")),
-        figures.by_difficulty(difficulty_metrics(datasets["breakdown"], suite=suite)),
-    )
-
-
-def as_svg(drawn: Iterable["Figure"]) -> tuple[str, ...]:
-    """Return the figures as SVG, to be files and parts of a page."""
-    return tuple(figures.to_svg(figure, name=name) for name, figure in zip(SVGS, drawn, strict=True))
+    suite, logs = main_suite(metrics[0]), tables_of(records, "training_log")
+    return {
+        "pass_at_1": figures.pass_at_1_by_iteration(metrics),
+        "train_against_test": figures.train_against_test(metrics),
+        "pass_at_k": figures.pass_at_k_of_policies(curves_of(pass_at_k, suite=suite), title=f"pass@k on {suite}"),
+        "kept": figures.kept_and_dropped({i: record["filtering"] for i, record in records.items() if i > 0}),
+        "training_loss": figures.training_loss(logs),
+        "validation": figures.validation_curves(logs),
+        "difficulty": figures.by_difficulty(difficulty_metrics(breakdown, suite=suite)),
+    }
 
 
 def choose_examples(

@@ -33,6 +33,7 @@ _MARKERS = "osD^vP"
 _DASHES = ("-", "--", "-.", ":")
 _INK = "#1A1B1C"  # used for nothing else, so that a page can give it its own colour
 _INCHES = (4.8, 3.0)  # a phone's width at 10 points
+_DPI = 150  # of the PNG files
 _LABELLED = 0.08  # a smaller part of a bar has no room for its number
 _PASS_AT_1 = {"sampled": "pass_at_1", "greedy": "greedy_pass_at_1"}
 _FATES = {"kept": _GREEN, "over_cap": _SKY, "repeated": _YELLOW, "below_min_reward": _ORANGE}  # of the samples
@@ -213,6 +214,13 @@ def to_svg(figure: "Figure", *, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :].strip(), flags=re.DOTALL)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     return re.sub(_INK, "currentColor", svg, flags=re.IGNORECASE)
+
+
+def to_png(figure: "Figure") -> bytes:
+    """Return the figure as PNG; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    return stream.getvalue()
 
 
 def _by_iteration(metrics: Metrics, series: Mapping[str, str], *, title: str, vertical: str) -> "Figure":

@@ -6,8 +6,30 @@ from typing import Any
 from restem import suggestions
 from restem.errors import ExperimentError
 from restem.store.fingerprints import fingerprint
+from restem.store.tables import ShardedTable, Table
 
-FORMAT = 2  # of records; 1 had neither audit nor sentinels nor cost
+FORMAT = 3  # of records; 1 had neither audit nor sentinels nor cost, 2 no tables
+
+
+class Record(dict[str, Any]):
+    """What an iteration was, as a JSON object, and the tables that later steps read together with it."""
+
+    def __init__(self, content: Mapping[str, Any], tables: Mapping[str, ShardedTable | Table] | None = None) -> None:
+        """Take the object and its tables, by name."""
+        super().__init__(content)
+        self.tables = dict(tables or {})
+
+    def sharded(self, name: str) -> ShardedTable:
+        """Return a table whose rows are read when asked for."""
+        table = self.tables[name]
+        if not isinstance(table, ShardedTable):
+            raise TypeError(f"the table {name!r} of a record has no shards")
+        return table
+
+    def table(self, name: str) -> Table:
+        """Return a table with all its rows."""
+        table = self.tables[name]
+        return table.to_pandas() if isinstance(table, ShardedTable) else table
 
 
 def record_id(record: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.evaluation.sentinels import SIGNS
 from restem.experiment import Catalog
+from restem.store.names import namespace_of
 from restem.store.plain import flat
 from restem.store.records import record_id
 from restem.tracking import tags
@@ -130,7 +131,7 @@ def _wall_seconds(catalog: Catalog, i: int) -> dict[str, float]:
     if not catalog.exists("node_seconds"):
         return {}
     seconds = catalog.load("node_seconds")
-    prefix = f"iteration_{i}."
+    prefix = f"{namespace_of(i)}."
     return {f"wall_seconds/{name.removeprefix(prefix)}": s for name, s in seconds.items() if name.startswith(prefix)}
 
 

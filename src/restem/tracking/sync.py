@@ -5,13 +5,12 @@ what is missing. kedro-mlflow is not used: it opens one run per `kedro run`, whe
 over many of them, and its commands import mlflow (seconds) at every start of kedro.
 """
 
-import base64
 import json
 import os
 import shlex
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -21,7 +20,6 @@ from restem import suggestions
 from restem.errors import ExperimentError, RestemError, StorageError
 from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
-from restem.reporting.assemble import FIGURES
 from restem.store.locks import acquire
 from restem.store.records import stale_iterations
 from restem.tracking import tags
@@ -175,9 +173,8 @@ def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
     for name, file in (("report_html", "report.html"), ("report_markdown", "report.md")):
         if catalog.exists(name):
             client.log_text(parent, catalog.load(name), file)
-    for name in FIGURES:
-        if catalog.exists(name):
-            _log_figure(client, parent, catalog, name)
+    if catalog.exists("figures"):
+        _log_figures(client, parent, catalog.load("figures"))
     for name in ("results", "comparisons"):
         if catalog.exists(name):
             client.log_text(parent, catalog.load(name).to_csv(index=False), f"{name}.csv")
@@ -185,9 +182,9 @@ def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
         client.log_text(parent, json.dumps(catalog.load("node_seconds"), indent=1), "node_seconds.json")
 
 
-def _log_figure(client: "MlflowClient", parent: str, catalog: Catalog, name: str) -> None:
-    """Log the image; Kedro's dataset for figures shows them but does not load them."""
+def _log_figures(client: "MlflowClient", parent: str, files: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name.removeprefix('figure_')}.png"
-        file.write_bytes(base64.b64decode(catalog.get(name).preview()))
-        client.log_artifact(parent, str(file), "figures")
+        for name, content in files.items():
+            if name.endswith(".png"):
+                (Path(folder) / name).write_bytes(content)
+        client.log_artifacts(parent, folder, "figures")

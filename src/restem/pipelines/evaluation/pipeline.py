@@ -55,7 +55,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 select_validation_set,
                 ["scored_evaluation_samples", "prompts", "params:em", "params:filtering"],
-                "evaluated_solutions",
+                "validation_set",
                 name="select_validation_set",
             ),
         ],

@@ -6,13 +6,14 @@ from restem.filtering import selection, solutions
 from restem.parameters import EmParameters, FilteringParameters
 from restem.policies.policy import Policy
 from restem.store.journal import Journal
+from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
 
 
 def select_training_set(  # noqa: PLR0913 - a node names all that it reads
     scored_samples: ShardedTable,
     follow_up_samples: ShardedTable,
-    kept_before: ShardedTable,
+    record_before: Record,
     prompts: Table,
     sampling_policy: Policy,
     journal: Journal,
@@ -21,7 +22,7 @@ def select_training_set(  # noqa: PLR0913 - a node names all that it reads
 ) -> ShardedTable:
     """Return what to learn from: samples that are correct, distinct, and not too many of one question."""
     return selection.select_training_set(
-        selection.Sources(scored_samples, follow_up_samples, kept_before),
+        selection.Sources(scored_samples, follow_up_samples, record_before.sharded("kept")),
         prompts,
         parameters=selection.at_iteration(parameters, sampling_policy.iteration + 1),
         seed=em.seed,
@@ -29,9 +30,9 @@ def select_training_set(  # noqa: PLR0913 - a node names all that it reads
     )
 
 
-def accumulate_kept(kept_before: ShardedTable, training_set: ShardedTable, journal: Journal) -> ShardedTable:
+def accumulate_kept(record_before: Record, training_set: ShardedTable, journal: Journal) -> ShardedTable:
     """Return what iterations up to this one kept, and people's solutions, for methods that learn from them again."""
-    return solutions.accumulate(kept_before, training_set, journal=journal)
+    return solutions.accumulate(record_before.sharded("kept"), training_set, journal=journal)
 
 
 def summarise_filtering(

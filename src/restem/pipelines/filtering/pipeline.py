@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
                 [
                     "scored_samples",
                     "follow_up_samples",
-                    "kept_before",
+                    "record_before",
                     "prompts",
                     "sampling_policy",
                     "journal",
@@ -24,7 +24,7 @@ def create_pipeline() -> Pipeline:
                 "training_set",
                 name="select_training_set",
             ),
-            Node(accumulate_kept, ["kept_before", "training_set", "journal"], "kept", name="accumulate_kept"),
+            Node(accumulate_kept, ["record_before", "training_set", "journal"], "kept", name="accumulate_kept"),
             Node(
                 summarise_filtering,
                 ["scored_samples", "follow_up_samples", "training_set", "sampling_policy", "params:filtering"],

@@ -64,5 +64,7 @@ def create_pipeline() -> Pipeline:
                 name="summarise_questions",
             ),
         ],
+        namespace="preparation",
+        prefix_datasets_with_namespace=False,  # they are known by their names
         tags="prepare",
     )

@@ -10,6 +10,7 @@ from restem.planning import cost
 from restem.policies.policy import Policy
 from restem.reporting import assemble, records
 from restem.sampling.prompts import adds_special_tokens
+from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
 
 
@@ -19,11 +20,12 @@ def record_baseline(
     metrics: dict[str, Any],
     cost_summary: dict[str, float],
     parameters: dict[str, Any],
-) -> dict[str, Any]:
-    """Return the record of the base policy, which no iteration made."""
+    **tables: ShardedTable | Table,
+) -> Record:
+    """Return the record of the base policy, which no iteration made, with the tables that later steps read."""
     decided_by = consistency.deciding_here(check_parameters(parameters))
     record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
-    return record | {"cost": cost_summary}
+    return Record(record | {"cost": cost_summary}, tables)
 
 
 def count_baseline_cost(
@@ -102,8 +104,9 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     sentinels: Table,
     cost_summary: dict[str, float],
     parameters: dict[str, Any],
-) -> dict[str, Any]:
-    """Return the record of this iteration: where its policy came from, and how it did."""
+    **tables: ShardedTable | Table,
+) -> Record:
+    """Return the record of this iteration: where its policy came from, how it did, and what later steps read."""
     made = {
         "scoring": scoring_summary,
         "audit": audit_summary,
@@ -114,4 +117,4 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
     }
     decided_by = consistency.deciding_here(check_parameters(parameters))
     record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
-    return record | made
+    return Record(record | made, tables)

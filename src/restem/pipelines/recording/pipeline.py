@@ -60,7 +60,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 record_iteration,
-                [
+                _by_name(
                     "evaluated_policy",
                     "questions_summary",
                     "metrics",
@@ -71,7 +71,12 @@ def create_pipeline() -> Pipeline:
                     "sentinels",
                     "cost_summary",
                     "parameters",
-                ],
+                    "kept",
+                    "validation_set",
+                    "greedy_answers",
+                    "training_log",
+                    "examples",
+                ),
                 "record",
                 name="record_iteration",
             ),
@@ -92,10 +97,23 @@ def create_baseline_pipeline() -> Pipeline:
             ),
             Node(
                 record_baseline,
-                ["evaluated_policy", "questions_summary", "metrics", "cost_summary", "parameters"],
+                _by_name(
+                    "evaluated_policy",
+                    "questions_summary",
+                    "metrics",
+                    "cost_summary",
+                    "parameters",
+                    "kept",
+                    "validation_set",
+                    "greedy_answers",
+                ),
                 "record",
                 name="record_baseline",
             ),
         ],
         tags="recording",
     )
+
+
+def _by_name(*names: str) -> dict[str, str]:
+    return {name: name for name in names}

@@ -9,6 +9,7 @@ from restem.policies.retention import Retention
 from restem.sampling.draws import engine_choice
 from restem.sampling.prompts import adds_special_tokens
 from restem.store.journal import Journal
+from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
 from restem.training import gate, m_step, validation
 
@@ -39,7 +40,7 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
     sampling_policy: Policy,
     questions: Table,
     prompts: Table,
-    validation_set: Table,
+    record_before: Record,
     journal: Journal,
     parameters: dict[str, Any],
 ) -> tuple[Policy, Table]:
@@ -52,7 +53,7 @@ def train_policy(  # noqa: PLR0913 - a node names all that it reads
         validation=validation.make_validation(
             questions,
             prompts,
-            validation_set,
+            record_before.table("validation_set"),
             every=groups.training.eval_every,
             choice=engine_choice(groups.sampling, groups.prompt),
             sampling=groups.sampling,

@@ -24,7 +24,7 @@ def create_pipeline() -> Pipeline:
                     "sampling_policy",
                     "questions",
                     "prompts",
-                    "validation_set",
+                    "record_before",
                     "journal",
                     "parameters",
                 ],
