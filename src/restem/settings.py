@@ -18,13 +18,22 @@ from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after
 from restem.display import DisplayHooks  # noqa: E402 - after the variables
 from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
+from restem.run_status import DatasetStatsHook, RunStatusHooks  # noqa: E402 - after the variables
 from restem.session import ExperimentSession  # noqa: E402 - after the variables
 
 mask_all_messages()
 
 _experiment = ExperimentHooks()  # it checks the parameters, once for all of them
 # Kedro calls the last one first.
-HOOKS = (DisplayHooks(_experiment), TrackingHooks(_experiment), RetentionHooks(_experiment), _experiment)
+HOOKS = (
+    DatasetStatsHook(),
+    RunStatusHooks(_experiment),
+    DisplayHooks(_experiment),
+    TrackingHooks(_experiment),
+    RetentionHooks(_experiment),
+    _experiment,
+)
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)  # those of restem.run_status stand in for them
 
 SESSION_CLASS = ExperimentSession
 CONFIG_LOADER_CLASS = MethodConfigLoader
