@@ -32,8 +32,10 @@ class Page:
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
 
-    def open(self, url: str, *, width: int = 1500, height: int = 1000) -> None:
-        self.driver.set_window_size(width, height)
+    def open(self, url: str, *, width: int = 1500, height: int = 1000, scale: int = 1) -> None:
+        """Open a page in a window of this size, drawn with `scale` points per pixel."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.get("about:blank")  # another place on the same page would not be loaded anew
         self.driver.get(url)
 

@@ -13,6 +13,9 @@ from tests.ui.conftest import ITERATIONS, Shown
 from tests.ui.page import Page
 
 POLICIES = range(ITERATIONS + 1)
+SCREEN = (1280, 800)  # of a small laptop
+MOST_BOXES = 30 + 4 * (ITERATIONS - 2)
+LEGIBLE = 6  # pixels, of a line of text
 
 
 @pytest.fixture
@@ -135,7 +138,7 @@ def open_graph(page: Page, url: str) -> None:
     page.open(f"{url}/api/version")
     visible = {"sidebar": False, "miniMap": False, "graph": True, "code": False, "slicing": False}
     page.remember("KedroViz", {"showFeatureHints": False, "visible": visible, "expandAllPipelines": False})
-    page.open(url, width=1800, height=2200)
+    page.open(url, width=SCREEN[0], height=SCREEN[1], scale=2)
     page.see(".pipeline-layer-name")
     page.click_if_there(".update-reminder-unexpanded button:last-child")
 
@@ -151,20 +154,27 @@ def test_kedro_viz_draws_each_iteration_as_a_box_with_an_arrow_from_the_base_pol
 
     open_graph(page, viz_url)
 
-    for i in POLICIES:
-        page.wait(f"iteration {i}", lambda i=i: inside(page, ids[f"iteration_{i}"]) == f"iteration_{i}")
-        assert page.all(f".pipeline-edge[data-id='{ids['policy_0']}|{ids[f'iteration_{i}']}'] path")
+    for name in ["baseline", *(f"iteration_{i}" for i in POLICIES[1:])]:
+        page.wait(name, lambda name=name: inside(page, ids[name]) == name)
+        assert page.all(f".pipeline-edge[data-id='{ids['policy_0']}|{ids[name]}'] path")
+
+
+def test_kedro_viz_tells_the_algorithm_on_one_screen(page: Page, viz_url: str) -> None:
+    open_graph(page, viz_url)
+
+    page.wait("all of it in sight", lambda: all(map(is_in_sight, places(page, ".pipeline-node"))))
+    boxes = places(page, ".pipeline-node")
+    assert len(boxes) <= MOST_BOXES
+    assert not any(overlap(one, other) for one, other in itertools.combinations(boxes, 2))
+    assert min(name["height"] for name in places(page, ".pipeline-node__text")) >= LEGIBLE
     page.picture("kedro-viz")
 
 
-def test_kedro_viz_puts_the_steps_of_em_in_order_from_top_to_bottom(page: Page, viz_url: str) -> None:
-    iterations = [[f"E-step {i}", f"M-step {i}", f"evaluation {i}"] for i in POLICIES[1:]]
-    steps = ["base policy", "questions", "evaluation 0", *itertools.chain(*iterations), "report"]
-
+def test_kedro_viz_puts_the_phases_in_order_from_top_to_bottom(page: Page, viz_url: str) -> None:
     open_graph(page, viz_url)
 
     place = {name.text: name.location["y"] for name in page.all(".pipeline-layer-name")}
-    assert sorted(place, key=lambda name: place[name]) == steps
+    assert sorted(place, key=lambda name: place[name]) == ["1 prepare", "2 iterate", "3 report"]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +185,8 @@ def test_kedro_viz_puts_the_steps_of_em_in_order_from_top_to_bottom(page: Page, 
         ("iteration_1.training_set", ["prompt", "weight"]),
         ("evaluation_3", ["suite", "n_correct"]),
         ("policy_3", ["fingerprint", "trained_from"]),
+        ("record_3", ["questions_digest", "decided_by"]),
+        ("training_log_3", ["loss", "learning_rate"]),
     ],
 )
 def test_kedro_viz_previews_what_a_dataset_holds(
@@ -185,8 +197,8 @@ def test_kedro_viz_previews_what_a_dataset_holds(
     page.read(dataset, *seen)
 
 
-def test_kedro_viz_shows_a_figure(page: Page, viz_url: str, graph: dict[str, Any]) -> None:
-    page.open(f"{viz_url}/?sid={ids_of(graph)['figures']}")
+def test_kedro_viz_shows_the_figures(page: Page, viz_url: str, graph: dict[str, Any]) -> None:
+    page.open(f"{viz_url}/?expandAllPipelines=true&sid={ids_of(graph)['figures']}")
 
     image = page.see(".pipeline-metadata img")
 
@@ -205,6 +217,22 @@ def test_kedro_viz_shows_that_the_run_succeeded_and_how_long_each_training_took(
     for node in trainings:
         page.wait(f"the time of {node}", lambda node=node: "success" in inside(page, node))
         assert re.search(r"Duration:\s*\d", inside(page, node))
+
+
+def places(page: Page, selector: str) -> list[dict[str, float]]:
+    """Return where on the screen these are drawn."""
+    found = f"[...document.querySelectorAll({selector!r})]"
+    return list(page.driver.execute_script(f"return {found}.map(each => each.getBoundingClientRect().toJSON())"))
+
+
+def is_in_sight(box: dict[str, float]) -> bool:
+    width, height = SCREEN
+    return box["left"] >= 0 and box["top"] >= 0 and box["right"] <= width and box["bottom"] <= height
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    beside = one["right"] <= other["left"] or other["right"] <= one["left"]
+    return not (beside or one["bottom"] <= other["top"] or other["bottom"] <= one["top"])
 
 
 def inside(page: Page, node: str) -> str:
