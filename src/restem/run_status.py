@@ -19,6 +19,7 @@ from kedro_viz.integrations.kedro.hooks_utils import hash_node
 from kedro_viz.integrations.kedro.run_hooks import PipelineRunStatusHook
 
 from restem.hooks import ExperimentHooks
+from restem.masking import masked
 
 __all__ = ["DatasetStatsHook", "RunStatusHooks"]
 
@@ -50,6 +51,10 @@ class RunStatusHooks(PipelineRunStatusHook):  # type: ignore[misc] # kedro-viz i
         if self._should_collect_events:
             now = {**self._events[-1], _EXPERIMENT: parameters.experiment}
             self._events = [now, *_events_of_others(_events_before(file, parameters.experiment), pipeline)]
+
+    def _add_event(self, event: dict[str, Any], flush: bool = False) -> None:
+        """Keep an event without secrets: an error's text and traceback may quote one."""
+        super()._add_event(masked(event), flush)
 
 
 def _events_before(file: Path, experiment: str) -> list[dict[str, Any]]:

@@ -99,26 +99,11 @@ def test_all_that_an_iteration_hands_on_is_read_from_three_datasets(export: Call
     assert out == {"policy_1", "evaluation_1", "record_1"}
 
 
-def statuses(project: Project) -> dict[str, str]:
-    events = json.loads((project.folder / ".viz/kedro_pipeline_events.json").read_text())
+def test_a_run_of_a_part_is_written_down(copied: Project) -> None:
+    copied.run("compare")
+
+    events = json.loads((copied.folder / ".viz/kedro_pipeline_events.json").read_text())
     assert (events[0]["event"], events[-1]["event"]) == ("before_pipeline_run", "after_pipeline_run")
-    return {event["node"]: event["status"] for event in events if event["event"] == "after_node_run"}
-
-
-def test_runs_of_a_part_are_shown_beside_what_ran_before(copied: Project) -> None:
-    copied.run("compare")
-    compared = {name: status for name, status in statuses(copied).items() if name.startswith("comparison.")}
-    copied.run(to="results")
-
-    shown = statuses(copied)
-    assert compared == {"comparison.compare_policies": "success", "comparison.choose_best_policy": "success"}
-    assert compared.items() <= shown.items()
-    assert shown["iteration_2.train_policy"] == "success"
-
-
-def test_what_ran_of_another_experiment_is_not_shown_as_this_ones(copied: Project) -> None:
-    copied.run("compare")
-
-    copied.run("prepare", experiment="other")
-
-    assert all(name.startswith("preparation.") for name in statuses(copied))
+    ran = {event["node"]: event["duration"] for event in events if event["event"] == "after_node_run"}
+    assert len(ran) == 7
+    assert ran["report.write_report"] > 0
