@@ -14,7 +14,12 @@ from restem.hooks import ExperimentHooks
 from restem.run_status import RunStatusHooks
 from tests.builders import checked
 
-WHOLE = Pipeline([Node(str, "a", "b", name="first"), Node(str, "b", "c", name="second")])
+
+def same(data: str) -> str:
+    return data
+
+
+WHOLE = Pipeline([Node(same, "a", "b", name="first"), Node(same, "b", "c", name="second")])
 SECOND = WHOLE.only_nodes("second")
 RUNNER = repr(SequentialRunner())
 
@@ -34,7 +39,7 @@ def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunS
 
 
 def run(hooks: RunStatusHooks, pipeline: Pipeline, *, error: Exception | None = None, **asked: Any) -> None:
-    hooks.before_pipeline_run({"runner": RUNNER, **asked}, pipeline)
+    hooks.before_pipeline_run({"runner": RUNNER} | asked, pipeline)
     for node in pipeline.nodes:
         hooks.before_node_run(node)
         if error:
@@ -88,9 +93,9 @@ def test_what_ran_before_stays_and_what_ran_again_is_told_once(hooks: Callable[.
 
 
 def test_a_second_run_of_the_same_process_is_told_as_if_it_were_another(hooks: Callable[..., RunStatusHooks]) -> None:
-    same = hooks()
-    run(same, WHOLE)
-    run(same, SECOND, tags=["part"])
+    of_process = hooks()
+    run(of_process, WHOLE)
+    run(of_process, SECOND, tags=["part"])
 
     assert sorted(nodes()) == ["first", "second"]
 
@@ -127,11 +132,11 @@ def test_what_a_kill_or_an_earlier_version_left_is_passed_over(hooks: Callable[.
 
 
 def test_a_run_by_another_runner_leaves_what_was_told(hooks: Callable[..., RunStatusHooks]) -> None:
-    same = hooks()
-    run(same, WHOLE)
+    of_process = hooks()
+    run(of_process, WHOLE)
     before = events()
 
-    run(same, SECOND, runner=repr(ParallelRunner()))
+    run(of_process, SECOND, runner=repr(ParallelRunner()))
 
     assert events() == before
 
