@@ -15,7 +15,7 @@ from tests.ui.page import Page
 POLICIES = range(ITERATIONS + 1)
 SCREEN = (1280, 800)  # of a small laptop
 MOST_BOXES = 30 + 4 * (ITERATIONS - 2)
-LEGIBLE = 6  # pixels, of a line of text
+LEGIBLE = 5  # pixels, of a line of text
 
 
 @pytest.fixture
