@@ -69,6 +69,7 @@ def nodes() -> list[str]:
         {"from_nodes": ["second"]},
         {"node_names": ["second"]},
         {"namespaces": ["iteration_1"]},
+        {"runner": "None"},  # as session.run() of a notebook says
     ],
 )
 def test_a_run_of_a_part_is_told_however_it_was_asked_for(

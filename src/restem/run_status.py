@@ -46,8 +46,10 @@ class RunStatusHooks(PipelineRunStatusHook):  # type: ignore[misc] # kedro-viz i
             return
         file = self._experiment.project / PIPELINE_EVENT_FULL_PATH
         self._should_collect_events = False  # what an earlier run of this process was is not asked
+        runner = run_params.get("runner")
+        named = None if runner == str(None) else runner  # as Kedro writes that none was named
         # It asks for nothing but the runner, as a run of everything would.
-        super().before_pipeline_run({"runner": run_params.get("runner")}, pipeline)
+        super().before_pipeline_run({"runner": named}, pipeline)
         if self._should_collect_events:
             now = {**self._events[-1], _EXPERIMENT: parameters.experiment}
             self._events = [now, *_events_of_others(_events_before(file, parameters.experiment), pipeline)]
