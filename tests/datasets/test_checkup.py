@@ -84,8 +84,22 @@ def test_partial_files_of_the_dead_are_left_over_and_those_of_the_living_are_not
     assert (finding.kind, finding.path.name.split(".")[-3]) == ("left over", str(2**22))
 
 
-def test_a_version_without_digests_is_not_looked_at(finished: Project, tmp_path: Path) -> None:
-    figures = finished.folder / "data/08_reporting/tiny/pass_at_1.png"
-    shutil.copytree(figures, tmp_path / "pass_at_1.png")
+def test_a_version_without_digests_is_not_looked_at(tmp_path: Path) -> None:
+    version = tmp_path / "own.bin" / "2026-01-01T00.00.00.000Z"
+    version.mkdir(parents=True)
+    (version / "own.bin").write_bytes(b"made by a dataset of one's own")
 
     assert check_versions(tmp_path) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["figures", "iteration_1/record"])
+def test_a_damaged_file_of_a_folder_of_files_is_found(finished: Project, tmp_path: Path, name: str) -> None:
+    shutil.copytree(finished.folder / "data/08_reporting/tiny" / name, tmp_path / "copy")
+    assert check_versions(tmp_path) == (1, [])
+    file = min(path for path in tmp_path.rglob("*") if path.suffix in (".png", ".parquet"))
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    (finding,) = check_versions(tmp_path).findings
+
+    assert (finding.kind, file.name in finding.said) == ("damaged", True)

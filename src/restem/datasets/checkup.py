@@ -1,7 +1,7 @@
 """What of an experiment's files and of a journal is whole, damaged, or left over from what was killed.
 
 Everything that was written says what it is: a file or a part of the journal by the digests beside it, a folder by the
-digests in its manifest. What has neither, as a figure or a dataset of one's own, is not looked at and never removed.
+digests in its manifest. What has neither, as a dataset of one's own, is not looked at and never removed.
 """
 
 import re
@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from restem.datasets.folder import FILES_MANIFEST
 from restem.datasets.sharded_parquet import SHARDS_MANIFEST
 from restem.store.digests import command_that_makes, faults, part_faults, unsealed
 from restem.store.fingerprints import POLICY_MANIFEST
@@ -18,7 +19,7 @@ from restem.store.partials import is_left_over, remove
 
 _DIGESTS = re.compile(r"\.(?P<part>.+)\.digests")
 _VERSION = "20??-??-??T*Z"
-_MANIFESTS = (SHARDS_MANIFEST, POLICY_MANIFEST)
+_MANIFESTS = (SHARDS_MANIFEST, POLICY_MANIFEST, FILES_MANIFEST)
 
 
 class Finding(NamedTuple):
@@ -45,7 +46,7 @@ def check_versions(folder: Path) -> Checkup:
             continue
         damage = _version_faults(version)
         if damage is None:
-            # What holds something and has no digests may be of a dataset that writes none, as figures.
+            # What holds something and has no digests may be of a dataset that writes none.
             if not any(file.is_file() and file.stat().st_size for file in version.rglob("*")):
                 findings.append(Finding(version, "left over", f"{version} holds nothing, as after a kill"))
         elif damage:

@@ -10,11 +10,10 @@ from typing import Any
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
-from restem.datasets.folder import Place
+from restem.datasets.folder import FILES_MANIFEST, Place
 from restem.datasets.versions import PinnedVersions
 from restem.store.fingerprints import file_fingerprint
 
-_MANIFEST = "files.json"
 _COLUMNS = 2  # of the preview
 
 
@@ -25,7 +24,7 @@ class FiguresDataset(PinnedVersions, AbstractVersionedDataset[Mapping[str, bytes
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
         """Use the folder, on a disk or as `s3://bucket/folder`; with `versioned: true` a subfolder per version."""
-        self._place = Place(filepath, _MANIFEST)
+        self._place = Place(filepath, FILES_MANIFEST)
         super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
         self.metadata = metadata
 
@@ -33,9 +32,9 @@ class FiguresDataset(PinnedVersions, AbstractVersionedDataset[Mapping[str, bytes
         """Return the content of every file by its name."""
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
-            raise DatasetError(f"{folder} does not hold all its figures: {_MANIFEST} is missing")
+            raise DatasetError(f"{folder} does not hold all its figures: {FILES_MANIFEST} is missing")
         written: dict[str, str] = self._place.manifest(folder)["files"]
-        there = {file.name for file in folder.iterdir() if file.name != _MANIFEST}
+        there = {file.name for file in folder.iterdir() if file.name != FILES_MANIFEST}
         self._place.refuse_unless_complete(folder, there, set(written))
         for name, digest in written.items():
             self._place.refuse_if_damaged(folder / name, digest)

@@ -18,6 +18,7 @@ from restem.datasets.versions import DatasetFault
 from restem.store.digests import faults, make_again, sealed, unsealed
 from restem.store.partials import appearing, link_or_copy, remove_partials
 
+FILES_MANIFEST = "files.json"  # of a folder of several files
 _UPLOADS = 16  # at the same time: an object store takes tens of milliseconds for each, whatever its size
 
 

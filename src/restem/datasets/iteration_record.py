@@ -9,13 +9,12 @@ from typing import Any
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
-from restem.datasets.folder import Place
+from restem.datasets.folder import FILES_MANIFEST, Place
 from restem.datasets.versions import PinnedVersions
 from restem.store.fingerprints import file_fingerprint
 from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
 
-_MANIFEST = "files.json"
 _RECORD = "record.json"
 
 
@@ -26,7 +25,7 @@ class RecordDataset(PinnedVersions, AbstractVersionedDataset[Mapping[str, Any], 
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
         """Use the folder, on a disk or as `s3://bucket/folder`; with `versioned: true` a subfolder per version."""
-        self._place = Place(filepath, _MANIFEST)
+        self._place = Place(filepath, FILES_MANIFEST)
         super().__init__(self._place.path, version, self._place.is_whole, self._place.glob)
         self.metadata = metadata
 
@@ -34,10 +33,10 @@ class RecordDataset(PinnedVersions, AbstractVersionedDataset[Mapping[str, Any], 
         """Return the record; rows of its tables are read when asked for."""
         folder = self._place.folder(self._get_load_path())
         if not self._place.is_whole(str(self._get_load_path())):
-            raise DatasetError(f"{folder} is not a whole record: {_MANIFEST} is missing")
+            raise DatasetError(f"{folder} is not a whole record: {FILES_MANIFEST} is missing")
         manifest = self._place.manifest(folder)
         written: dict[str, str] = manifest["files"]
-        there = {file.name for file in folder.iterdir() if file.name != _MANIFEST}
+        there = {file.name for file in folder.iterdir() if file.name != FILES_MANIFEST}
         self._place.refuse_unless_complete(folder, there, set(written))
         self._place.refuse_if_damaged(folder / _RECORD, written[_RECORD])
         tables = {
