@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from restem.__main__ import restem
 from restem.filtering.selection import DROPPED
+from restem.store.names import namespace_of
 from tests import forked
 from tests.conftest import Project
 
@@ -202,7 +203,7 @@ def test_duration_of_a_child_run_is_that_of_the_iteration(finished: Project) -> 
     seconds = finished.catalog().load("node_seconds")
 
     for i, run in children(finished).items():
-        of_nodes = sum(value for name, value in seconds.items() if name.startswith(f"iteration_{i}."))
+        of_nodes = sum(value for name, value in seconds.items() if name.startswith(f"{namespace_of(i)}."))
         assert (run.info.end_time - run.info.start_time) / 1000 == pytest.approx(of_nodes, abs=0.01)
 
 
