@@ -19,6 +19,7 @@ from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
 from restem.commands.plan import plan
 from restem.commands.project import mlflow_sync, status
+from restem.commands.questions import questions
 from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
@@ -37,6 +38,7 @@ def restem() -> None:
 
 for _command in (
     run,
+    questions,
     score,
     audit,
     inspect,

@@ -141,6 +141,8 @@ def _question_columns() -> "Mapping[str, Column]":
     return {
         "question_id": pa.Column(str, pa.Check.str_length(min_value=1), unique=True, coerce=True),
         "text": _text(empty=False),
+        # The turns of a chat that the text follows, a JSON list of {role, content}; empty where there are none.
+        "context": pa.Column(str, coerce=True, required=False),
         "gold": _text(empty=False),  # JSON object: {"answer": ...} or {"tests": ...}
         "reward": _text(empty=False),  # name or dotted path for load_reward
         "level": _text(),  # difficulty, as the source names it

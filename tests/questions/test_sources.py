@@ -64,8 +64,10 @@ def test_unknown_task_is_named() -> None:
 
 
 def test_unknown_source_is_named() -> None:
-    with pytest.raises(QuestionsError, match=r"reasoning_gym, file, .*bbh, or package\.module:function, got 'hub'"):
-        load_questions(QuestionsParameters(source="hub"))
+    with pytest.raises(
+        QuestionsError, match=r"reasoning_gym, file, hub, .*bbh, or package\.module:function, got 'web'"
+    ):
+        load_questions(QuestionsParameters(source="web"))
 
 
 @pytest.mark.parametrize("name", ["q.jsonl", "q.csv", "q.parquet"])
@@ -95,7 +97,7 @@ def test_answers_stay_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"text": "a", "gold": "1"}], "lacks column split; it has text, gold"),
+        ([{"text": "a", "answer": "1"}], r"lacks column gold; it has text \(text\), answer \(text\)"),
         ([{**GOOD[0], "text": " "}, GOOD[1]], "q.jsonl, line 1 has no text"),
         ([{**GOOD[0], "gold": ""}, GOOD[1]], "q.jsonl, line 1 needs a gold"),
         ([{**GOOD[0], "gold": "{broken"}, GOOD[1]], "q.jsonl, line 1: gold is not valid JSON"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restem.questions.file import gold_as_dict
+from restem.questions.golds import gold_as_dict
 from restem.questions.reading import read_json_text
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import partial
 
 from restem.engines import check_engine
 from restem.errors import ParameterError, RestemError
-from restem.parameters import Parameters, PromptParameters
-from restem.questions import check_source
+from restem.parameters import Parameters, PromptParameters, QuestionsParameters
+from restem.questions import OF_A_SUITE, check_options, check_source
 from restem.rewards import load_reward
 from restem.sampling.prompts import check_style
 from restem.training.launch import decides_weights
@@ -38,12 +38,20 @@ def refuse_unusable(parameters: Parameters) -> None:
 def _looks(parameters: Parameters) -> Iterator[Callable[[], object]]:
     yield partial(decides_weights, parameters.training, parameters.scale)
     yield partial(check_engine, parameters.sampling.engine, parameters.sampling.engine_options)
-    yield partial(check_source, parameters.questions.source, parameter="questions.source")
-    for name, entry in parameters.questions.transfer.items():
-        if entry is not None:
-            yield partial(check_source, str(entry.get("source", name)), parameter=f"questions.transfer.{name}.source")
+    yield from _sources(parameters.questions)
     yield from _styles(parameters.prompt)
     yield from _rewards(parameters)
+
+
+def _sources(questions: QuestionsParameters) -> Iterator[Callable[[], object]]:
+    yield partial(check_source, questions.source, parameter="questions.source")
+    yield partial(check_options, questions.source, questions.options)
+    for name, entry in questions.transfer.items():
+        if entry is not None:
+            path, source = f"questions.transfer.{name}", str(entry.get("source", name))
+            options = {option: value for option, value in entry.items() if option not in OF_A_SUITE}
+            yield partial(check_source, source, parameter=f"{path}.source")
+            yield partial(check_options, source, options, parameter=path)
 
 
 def _styles(prompt: PromptParameters) -> Iterator[Callable[[], object]]:

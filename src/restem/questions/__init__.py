@@ -1,7 +1,8 @@
 """Sources of questions. Each is a small module with `load(parameters) -> rows`, in a table here.
 
-A row is a dict with `text`, `gold` (a dict), `split`, and optionally `question_id`, `reward`, `level`,
-`source`, `licence`. A user's own source is a dotted path to such a function.
+A row is a dict with `text`, `gold` (a dict), `split`, and optionally `question_id`, `reward`, `level`, `source`,
+`licence`, and `context`, the turns {role, content} of a chat that it follows. A user's own source is a dotted path to
+such a function.
 """
 
 import json
@@ -14,12 +15,16 @@ from restem.errors import QuestionsError, first_few
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import as_many_as_asked
 from restem.questions.exemplars import read_exemplars
-from restem.questions.likeness import same_text
+from restem.questions.likeness import asked, same_question
+from restem.questions.options import OF_A_SUITE, asks_the_hub, check_options
 from restem.questions.reading import PLACE, as_text
+from restem.questions.turns import as_turns
 from restem.schemas import MAJORITY, MEASURED, SPLITS
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import import_function
 from restem.store.tables import Table
+
+__all__ = ["OF_A_SUITE", "asks_the_hub", "check_options", "check_source", "load_questions", "suite_of"]
 
 Source = Callable[[QuestionsParameters], Iterable[Mapping[str, Any]]]
 
@@ -28,6 +33,7 @@ _SOURCES = {
     for name in (
         "reasoning_gym",
         "file",
+        "hub",
         "gsm8k",
         "math",
         "svamp",
@@ -59,7 +65,8 @@ def load_questions(parameters: QuestionsParameters, *, limit: int | None = None)
     if limit is not None:
         rows = _first(rows, limit)
     _check_splits(rows)
-    return pd.DataFrame(rows).drop(columns=PLACE)
+    unused = [PLACE] if any(row["context"] for row in rows) else [PLACE, "context"]
+    return pd.DataFrame(rows).drop(columns=unused)
 
 
 def _own_rows(parameters: QuestionsParameters) -> Iterator[Mapping[str, Any]]:
@@ -146,7 +153,7 @@ def _of_suite(message: str, name: str) -> str:
 def _within(suite: str, source: str, row: Mapping[str, Any]) -> str:
     """Return the source of a row of a suite; of a suite with a name of its own, below that name."""
     own = str(row.get("source") or "")
-    return own if suite == source else f"{suite}/{own}".rstrip("/")
+    return own if suite == source and suite_of(own) == suite else f"{suite}/{own}".rstrip("/")
 
 
 def _first(rows: list[dict[str, str]], limit: int) -> list[dict[str, str]]:
@@ -159,12 +166,6 @@ def _first(rows: list[dict[str, str]], limit: int) -> list[dict[str, str]]:
         if row["split"] == "exemplar" or seen[key] <= limit:
             kept.append(row)
     return kept
-
-
-def asks_the_hub(parameters: QuestionsParameters) -> bool:
-    """Return whether loading these questions would download a set."""
-    entries = [parameters.options, *filter(None, parameters.transfer.values())]
-    return any(entry.get("hub") and not entry.get("path") for entry in entries)
 
 
 def suite_of(source: str) -> str:
@@ -204,15 +205,24 @@ def _row(number: int, record: Mapping[str, Any], *, source: str) -> dict[str, st
             "policies are chosen or reported; give it to the split train alone"
         )
     gold_text = json.dumps(gold, sort_keys=True, ensure_ascii=False, default=_as_json)
+    context = _context(record.get("context"), place)
     otherwise = {
-        "question_id": fingerprint([text, gold_text]),
+        "question_id": fingerprint([text, gold_text, *filter(None, [context])]),
         "reward": "exact",
         "level": "",
         "source": source,
         "licence": "",
     }
     texts = {name: _either(record.get(name), instead) for name, instead in otherwise.items()}
-    return {**texts, "text": text, "gold": gold_text, "split": split, PLACE: place}
+    return {**texts, "text": text, "context": context, "gold": gold_text, "split": split, PLACE: place}
+
+
+def _context(value: Any, place: str) -> str:
+    """Return the turns that a question follows as JSON, "" if there are none."""
+    if not value:
+        return ""
+    turns = json.loads(value) if isinstance(value, str) else value
+    return json.dumps(as_turns(turns, place=f"{place}, context"), ensure_ascii=False)
 
 
 def _either(value: Any, instead: str) -> str:
@@ -233,7 +243,7 @@ def _check_splits(rows: list[dict[str, str]]) -> None:
     for row in rows:
         if row["split"] not in MEASURED:
             continue
-        first = seen.setdefault(same_text(row["text"]), row)
+        first = seen.setdefault(same_question(row), row)
         if first["split"] != row["split"]:
             raise QuestionsError(
                 f"the {first['split']} and {row['split']} splits share a question ({first[PLACE]}; {row[PLACE]}): "
@@ -259,7 +269,7 @@ def _check_ids(rows: list[dict[str, str]]) -> None:
     if not repeated:
         return
     shown = first_few((" and ".join(row[PLACE] for row in of_id) for of_id in repeated), separator="; ")
-    if all(row["text"] == of_id[0]["text"] for of_id in repeated for row in of_id):
+    if all(asked(row) == asked(of_id[0]) for of_id in repeated for row in of_id):
         raise QuestionsError(f"{len(repeated)} questions are there more than once: {shown}; keep one of each")
     named = first_few(of_id[0]["question_id"] for of_id in repeated)
     raise QuestionsError(f"{len(repeated)} question_id values are not unique: {named} ({shown})")

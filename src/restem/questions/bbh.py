@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.dealing import deal
-from restem.questions.public import FILE, HubSet, Layout, Row, read
+from restem.questions.places import FILE
+from restem.questions.public import HubSet, Layout, Row, read
 from restem.questions.reading import Record
 
 TASKS = (
@@ -68,7 +69,7 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
 
 
 def _row(record: Record) -> Row:
-    task = str(record.get("task") or record[FILE])
+    task = str(record.get("task") or record[FILE]).partition(".")[0]
     target = str(record["target"]).strip()
     kind = "choice" if _LETTER.fullmatch(target) else "string"
     return {

@@ -1,15 +1,17 @@
-"""From the splits of a public set to the splits of an experiment."""
+"""From the splits of a data set to the splits of an experiment."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.questions.likeness import same_text
+from restem.questions.likeness import same_question
 from restem.questions.public import Row
 from restem.store.fingerprints import question_seed
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
+
+_Pools = dict[str, list[Row]]  # by split, shuffled
 
 
 def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
@@ -27,23 +29,42 @@ def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
         QuestionsError: If there are fewer than asked for.
     """
     pools = _pools(rows, parameters.seed)
-    if len(pools) == 1:
-        pools = {"train": next(iter(pools.values()))}
-    wanted = {
-        "exemplar": parameters.n_exemplars,
-        "test": parameters.n_test,
-        "validation": parameters.n_validation,
-        "train": parameters.n_train,
-    }
-    for split, n in wanted.items():
-        source = split if split in pools else "train"
-        pool = pools.get(source, [])
-        chosen = [row for row in pool if split != "exemplar" or row["gold"].get("solution")][:n]
+    for split, n in _wanted(parameters).items():
+        chosen = _taken(pools, split, n)
         if n is not None and len(chosen) < n:
             raise QuestionsError(_too_few(split, n, len(chosen), parameters))
-        taken = {id(row) for row in chosen}
-        pools[source] = [row for row in pool if id(row) not in taken]
-        yield from ({**row, "split": split} for row in chosen)
+        yield from chosen
+
+
+def deal_what_there_is(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
+    """Yield questions as `deal` does, of a set that may be small, and of which nothing is known.
+
+    A split that the set has gives at most as many as asked for, and so do training questions; of those that must be
+    carved all that are asked for are there. Where nothing has a human solution, exemplars show the bare answer. A
+    validation question that is in the test split too is left out.
+
+    Args:
+        rows: With `split` as the set has it: train, validation, test, exemplar, or "".
+        parameters: For the numbers and the seed; None is all that are left.
+
+    Raises:
+        QuestionsError: If the set has nothing to train on, or is too small to carve splits from.
+    """
+    rows = list(rows)
+    pools = _pools(rows, parameters.seed)
+    n_again = len(rows) - sum(map(len, pools.values()))
+    if n_again:
+        _logger.warning("%d of %d questions are there more than once: the first of each is taken", n_again, len(rows))
+    wanted = _wanted(parameters)
+    _check_carvable(pools, wanted)
+    for split, n in wanted.items():
+        chosen = _taken(pools, split, n, needs_solution=False)
+        if n is not None and len(chosen) < n:
+            _logger.info("%s=%d, and there are %d: all are taken", _parameter(split), n, len(chosen))
+        yield from chosen
+        if split == "test" and "validation" in pools:
+            measured = {same_question(row) for row in chosen}
+            pools["validation"] = [row for row in pools["validation"] if same_question(row) not in measured]
 
 
 def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> list[Row]:
@@ -56,12 +77,7 @@ def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> li
         parameters: For the numbers and the seed; None is all.
     """
     rows = list(rows)
-    wanted = {
-        "exemplar": parameters.n_exemplars,
-        "test": parameters.n_test,
-        "validation": parameters.n_validation,
-        "train": parameters.n_train,
-    }
+    wanted = _wanted(parameters)
     kept: set[int] = set()
     for split in dict.fromkeys(str(row.get("split")) for row in rows):
         of_split = [index for index, row in enumerate(rows) if str(row.get("split")) == split]
@@ -69,19 +85,94 @@ def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> li
         if n is not None and n < len(of_split):
             of_split.sort(key=lambda index: question_seed(parameters.seed, "deal", str(rows[index].get("text"))))
         elif n is not None and n > len(of_split):
-            _log.info("%s=%d, and there are %d: all are taken", _parameter(split), n, len(of_split))
+            _logger.info("%s=%d, and there are %d: all are taken", _parameter(split), n, len(of_split))
         kept.update(of_split[:n])
     return [row for index, row in enumerate(rows) if index in kept]
 
 
-def _pools(rows: Iterable[Row], seed: int) -> dict[str, list[Row]]:
-    """Return the rows by split, shuffled, no text twice in a split."""
-    pools: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        pools.setdefault(row["split"], {}).setdefault(same_text(row["text"]), row)
+def _wanted(parameters: QuestionsParameters) -> dict[str, int | None]:
+    """Return how many of each split are asked for, in the order in which they are chosen; None is all."""
     return {
+        "exemplar": parameters.n_exemplars,
+        "test": parameters.n_test,
+        "validation": parameters.n_validation,
+        "train": parameters.n_train,
+    }
+
+
+def _pools(rows: Iterable[Row], seed: int) -> _Pools:
+    """Return the rows by split, shuffled, no question twice in a split; those of a single split are to train on."""
+    by_split: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_split.setdefault(row["split"], {}).setdefault(same_question(row), row)
+    pools = {
         split: [pool[text] for text in sorted(pool, key=lambda text: question_seed(seed, "deal", text))]
-        for split, pool in pools.items()
+        for split, pool in by_split.items()
+    }
+    return {"train": next(iter(pools.values()))} if len(pools) == 1 else pools
+
+
+def _taken(pools: _Pools, split: str, n: int | None, *, needs_solution: bool = True) -> list[Row]:
+    """Return the first n of a split, or all, and take them out of their pool."""
+    source = split if split in pools else "train"
+    pool = pools.get(source, [])
+    chosen = (_shown(pool, needs_solution=needs_solution) if split == "exemplar" else pool)[:n]
+    taken = {id(row) for row in chosen}
+    pools[source] = [row for row in pool if id(row) not in taken]
+    return [{**row, "split": split} for row in chosen]
+
+
+def _shown(pool: list[Row], *, needs_solution: bool) -> list[Row]:
+    """Return the questions that an exemplar may be: with a human solution, or with an answer where none has one."""
+    solved = [row for row in pool if row["gold"] and row["gold"].get("solution")]
+    return solved or ([] if needs_solution else [row for row in pool if row["gold"] and row["gold"].get("answer")])
+
+
+def _check_carvable(pools: _Pools, wanted: Mapping[str, int | None]) -> None:
+    """Raise if there is nothing to train on, or nothing left to train on behind what must be carved.
+
+    Raises:
+        QuestionsError: With numbers that go.
+    """
+    needs_train = wanted["train"] != 0
+    n = len(pools.get("train", []))
+    if needs_train and not n:
+        raise QuestionsError(
+            f"the data set has the splits {', '.join(pools)} and none to train on; say which is: train in "
+            "questions.options.splits of a hub, or in questions.options.path of files"
+        )
+    carved = {split: wanted[split] or 0 for split in ("exemplar", "test", "validation") if split not in pools}
+    if sum(carved.values()) + needs_train <= n:
+        return
+    goes = (f"{_parameter(split)}={_fitting(split, m, n)}" for split, m in carved.items() if m)
+    asked = (f"{_parameter(split)}={m}" for split, m in carved.items() if m)
+    raise QuestionsError(
+        f"the data set has {n} questions {'in one piece' if len(pools) == 1 else 'to train on'}, and "
+        f"{', '.join(asked)} are to be taken out of them with some left to train on; ask for fewer, "
+        f"as --params={','.join(goes)}"
+    )
+
+
+_ONE_IN = {"exemplar": 20, "test": 4, "validation": 10}  # questions of a small set; ours
+
+
+def _fitting(split: str, wanted: int, n: int) -> int:
+    return min(wanted, max(n // _ONE_IN[split], 1))
+
+
+def fitting(parameters: QuestionsParameters, *, n: int, carved: Collection[str]) -> dict[str, int]:
+    """Return the numbers of `questions` that must be lower for a set of n questions to train on, by parameter.
+
+    Args:
+        parameters: For the numbers asked for.
+        n: Questions that are in one piece, or in the split train.
+        carved: The splits that must be taken out of them: exemplar, test, validation.
+    """
+    wanted = {split: number or 0 for split, number in _wanted(parameters).items() if split in carved}
+    if sum(wanted.values()) < n:
+        return {}
+    return {
+        _parameter(split).partition(".")[2]: _fitting(split, number, n) for split, number in wanted.items() if number
     }
 
 

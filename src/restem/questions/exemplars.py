@@ -4,11 +4,11 @@ The file is JSONL, JSON, CSV or Parquet with the columns text (or question, prob
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.questions.public import FILE, Row, read_file
+from restem.questions.places import FILE, place_of, read_file
+from restem.questions.public import Row
 from restem.questions.reading import PLACE, Record, as_text
 
 EXEMPLARS_FILE = "exemplars file"  # their source
@@ -24,7 +24,7 @@ def read_exemplars(parameters: QuestionsParameters) -> Iterator[Row]:
     """
     if parameters.exemplars is None:
         return
-    records = read_file(Path(parameters.exemplars).expanduser())
+    records = read_file(place_of(parameters.exemplars))
     if len(records) < parameters.n_exemplars:
         raise QuestionsError(
             f"questions.n_exemplars is {parameters.n_exemplars}, but {parameters.exemplars} has only {len(records)}"

@@ -4,8 +4,11 @@ Source: Unicode Standard Annex 15, https://www.unicode.org/reports/tr15/ (forms)
 (Default_Ignorable_Code_Point).
 """
 
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 # What has no shape and is no format character (category Cf): joiners, fillers, selectors of variants.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -21,6 +24,17 @@ def same_text(text: str) -> str:
     if not visible.isascii():
         visible = unicodedata.normalize("NFKC", "".join(map(_plain, _UNSEEN.sub("", visible))))
     return " ".join(visible.split())
+
+
+def same_question(row: Mapping[str, Any]) -> str:
+    """Return what all questions have in common that ask the same after the same was said."""
+    return same_text(asked(row))
+
+
+def asked(row: Mapping[str, Any]) -> str:
+    """Return what a question says, with what users and assistants said before it."""
+    turns = json.loads(row.get("context") or "[]")
+    return "\n".join([*(turn["content"] for turn in turns if turn["role"] != "system"), str(row["text"])])
 
 
 def _plain(character: str) -> str:

@@ -18,7 +18,8 @@ from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.questions.boxes import last_box
 from restem.questions.dealing import deal
-from restem.questions.public import HubSet, Layout, Records, Row, read
+from restem.questions.places import Records
+from restem.questions.public import HubSet, Layout, Row, read
 from restem.questions.reading import Record, as_text
 
 SUBJECTS = (

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, time
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from restem.errors import QuestionsError
 
 Record = dict[str, Any]  # as in the file
+
+_GZIP = b"\x1f\x8b"  # the first two bytes, RFC 1952; neither begins a text in UTF-8
 
 PLACE = "restem_place"  # the column that says where a record stands in its file: "line 3"
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -65,8 +67,12 @@ def read_records(path: Path, *, holding: str = "questions") -> list[Record]:
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix that says what is in a file; that of a compressed one stands before .gz."""
-    return path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
+    """Return the suffix that says what is in a file; that of a compressed one stands before .gz.
+
+    The query of a URL is no part of it.
+    """
+    suffixes = PurePosixPath(path.name.partition("?")[0]).suffixes
+    return "".join(suffixes[-2:-1] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else suffixes[-1:])
 
 
 def read_json_text(text: str) -> Any:
@@ -121,7 +127,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _content(path: Path) -> str:
     raw = path.read_bytes()
-    return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    return (gzip.decompress(raw) if raw[:2] == _GZIP else raw).decode("utf-8-sig")
 
 
 def _read_jsonl(path: Path) -> list[Record]:
@@ -177,10 +183,16 @@ def _read_csv(path: Path) -> list[Record]:
 
 
 def _read_parquet(path: Path) -> list[Record]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    with path.open("rb") as stream:
+        return records_of(pq.read_table(stream))
+
+
+def records_of(table: Any) -> list[Record]:
+    """Return the rows of an Arrow table, each with its place in it."""
+    import pyarrow as pa
+
     for index, field in enumerate(table.schema):
         if pa.types.is_floating(field.type) and not pa.types.is_float64(field.type):
             # The shortest text that gives the same number in its own width: 0.1, and not 0.10000000149011612.

@@ -15,6 +15,7 @@ from restem.parameters import PromptParameters
 from restem.policies.policy import Policy
 from restem.questions import suite_of
 from restem.sampling.chat_templates import ChatTemplate, write_chats
+from restem.sampling.conversations import Asked, Turn, asked, conversation, texts_alone
 from restem.store.fingerprints import fingerprint
 from restem.store.importing import import_function
 from restem.store.tables import Table
@@ -22,8 +23,7 @@ from restem.store.tables import Table
 _logger = logging.getLogger(__name__)
 
 
-Renderer = Callable[[Sequence[str]], list[str]]  # the texts of questions -> their prompts
-Turn = dict[str, str]  # of a conversation: role and content
+Renderer = Callable[[Sequence[Asked]], list[str]]  # questions -> their prompts
 
 
 class Exemplar(NamedTuple):
@@ -59,8 +59,8 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
     }
     suites = bare["source"].where(bare["split"] == "transfer", "")
     rendered: dict[Any, str] = {}
-    for suite, of_suite in bare.groupby(suites)["text"]:
-        written = (renderers[str(suite)] if suite else render)(of_suite.to_list())
+    for suite, of_suite in bare.groupby(suites):
+        written = (renderers[str(suite)] if suite else render)(asked(of_suite))
         rendered.update(zip(of_suite.index, written, strict=True))
     prompts = [rendered[row] for row in bare.index]
     table = pd.DataFrame(
@@ -79,15 +79,15 @@ def conversations(questions: Table, parameters: PromptParameters) -> dict[str, l
     With prompt.style=chat they are what the chat template is given. Other styles have no turns: there the user asks the
     bare question, after the instruction as the system's turn; exemplars, which only show the form, are left out.
     """
-    asked = questions[questions["split"] == "train"]
+    trained_on = questions[questions["split"] == "train"]
     if parameters.style == "chat":
         transferred = set(questions.loc[questions["split"] == "transfer", "source"])
         exemplars = [exemplar for source, exemplar in _exemplars(questions) if source not in transferred]
-        chats = _chats(asked["text"].to_list(), exemplars, parameters)
+        chats = _chats(asked(trained_on), exemplars, parameters)
     else:
         before = [_turn("system", parameters.instruction)] if parameters.instruction else []
-        chats = [[*before, _turn("user", text)] for text in asked["text"]]
-    return dict(zip(asked["question_id"], chats, strict=True))
+        chats = [conversation(before, question, question.text) for question in asked(trained_on)]
+    return dict(zip(trained_on["question_id"], chats, strict=True))
 
 
 def _exemplars(questions: Table) -> list[tuple[str, Exemplar]]:
@@ -102,11 +102,13 @@ def _renderer(exemplars: Sequence[Exemplar], policy: Policy, parameters: PromptP
     style = _RENDERERS.get(parameters.style)
     if style is not None:
         return style(exemplars, policy, parameters)
-    return partial(_rendered_twice, partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters))
+    own = partial(_own_style(parameters.style), exemplars=exemplars, parameters=parameters)
+    return partial(_rendered_twice, own, name=parameters.style)
 
 
-def _rendered_twice(style: Callable[[str], str], texts: Sequence[str]) -> list[str]:
+def _rendered_twice(style: Callable[[str], str], questions: Sequence[Asked], *, name: str) -> list[str]:
     """Return the prompts of a style of the user's own, which must be the same each time."""
+    texts = texts_alone(questions, name)
     prompts = [style(text) for text in texts]
     for text, prompt in zip(texts, prompts, strict=True):
         again = style(text)
@@ -243,7 +245,8 @@ class _Plain:
         self._before = "".join(part + parameters.separator for part in [*before, *shown])
         self._parameters = parameters
 
-    def __call__(self, texts: Sequence[str]) -> list[str]:
+    def __call__(self, questions: Sequence[Asked]) -> list[str]:
+        texts = texts_alone(questions, self._parameters.style)
         return [self._before + _asked(text, self._parameters) for text in texts]
 
 
@@ -262,16 +265,16 @@ class _Chat:
         self._template = ChatTemplate(tokenizer, policy.name, date.fromisoformat(parameters.date))
         self._exemplars, self._parameters = exemplars, parameters
 
-    def __call__(self, texts: Sequence[str]) -> list[str]:
-        return write_chats(_chats(texts, self._exemplars, self._parameters), self._template)
+    def __call__(self, questions: Sequence[Asked]) -> list[str]:
+        return write_chats(_chats(questions, self._exemplars, self._parameters), self._template)
 
 
-def _chats(texts: Sequence[str], exemplars: Sequence[Exemplar], parameters: PromptParameters) -> list[list[Turn]]:
+def _chats(questions: Sequence[Asked], exemplars: Sequence[Exemplar], parameters: PromptParameters) -> list[list[Turn]]:
     """Return the turns of a chat template for each question, up to where the policy answers."""
     before = [_turn("system", parameters.instruction)] if parameters.instruction else []
     for exemplar in exemplars:
         before += [_turn("user", _asked(exemplar.text, parameters)), _turn("assistant", exemplar.solution)]
-    return [[*before, _turn("user", _asked(text, parameters))] for text in texts]
+    return [conversation(before, question, _asked(question.text, parameters)) for question in questions]
 
 
 def _turn(role: str, content: str) -> Turn:
