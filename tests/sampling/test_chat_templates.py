@@ -215,3 +215,34 @@ def test_chat_template_is_written_by_us_or_by_the_server_and_not_by_both(place: 
         checked(prompt=prompt, sampling=sampling)
     assert checked(prompt={"style": "zero_shot"}, sampling=sampling).prompt.style == "zero_shot"
     assert checked(prompt=prompt, sampling={"engine": "openai"}).prompt.style == "chat"
+
+
+def in_context(*turns: dict[str, str]) -> pd.DataFrame:
+    return questions("exemplar", "train").assign(context=["", json.dumps(turns)])
+
+
+def test_a_question_follows_its_own_turns_and_its_system_takes_the_place_of_the_instruction(
+    policy: Callable[..., Policy],
+) -> None:
+    told, said = {"role": "system", "content": "own"}, {"role": "assistant", "content": "earlier"}
+    parameters = PromptParameters(style="chat", instruction="shared")
+
+    (own,) = render_prompts(in_context(told, said), policy(PLAIN), parameters)["prompt"]
+    (without,) = render_prompts(in_context(said), policy(PLAIN), parameters)["prompt"]
+
+    lines = [line.partition(":")[::2] for line in own.removeprefix("<bos>").splitlines()]
+    assert [role for role, _ in lines] == ["system", "user", "assistant", "assistant", "user", "assistant"]
+    assert (lines[0], lines[3]) == (("system", " own"), ("assistant", " earlier"))
+    assert without.removeprefix("<bos>").startswith("system: shared\nuser: ")
+
+
+@pytest.mark.parametrize("style", ["few_shot", "zero_shot", f"{__name__}:shouted"])
+def test_a_style_without_turns_refuses_a_question_that_follows_some(style: str, policy: Callable[..., Policy]) -> None:
+    table = in_context({"role": "system", "content": "own"})
+
+    with pytest.raises(PromptError, match=r"follows 1 turns of a chat \(system\).*use prompt\.style=chat"):
+        render_prompts(table, policy(), PromptParameters(style=style))
+
+
+def shouted(question: str, *, exemplars: Any, parameters: Any) -> str:
+    return question.upper()

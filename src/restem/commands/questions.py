@@ -9,7 +9,7 @@ import click
 
 from restem.commands.options import Where, of_experiment
 from restem.configuration.hub import go_online
-from restem.errors import ExperimentError, first_few
+from restem.errors import ExperimentError, PromptError, first_few
 
 if TYPE_CHECKING:
     from restem.scoring.first_look import Look
@@ -59,7 +59,10 @@ def questions(  # noqa: PLR0913 - one argument per option
         n, faults = unjudgeable(look, parameters)
         _say(_golds(look, n, faults.to_dict("records")))
         policy = prepare_base_model(parameters.policy.model, store=catalog.load("base_models"))
-        _say(_prompts(first_prompts(look, policy, parameters.prompt), policy.name))
+        try:
+            _say(_prompts(first_prompts(look, policy, parameters.prompt), policy.name))
+        except PromptError as error:  # which a run would stop with, and which the mapping has no part in
+            click.echo(f"\nno prompts: {error.message}")
     text = as_yaml(look.yaml(), depth=2)
     click.echo(f"\nlikely, in conf/ENV/parameters.yml:\n{text}")
     if target is not None:

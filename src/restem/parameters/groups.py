@@ -67,7 +67,7 @@ class PolicyParameters:
 class QuestionsParameters:
     """Where questions come from."""
 
-    # One of restem.questions, file, or a dotted path "package.module:function".
+    # One of restem.questions, file, hub, or a dotted path "package.module:function".
     source: Annotated[str, Decides("questions")] = "reasoning_gym"
     seed: Annotated[Seed, Decides("questions")] = 0  # of which questions are in which split
     n_train: Annotated[NonNegative | None, Decides("questions")] = 224  # None: all that are left
@@ -75,7 +75,9 @@ class QuestionsParameters:
     n_test: Annotated[Positive | None, Decides("questions")] = 128
     n_exemplars: Annotated[NonNegative, Decides("questions")] = 2  # kept aside for few-shot prompts
     exemplars: Annotated[str | None, Decides("questions")] = None  # a file: columns text, solution; in their place
-    options: Annotated[dict[str, Any], Decides("questions")] = Field(default_factory=dict)  # of the source
+    options: Annotated[dict[str, Any], Decides("questions")] = Field(
+        default_factory=dict
+    )  # of the source; sources.py has those of file and hub
     reward: Annotated[str | None, Decides("questions")] = None  # judges all but transfer; None is what the source names
     train_reward: Annotated[str | None, Decides("questions")] = None  # judges those to train on in its place
     # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.

@@ -65,7 +65,7 @@ def explained(dataset: str, *, revision: str | None, revision_option: str, inste
 def _explained(error: Exception, dataset: str, revision: str | None, revision_option: str) -> str:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    detail = " ".join(str(error).split())[:_LONGEST] or "no detail"
+    detail = " ".join(str(error).split())[:_LONGEST].rstrip(".") or "no detail"
     if isinstance(error, GatedRepoError) or "gated dataset" in detail:
         return (
             f"the data set {dataset} is given to signed-in users only: accept its terms on its page of the Hugging "
@@ -76,7 +76,7 @@ def _explained(error: Exception, dataset: str, revision: str | None, revision_op
             f"the Hugging Face hub has the data set {dataset}, but not the revision {revision!r} ({revision_option}): "
             "give a commit, a tag or a branch that its page shows"
         )
-    if isinstance(error, RepositoryNotFoundError):
+    if isinstance(error, RepositoryNotFoundError) or "doesn't exist on the Hub" in detail:
         return (
             f"there is no data set {dataset} on the Hugging Face hub that may be read without a token, or with this "
             "one; check the name, and for a private one set HF_TOKEN"
@@ -86,6 +86,8 @@ def _explained(error: Exception, dataset: str, revision: str | None, revision_op
             f"the data set {dataset} is a Python script, which is never run here; most have been converted by the hub: "
             f"{revision_option}=refs/convert/parquet"
         )
+    if "OfflineMode" in detail or "offline mode" in detail:
+        return f"{dataset} could not be had from the Hugging Face hub: HF_HUB_OFFLINE is set, and it was not had before"
     if "Unknown split" in detail or "Bad split" in detail:
         return f"the data set {dataset} has no such split as is asked for with questions.options.splits: {detail}"
     return f"{dataset} could not be had from the Hugging Face hub ({type(error).__name__}: {detail})"
