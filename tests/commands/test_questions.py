@@ -52,9 +52,12 @@ def test_rows_columns_guesses_golds_and_five_prompts_are_shown_and_the_yaml_make
     assert yaml.safe_load(written.read_text()) == {
         "questions": {
             "source": "file",
-            "n_exemplars": 1,
-            "n_test": 10,
-            "n_validation": 4,
+            **{
+                "n_train": 24,
+                "n_validation": 8,
+                "n_test": 16,
+                "n_exemplars": 1,
+            },  # of the environment it was looked from
             "options": {
                 "path": "mine.jsonl",
                 "columns": {"text": "problem", "level": "meta.difficulty", "gold": "worked"},
@@ -68,7 +71,15 @@ def test_rows_columns_guesses_golds_and_five_prompts_are_shown_and_the_yaml_make
     project.run("prepare", env="mine", policy=tiny)
 
     questions = project.catalog(env="mine").load("questions")
-    assert questions["split"].value_counts().to_dict() == {"train": 25, "test": 10, "validation": 4, "exemplar": 1}
+    assert len(questions) == 40
+    assert set(questions["split"]) == {"train", "test", "validation", "exemplar"}
+
+
+def test_a_set_too_small_for_the_numbers_of_the_project_is_shown_with_lower_ones(project: Project) -> None:
+    shown = look(jsonl(SUMS[:20]), "--column", "gold=worked", "--extract", "boxed")
+
+    assert shown.exit_code == 0, shown.output
+    assert "  n_train: 24\n  n_validation: 2\n  n_test: 5\n  n_exemplars: 1\n" in shown.output
 
 
 def test_what_is_there_already_is_not_written_over(project: Project) -> None:
@@ -118,7 +129,7 @@ def test_chats_are_shown_with_the_template_and_few_shot_is_not_guessed_for_them(
         ]
     )
 
-    shown = look(path, "--column", "messages=messages", "--extract", "boxed")
+    shown = look(path)
 
     assert shown.exit_code == 0, shown.output
-    assert "prompt:\n  style: chat" in shown.output
+    assert "columns: {messages: messages}\n    extract: boxed\n    reward: math\nprompt:\n  style: chat" in shown.output

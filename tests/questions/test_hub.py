@@ -159,7 +159,7 @@ def test_splits_of_other_names_are_listed_with_what_to_write(ask: Ask) -> None:
     assert "has the splits train_sft, test_sft and none that is called train" in refused
     assert "  splits: {train: train_sft, test: test_sft}" in refused
     assert counts(ask("me/odd", columns=MAPPED, splits={"train": "train_sft", "test": "test_sft"}))["test"] == 4
-    assert "has no such split as is asked for with questions.options.splits: " in unknown
+    assert "has no such split as questions.options.splits asks for: " in unknown
 
 
 def test_wrong_columns_are_listed_with_what_to_write(ask: Ask) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from restem.questions.columns import ABSENT, Column, columns_in, value_at
+from restem.questions.columns import ABSENT, Column, columns_in, is_chat, value_at
 from restem.questions.extracting import NAMED
 from restem.questions.options import PREFIX
 from restem.questions.reading import Record, as_text
@@ -68,10 +68,13 @@ def guess(records: Sequence[Record]) -> Guess:
         parts = {"tests": tests, "entry_point": entry, "solution": solution}
         return Guess({**asked, "gold": {part: path for part, path in parts.items() if path}}, None, "code")
     golds, extract = _golds(left, records)
+    answers = _answers(records, asked, golds)
+    if not golds:
+        extract = _way_in(answers)
     levels = {"level": level} if (level := _named(_LEVELS, left, "text", "number")) else {}
     split = {"split": "split"} if _are_splits(records) else {}
     columns = {**asked, **golds, **levels, **split}
-    return Guess(columns, extract, "math" if golds and _is_mathematics(records, golds["gold"], extract) else "exact")
+    return Guess(columns, extract, "math" if _are_mathematics(answers, extract) else "exact")
 
 
 def _asked(found: Sequence[Column]) -> dict[str, str]:
@@ -119,8 +122,20 @@ def _way_in(texts: Sequence[str]) -> str | None:
     return best if texts and counts[best] >= _MOST * len(texts) else None
 
 
-def _is_mathematics(records: Sequence[Record], gold: Any, extract: str | None) -> bool:
-    texts = _texts(records, gold["answer"] if isinstance(gold, Mapping) else gold)
+def _answers(records: Sequence[Record], asked: Mapping[str, str], golds: Mapping[str, Any]) -> list[str]:
+    """Return what stands in the column of golds, or where there is none what chats end with."""
+    if not golds:
+        return [_last_said(record, asked["messages"]) for record in records[:_LOOKED_AT]] if "messages" in asked else []
+    gold = golds["gold"]
+    return _texts(records, gold["answer"] if isinstance(gold, Mapping) else gold)
+
+
+def _last_said(record: Record, path: str) -> str:
+    chat = value_at(record, path)
+    return str(chat[-1].get("content") or chat[-1].get("value") or "") if is_chat(chat) else ""
+
+
+def _are_mathematics(texts: Sequence[str], extract: str | None) -> bool:
     if extract:
         texts = [found for text in texts if (found := NAMED[extract](text))]
     numeric = [text for text in texts if len(text) < _LONGEST and any(mark.isdigit() or mark in "\\$" for mark in text)]

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restem.errors import QuestionsError
+from restem.questions.options import PREFIX
+
+_PATIENCE_S = 30.0
+_LONGEST = 500  # characters of what a library says
 
 
 class Found(NamedTuple):
@@ -38,9 +42,6 @@ def look_up(dataset: str, revision: str | None) -> Found:
     return Found(info.sha, ", ".join(licence) if isinstance(licence, list) else str(licence or ""))
 
 
-_PATIENCE_S = 30.0
-
-
 @contextmanager
 def explained(dataset: str, *, revision: str | None, revision_option: str, instead: str) -> Iterator[None]:
     """Say what was asked of the hub and what to do, whatever its libraries raise.
@@ -66,31 +67,41 @@ def _explained(error: Exception, dataset: str, revision: str | None, revision_op
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     detail = " ".join(str(error).split())[:_LONGEST].rstrip(".") or "no detail"
-    if isinstance(error, GatedRepoError) or "gated dataset" in detail:
-        return (
+    # A gated and a missing repository are both of the kind that is not found, so the special ones come first; where
+    # `datasets` raises in place of the hub's client, only its words tell.
+    known: list[tuple[type[Exception] | None, str, str]] = [
+        (
+            GatedRepoError,
+            "gated dataset",
             f"the data set {dataset} is given to signed-in users only: accept its terms on its page of the Hugging "
-            "Face hub and set HF_TOKEN to a token that may read it"
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return (
+            "Face hub and set HF_TOKEN to a token that may read it",
+        ),
+        (
+            RevisionNotFoundError,
+            "Invalid rev id",
             f"the Hugging Face hub has the data set {dataset}, but not the revision {revision!r} ({revision_option}): "
-            "give a commit, a tag or a branch that its page shows"
-        )
-    if isinstance(error, RepositoryNotFoundError) or "doesn't exist on the Hub" in detail:
-        return (
+            "give a commit, a tag or a branch that its page shows",
+        ),
+        (
+            RepositoryNotFoundError,
+            "doesn't exist on the Hub",
             f"there is no data set {dataset} on the Hugging Face hub that may be read without a token, or with this "
-            "one; check the name, and for a private one set HF_TOKEN"
-        )
-    if "Dataset scripts are no longer supported" in detail:
-        return (
-            f"the data set {dataset} is a Python script, which is never run here; most have been converted by the hub: "
-            f"{revision_option}=refs/convert/parquet"
-        )
-    if "OfflineMode" in detail or "offline mode" in detail:
-        return f"{dataset} could not be had from the Hugging Face hub: HF_HUB_OFFLINE is set, and it was not had before"
-    if "Unknown split" in detail or "Bad split" in detail:
-        return f"the data set {dataset} has no such split as is asked for with questions.options.splits: {detail}"
+            "one; check the name, and for a private one set HF_TOKEN",
+        ),
+        (
+            None,
+            "Dataset scripts are no longer supported",
+            f"the data set {dataset} is a Python script, which is never run here; most have been converted by the "
+            f"hub: {revision_option}=refs/convert/parquet",
+        ),
+        (
+            None,
+            "OfflineMode",
+            f"{dataset} could not be had from the Hugging Face hub: HF_HUB_OFFLINE is set, and it was not had before",
+        ),
+        (None, "Unknown split", f"the data set {dataset} has no such split as {PREFIX}.splits asks for: {detail}"),
+    ]
+    for kind, words, sentence in known:
+        if (kind is not None and isinstance(error, kind)) or words in detail:
+            return sentence
     return f"{dataset} could not be had from the Hugging Face hub ({type(error).__name__}: {detail})"
-
-
-_LONGEST = 500  # characters of what a library says

@@ -32,7 +32,7 @@ class Look(NamedTuple):
     records: Records
     columns: list[Column]
     options: dict[str, Any]  # of the source
-    numbers: dict[str, int]  # of questions, lower than those of the project where the set is small
+    numbers: dict[str, int | None]  # of questions: those of the project, and lower ones where the set is small
     questions: Table  # all of them
 
     def yaml(self) -> dict[str, Any]:
@@ -58,13 +58,15 @@ def look_at(source: str, given: Mapping[str, Any], parameters: QuestionsParamete
     splits = {"train": everything} if list(records) == [""] else records
     n = len(splits.get("train", []))
     carved = {"exemplar", "test", "validation"} - splits.keys()
-    numbers = {} if "split" in dict(flat(options.get("columns", {}))) else fitting(parameters, n=n, carved=carved)
+    asked = {name: getattr(parameters, name) for name in ("n_train", "n_validation", "n_test", "n_exemplars")}
+    has_column = "split" in dict(flat(options.get("columns", {})))
+    numbers = asked | ({} if has_column else fitting(parameters, n=n, carved=carved))
     all_of_it = replace(
         QuestionsParameters(source=source, options=options, seed=parameters.seed),
         n_train=None,
         n_validation=0 if "validation" in carved else None,
         n_test=1 if "test" in carved else None,
-        n_exemplars=numbers.get("n_exemplars", parameters.n_exemplars),
+        n_exemplars=numbers["n_exemplars"],
     )
     return Look(source, records, columns_in(everything), options, numbers, load_questions(all_of_it))
 
@@ -86,7 +88,11 @@ def _with_guesses(given: Mapping[str, Any], guessed: Mapping[str, Any]) -> dict[
     if GOLD in heads:  # how to read another column of golds is not known
         guessed = {name: value for name, value in guessed.items() if name != "extract"}
     merged = {**columns, **(given.get("columns") or {})}
-    return {**{**guessed, **given}, **({"columns": merged} if merged else {})}
+    return {
+        **given,
+        **({"columns": merged} if merged else {}),
+        **{k: v for k, v in guessed.items() if k not in given and k != "columns"},
+    }
 
 
 def unjudgeable(look: Look, parameters: Parameters) -> tuple[int, Table]:
