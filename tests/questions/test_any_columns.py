@@ -13,6 +13,7 @@ from restem.configuration.preflight import refuse_unusable
 from restem.errors import ParameterError, QuestionsError
 from restem.parameters import QuestionsParameters, ScoringParameters
 from restem.questions import load_questions
+from restem.questions.contamination import separate_near_duplicates
 from restem.scoring.quarantine import quarantine_questions
 from tests.builders import checked
 
@@ -282,9 +283,11 @@ CHAT = [
 
 def test_the_last_turn_of_the_user_is_the_question_and_the_answer_to_it_the_gold(tmp_path: Path) -> None:
     table = loaded(jsonl(tmp_path / "q.jsonl", CHAT), columns={"messages": "messages"}, extract="boxed")
+    kept, duplicates = separate_near_duplicates(table, QuestionsParameters(near_duplicate_similarity=0.9))
 
     assert set(table["text"]) == {"Double it."}
     assert table["question_id"].is_unique
+    assert (len(kept), len(duplicates)) == (10, 0)
     assert table["split"].value_counts().to_dict() == {"train": 3, "test": 4, "validation": 2, "exemplar": 1}
     for context, gold in zip(map(json.loads, table["context"]), map(json.loads, table["gold"]), strict=True):
         assert [turn["role"] for turn in context] == ["system", "user", "assistant"]

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,17 @@ def test_a_training_question_that_is_asked_in_test_under_another_name_fails(base
     gate = checked(base, row("q0"), row("q1"), asked=questions(q2=ASKED["q1"]))
 
     assert failed(gate) == ["no row's question is asked in validation, test or exemplars"]
+
+
+def test_the_same_words_after_other_turns_of_a_chat_are_another_question(base: Policy) -> None:
+    turns = [json.dumps([{"role": "user", "content": f"Think of {n}."}]) for n in (0, 1, 2, 3)]
+    same = questions(**dict.fromkeys(ASKED, "Double it."))
+
+    assert failed(checked(base, row("q0"), asked=same.assign(context=turns))) == []
+    repeated = same.assign(context=[turns[2], *turns[1:]])
+    assert failed(checked(base, row("q0"), asked=repeated)) == [
+        "no row's question is asked in validation, test or exemplars"
+    ]
     with pytest.raises(TrainingError, match=r"not so for 1 of 2 rows: q1 sample 0"):
         refuse_unless_passed(gate)
 

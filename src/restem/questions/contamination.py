@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.questions.likeness import asked, same_text
+from restem.questions.likeness import all_asked, same_text
 from restem.schemas import LEARNED_FROM, MEASURED
 from restem.store.tables import Table
 
@@ -91,8 +91,7 @@ def grams(text: str) -> frozenset[str]:
 
 def _of(questions: Table, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     chosen = questions[questions["split"].isin(splits)]
-    texts = [asked(dict(row)) for _, row in chosen.iterrows()] if "context" in chosen else chosen["text"]
-    return zip(chosen["question_id"], chosen["split"], texts, strict=True)
+    return zip(chosen["question_id"], chosen["split"], all_asked(chosen), strict=True)
 
 
 def _gist(row: tuple[str, str, str]) -> _Gist:

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from restem.store.tables import Table
+
 # What has no shape and is no format character (category Cf): joiners, fillers, selectors of variants.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
@@ -35,6 +37,14 @@ def asked(row: Mapping[str, Any]) -> str:
     """Return what a question says, with what users and assistants said before it."""
     turns = json.loads(row.get("context") or "[]")
     return "\n".join([*(turn["content"] for turn in turns if turn["role"] != "system"), str(row["text"])])
+
+
+def all_asked(questions: Table) -> list[str]:
+    """Return what each question of a table says, in order, with what was said before it."""
+    if "context" not in questions:
+        return list(questions["text"])
+    rows = zip(questions["text"], questions["context"], strict=True)
+    return [asked({"text": text, "context": context}) for text, context in rows]
 
 
 def _plain(character: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from restem.questions.likeness import asked
 from restem.rewards.verdicts import gold_of
 from restem.schemas import CORRECT
 from restem.scoring.audit import RARE, SECOND
@@ -39,8 +40,8 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
         seed: Of the choice.
         doubtful: By question and sample index, what a second verifier made of accepted samples that it refuses.
     """
-    asked = questions.set_index("question_id")
-    rows: list[dict[str, Any]] = _doubted(scored, doubtful or {}, asked, n_accepted)
+    by_id = questions.set_index("question_id")
+    rows: list[dict[str, Any]] = _doubted(scored, doubtful or {}, by_id, n_accepted)
     for is_accepted, n in ((True, n_accepted), (False, n_rejected)):
         left = n - len(rows) if is_accepted else n
         others = (
@@ -49,7 +50,7 @@ def samples_to_read(  # noqa: PLR0913 - what is shown, and how much of it
             if (row["question_id"], row["sample_index"]) not in (doubtful or {})
         )
         for row in _first(others, left, seed):
-            rows.append({**row, **_question(asked, row)})
+            rows.append({**row, **_question(by_id, row)})
     return rows
 
 
@@ -62,19 +63,19 @@ def doubts_of(audit: Table) -> dict[tuple[str, int], str]:
 
 
 def _doubted(
-    scored: ShardedTable, doubtful: Mapping[tuple[str, int], str], asked: Table, n: int
+    scored: ShardedTable, doubtful: Mapping[tuple[str, int], str], by_id: Table, n: int
 ) -> list[dict[str, Any]]:
     rows = (
-        {**row, "doubt": doubtful[row["question_id"], row["sample_index"]], **_question(asked, row)}
+        {**row, "doubt": doubtful[row["question_id"], row["sample_index"]], **_question(by_id, row)}
         for row in _rows(scored, is_accepted=True, reason=None)
         if (row["question_id"], row["sample_index"]) in doubtful
     )
     return list(itertools.islice(rows, n))
 
 
-def _question(asked: Table, row: Mapping[str, Any]) -> dict[str, Any]:
-    question = asked.loc[row["question_id"]]
-    return {"text": question["text"], "gold": question["gold"]}
+def _question(questions: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    question = questions.loc[row["question_id"]]
+    return {"text": asked(question), "gold": question["gold"]}
 
 
 def _rows(scored: ShardedTable, *, is_accepted: bool, reason: str | None) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from restem.engines.context import context_window_of
 from restem.errors import TrainingError, first_few
 from restem.parameters import TrainingParameters
 from restem.policies.policy import Policy
+from restem.questions.likeness import all_asked
 from restem.store.tables import Table
 from restem.training.batches import Batching, batching, learnt_by_row
 from restem.training.continuations import Continuations, writer_of
@@ -160,10 +161,10 @@ def _length_finding(rows: Table, examples: Sequence[Example], *, limit: int, all
 
 
 def _question_findings(rows: Table, questions: Table, prompts: Table) -> list[Finding]:
-    known = questions.set_index("question_id")
+    known = questions.assign(text=all_asked(questions)).set_index("question_id")
     split = rows["question_id"].map(known["split"])
     text = rows["question_id"].map(known["text"])
-    held_out = set(questions.loc[questions["split"] != "train", "text"])
+    held_out = set(known.loc[known["split"] != "train", "text"])
     prompt = rows["question_id"].map(prompts.set_index("question_id")["prompt"])
     keys = ["policy_id", "question_id", "sample_index"]
     return [
