@@ -92,6 +92,8 @@ def test_a_training_question_that_is_asked_in_test_under_another_name_fails(base
     gate = checked(base, row("q0"), row("q1"), asked=questions(q2=ASKED["q1"]))
 
     assert failed(gate) == ["no row's question is asked in validation, test or exemplars"]
+    with pytest.raises(TrainingError, match=r"not so for 1 of 2 rows: q1 sample 0"):
+        refuse_unless_passed(gate)
 
 
 def test_the_same_words_after_other_turns_of_a_chat_are_another_question(base: Policy) -> None:
@@ -103,8 +105,6 @@ def test_the_same_words_after_other_turns_of_a_chat_are_another_question(base: P
     assert failed(checked(base, row("q0"), asked=repeated)) == [
         "no row's question is asked in validation, test or exemplars"
     ]
-    with pytest.raises(TrainingError, match=r"not so for 1 of 2 rows: q1 sample 0"):
-        refuse_unless_passed(gate)
 
 
 def test_a_prompt_that_was_not_sampled_with_fails(base: Policy) -> None:
