@@ -29,6 +29,13 @@ def _is_extract(value: object) -> object:
     return value
 
 
+def _are_columns(value: object) -> object:
+    """Return an option `columns` that maps."""
+    if not isinstance(value, Mapping):
+        raise ValueError("must say which column is what, as {text: problem, gold: answer}")
+    return value
+
+
 def _is_path(value: object) -> object:
     """Return an option `path` that names files."""
     by_split = value if isinstance(value, Mapping) else {"train": value}
@@ -54,8 +61,8 @@ class ColumnOptions:
 
     # What of a question -> its column: text, messages, gold, question_id, split, level, reward, source, licence. A dot
     # leads into what is nested, as {text: problem, gold: answer.value, level: meta.difficulty}; gold may have parts, as
-    # {gold: {tests: test_list, solution: code}}. What is not named here is read from the column of its own name.
-    columns: dict[str, Any] = Field(default_factory=dict)
+    # {gold: {tests: test_list, solution: code}}. What is not named is read from the column of its own name; null: never.
+    columns: Annotated[dict[str, Any], BeforeValidator(_are_columns)] = Field(default_factory=dict)
     # Of the gold's column: boxed is what the last \boxed{} or \fbox{} holds, hashes the line after the last ####.
     extract: Annotated[Literal["boxed", "hashes"] | Pattern | None, BeforeValidator(_is_extract)] = None  # None: all
     reward: Name = "exact"  # of questions that name none

@@ -29,6 +29,8 @@ def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
         QuestionsError: If there are fewer than asked for.
     """
     pools = _pools(rows, parameters.seed)
+    if len(pools) == 1:
+        pools = {"train": next(iter(pools.values()))}
     for split, n in _wanted(parameters).items():
         chosen = _taken(pools, split, n)
         if n is not None and len(chosen) < n:
@@ -53,6 +55,8 @@ def deal_what_there_is(rows: Iterable[Row], parameters: QuestionsParameters) -> 
     rows = list(rows)
     pools = _pools(rows, parameters.seed)
     n_again = len(rows) - sum(map(len, pools.values()))
+    if "" in pools:
+        pools = {"train": pools.pop(""), **pools}
     if n_again:
         _logger.warning("%d of %d questions are there more than once: the first of each is taken", n_again, len(rows))
     wanted = _wanted(parameters)
@@ -101,7 +105,7 @@ def _wanted(parameters: QuestionsParameters) -> dict[str, int | None]:
 
 
 def _pools(rows: Iterable[Row], seed: int) -> _Pools:
-    """Return the rows by split, shuffled, no question twice in a split; those of a single split are to train on."""
+    """Return the rows by split, shuffled, no question twice in a split."""
     by_split: dict[str, dict[str, Row]] = {}
     for row in rows:
         by_split.setdefault(row["split"], {}).setdefault(same_question(row), row)
@@ -109,7 +113,7 @@ def _pools(rows: Iterable[Row], seed: int) -> _Pools:
         split: [pool[text] for text in sorted(pool, key=lambda text: question_seed(seed, "deal", text))]
         for split, pool in by_split.items()
     }
-    return {"train": next(iter(pools.values()))} if len(pools) == 1 else pools
+    return pools
 
 
 def _taken(pools: _Pools, split: str, n: int | None, *, needs_solution: bool = True) -> list[Row]:
@@ -144,12 +148,13 @@ def _check_carvable(pools: _Pools, wanted: Mapping[str, int | None]) -> None:
     carved = {split: wanted[split] or 0 for split in ("exemplar", "test", "validation") if split not in pools}
     if sum(carved.values()) + needs_train <= n:
         return
-    goes = (f"{_parameter(split)}={_fitting(split, m, n)}" for split, m in carved.items() if m)
+    fits = {split: _fitting(split, m, n) for split, m in carved.items() if m}
+    goes = ",".join(f"{_parameter(split)}={m}" for split, m in fits.items())
+    advice = f"ask for fewer, as --params={goes}" if sum(fits.values()) < n else "it is too small for that"
     asked = (f"{_parameter(split)}={m}" for split, m in carved.items() if m)
     raise QuestionsError(
         f"the data set has {n} questions {'in one piece' if len(pools) == 1 else 'to train on'}, and "
-        f"{', '.join(asked)} are to be taken out of them with some left to train on; ask for fewer, "
-        f"as --params={','.join(goes)}"
+        f"{', '.join(asked)} are to be taken out of them with some left to train on; {advice}"
     )
 
 

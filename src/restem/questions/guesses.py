@@ -10,7 +10,7 @@ from restem.questions.reading import Record, as_text
 from restem.schemas import SPLITS
 
 # In the order in which they are believed; compared without case, "_" and what a path has before its last dot.
-_TEXTS = ("question", "problem", "query", "instruction", "prompt", "statement", "input", "text", "goal", "task")
+_TEXTS = ("question", "problem", "query", "instruction", "prompt", "statement", "input", "text", "goal", "task", "q")
 _ANSWERS = (
     "finalanswer",
     "gold",
@@ -22,6 +22,7 @@ _ANSWERS = (
     "answerkey",
     "target",
     "label",
+    "a",
 )
 _SOLUTIONS = (
     "solution",

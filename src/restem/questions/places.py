@@ -139,7 +139,10 @@ def _by_split(folder: Path, name: str, read_folder: FolderReader | None) -> Reco
     if not by_split:
         by_split[""] = _read_place(folder, read_folder)
     if not any(by_split.values()):
-        raise QuestionsError(f"{_PARAMETER}: the folder {folder.absolute()} holds no {name} files")
+        raise QuestionsError(
+            f"{_PARAMETER}: the folder {folder.absolute()} holds no {name} files, whose names end in "
+            f"{', '.join(SUFFIXES)}"
+        )
     return by_split
 
 

@@ -22,6 +22,7 @@ from restem.questions.places import FILE, Records
 from restem.questions.public import Row
 from restem.questions.reading import PLACE, Record, as_text
 from restem.questions.turns import conversation
+from restem.schemas import SPLITS
 
 _logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def _paths(records: list[Record], options: ColumnOptions, dataset: DataSet) -> d
     missing = [f"{path} (columns.{field})" for field, path in said.items() if not has(records, path)]
     has_gold = any(field.partition(".")[0] == GOLD for field in said)
     passed_over = {"messages", *({"text"} if "messages" in said else ()), *({GOLD} if has_gold else ())}
+    passed_over |= {field for field, path in options.columns.items() if path is None}
     own = {field: field for field in FIELDS if field not in {*said, *passed_over} and has(records, field)}
     paths = said | own
     if "messages" not in paths:
@@ -99,7 +101,12 @@ def _row(record: Record, paths: Mapping[str, str], options: ColumnOptions, datas
     values = {field: None if value is ABSENT else value for field, value in values.items()}
     plain = (set(FIELDS) - {"text", "messages", GOLD}) & values.keys()
     row: Row = {field: text for field in plain if (text := as_text(values[field])) is not None}
-    gold = _gold(values, place)
+    gold = _gold(values, paths, place, is_named=GOLD in options.columns)
+    if row.get("split", SPLITS[0]) not in SPLITS:
+        raise QuestionsError(
+            f"{place}: split must be one of {', '.join(SPLITS)}, got {row['split']!r}; to deal the questions by "
+            f"questions.seed in place of this column, write {PREFIX}.columns.split=null"
+        )
     if "messages" in paths:
         if not is_chat(values["messages"]):
             raise QuestionsError(
@@ -144,8 +151,13 @@ def _shown(value: Any) -> str:
     return repr(value)[:_SHOWN]
 
 
-def _gold(values: Mapping[str, Any], place: str) -> dict[str, Any] | None:
+def _gold(values: Mapping[str, Any], paths: Mapping[str, str], place: str, *, is_named: bool) -> dict[str, Any] | None:
     if GOLD in values:
+        if is_named and isinstance(values[GOLD], list | tuple):
+            raise QuestionsError(
+                f"{place}: columns.gold must be a column of answers, and {paths[GOLD]} holds a list, "
+                f"{_shown(values[GOLD])}: name one of it, as {paths[GOLD]}.0"
+            )
         gold: dict[str, Any] | None = gold_as_dict(place, values[GOLD])
         return gold
     parts = {field.partition(".")[2]: value for field, value in values.items() if field.startswith(f"{GOLD}.")}
