@@ -109,6 +109,12 @@ def test_a_gold_in_which_nothing_is_found_is_quarantined_and_never_an_exemplar(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"columns": {**MAPPED, "gold": "turns"}}, r"turns holds a list, .*name one of it, as turns\.0"),
+        (
+            {"columns": "problem"},
+            r"options\.columns must say which column is what, as \{text: problem, .*got 'problem'",
+        ),
+        ({"columns": {**MAPPED, "split": "final_answer"}}, r"must be one of .*got '1'; .*write .*columns\.split=null"),
         ({}, r"lacks column text, gold; it has problem \(text\), final_answer \(text\), difficulty \(number\)"),
         ({"columns": {**MAPPED, "gold": "answer"}}, r"lacks column answer \(columns\.gold\)"),
         ({"columns": {**MAPPED, "level": "meta.x"}}, r"lacks column meta\.x \(columns\.level\)"),
@@ -202,6 +208,10 @@ def test_splits_come_from_files_folders_or_a_column_and_missing_ones_are_carved(
         table = loaded(path, columns=MAPPED)
         assert table["split"].value_counts().to_dict() == {"train": 17, "test": 4, "validation": 2, "exemplar": 1}
         assert table.loc[table["split"] == "test", "text"].str.contains("10").all()
+    unread = loaded(tmp_path / "one.jsonl", columns={**MAPPED, "split": None})
+    assert unread["split"].value_counts().to_dict() == {"train": 19, "test": 4, "validation": 2, "exemplar": 1}
+    with pytest.raises(QuestionsError, match="the data set has the splits test and none to train on"):
+        loaded({"test": str(tmp_path / "one.jsonl")}, columns=MAPPED)
     of_column = loaded(tmp_path / "one.jsonl", columns=MAPPED)
     assert of_column["split"].value_counts().to_dict() == {"train": 20, "test": 4}
 

@@ -61,7 +61,7 @@ class ColumnOptions:
 
     # What of a question -> its column: text, messages, gold, question_id, split, level, reward, source, licence. A dot
     # leads into what is nested, as {text: problem, gold: answer.value, level: meta.difficulty}; gold may have parts, as
-    # {gold: {tests: test_list, solution: code}}. What is not named is read from the column of its own name; null: never.
+    # {gold: {tests: test_list, solution: code}}. What is not named is read from the column of its name; null: never.
     columns: Annotated[dict[str, Any], BeforeValidator(_are_columns)] = Field(default_factory=dict)
     # Of the gold's column: boxed is what the last \boxed{} or \fbox{} holds, hashes the line after the last ####.
     extract: Annotated[Literal["boxed", "hashes"] | Pattern | None, BeforeValidator(_is_extract)] = None  # None: all
