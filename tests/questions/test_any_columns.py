@@ -216,6 +216,13 @@ def test_splits_come_from_files_folders_or_a_column_and_missing_ones_are_carved(
     assert of_column["split"].value_counts().to_dict() == {"train": 20, "test": 4}
 
 
+def test_a_column_split_is_not_read_where_files_say_the_splits(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        jsonl(tmp_path / f"{split}.jsonl", problems(20, start=100 if split == "test" else 0, split="dev"))
+
+    assert (loaded(tmp_path, columns=MAPPED)["split"] == "test").sum() == 4
+
+
 def test_globs_lists_compressed_files_and_urls_are_read(tmp_path: Path) -> None:
     from upath import UPath
 
@@ -298,7 +305,11 @@ def test_the_last_turn_of_the_user_is_the_question_and_the_answer_to_it_the_gold
     assert set(table["text"]) == {"Double it."}
     assert table["question_id"].is_unique
     assert (len(kept), len(duplicates)) == (10, 0)
-    assert table["split"].value_counts().to_dict() == {"train": 3, "test": 4, "validation": 2, "exemplar": 1}
+    assert table["split"].value_counts().to_dict() == {
+        "train": 4,
+        "test": 4,
+        "validation": 2,
+    }  # no exemplar stands alone
     for context, gold in zip(map(json.loads, table["context"]), map(json.loads, table["gold"]), strict=True):
         assert [turn["role"] for turn in context] == ["system", "user", "assistant"]
         assert int(gold["answer"]) == 2 * int(context[-1]["content"].removeprefix("It is ").removesuffix("."))

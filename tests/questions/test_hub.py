@@ -72,7 +72,14 @@ REPOSITORIES = {
         {"README.md": card(ODD_SPLITS), "a.jsonl": lines(problems(30)), "b.jsonl": lines(problems(10, start=100))}
     ),
     "me/gaps": Repository(
-        {"data.jsonl": lines([*problems(20), {"problem": "Hidden?"}, {"problem": "", "solution": {"final": "1"}}])}
+        {
+            "data.jsonl": lines(
+                [
+                    {**row, "source": "contest"}
+                    for row in [*problems(20), {"problem": "Hidden?"}, {"problem": "", "solution": {"final": "1"}}]
+                ]
+            )
+        }
     ),
     "me/hidden": Repository(
         {"train.jsonl": lines(problems(20)), "test.jsonl": lines([{"problem": f"{i}?"} for i in range(9)])}
@@ -172,6 +179,7 @@ def test_gaps_in_a_set_that_nobody_can_mend_are_set_aside_and_a_split_without_go
     rows = ask("me/gaps", columns=MAPPED, numbers={**NUMBERS, "n_exemplars": 0})["rows"]
 
     assert len(rows) == 21
+    assert {row["source"] for row in rows} == {f"me/gaps@{COMMIT[:12]}/contest"}
     assert next(json.loads(row["gold"]) for row in rows if row["text"] == "Hidden?") == {"answer": ""}
     assert "no row of split test has a gold" in ask("me/hidden", columns=MAPPED)["error"]
 

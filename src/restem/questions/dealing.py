@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
-from restem.questions.likeness import same_question
+from restem.questions.likeness import asked, same_question
 from restem.questions.public import Row
 from restem.store.fingerprints import question_seed
 
@@ -128,8 +128,9 @@ def _taken(pools: _Pools, split: str, n: int | None, *, needs_solution: bool = T
 
 def _shown(pool: list[Row], *, needs_solution: bool) -> list[Row]:
     """Return the questions that an exemplar may be: with a human solution, or with an answer where none has one."""
-    solved = [row for row in pool if row["gold"] and row["gold"].get("solution")]
-    return solved or ([] if needs_solution else [row for row in pool if row["gold"] and row["gold"].get("answer")])
+    alone = [row for row in pool if asked(row) == row["text"]]  # of a conversation only the end would be shown
+    solved = [row for row in alone if row["gold"] and row["gold"].get("solution")]
+    return solved or ([] if needs_solution else [row for row in alone if row["gold"] and row["gold"].get("answer")])
 
 
 def _check_carvable(pools: _Pools, wanted: Mapping[str, int | None]) -> None:

@@ -50,6 +50,8 @@ def rows_of(dataset: DataSet, options: ColumnOptions, parameters: QuestionsParam
     records = [record for of_split in dataset.records.values() for record in of_split]
     paths = _paths(records, options, dataset)
     says_splits = "split" in paths and ("split" in options.columns or list(dataset.records) == [""])
+    if not says_splits:
+        paths.pop("split", None)
     by_split = {
         split: [_row(record, paths, options, dataset) for record in of_split]
         for split, of_split in dataset.records.items()
@@ -74,6 +76,8 @@ def _paths(records: list[Record], options: ColumnOptions, dataset: DataSet) -> d
     has_gold = any(field.partition(".")[0] == GOLD for field in said)
     passed_over = {"messages", *({"text"} if "messages" in said else ()), *({GOLD} if has_gold else ())}
     passed_over |= {field for field, path in options.columns.items() if path is None}
+    if not dataset.is_ours:
+        passed_over.add("reward")  # which elsewhere is a number more often than the name of a judge
     own = {field: field for field in FIELDS if field not in {*said, *passed_over} and has(records, field)}
     paths = said | own
     if "messages" not in paths:
@@ -119,10 +123,13 @@ def _row(record: Record, paths: Mapping[str, str], options: ColumnOptions, datas
             gold = gold_as_dict(place, said.answer)
     else:
         row["text"] = _text(values["text"], paths["text"], place)
+    source = dataset.defaults.get("source") or record[FILE]
+    if not dataset.is_ours and "source" in row:  # which stays beside the data set and its commit
+        row["source"] = f"{source}/{row['source']}"
     return {
         "reward": options.reward,
-        "source": record[FILE],
         **dataset.defaults,
+        "source": source,
         **row,
         PLACE: place,
         "gold": _judged(gold, options),
