@@ -183,7 +183,7 @@ def test_the_yaml_of_the_message_reads_the_data_set_when_it_is_pasted(
 
 
 def test_real_gsm8k_and_mbpp_are_read_by_what_the_message_says(real_data: Find) -> None:
-    for name, n in (("gsm8k", 8792), ("mbpp/mbpp.jsonl.gz", 974)):
+    for name, n in (("gsm8k", 8792), ("mbpp/mbpp.jsonl.gz", 970)):
         path = real_data(name)
         with pytest.raises(QuestionsError) as refused:
             loaded(path)
@@ -191,7 +191,7 @@ def test_real_gsm8k_and_mbpp_are_read_by_what_the_message_says(real_data: Find) 
 
         table = loaded(path, numbers={**SMALL, "n_test": None if name == "gsm8k" else 4}, **pasted)
 
-        assert len(table) == n
+        assert len(table) == n  # four of MBPP's 974 ask the same as another
 
 
 def test_splits_come_from_files_folders_or_a_column_and_missing_ones_are_carved(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_globs_lists_compressed_files_and_urls_are_read(tmp_path: Path) -> None:
     url = f"memory://{tmp_path.name}"
     for path in (str(tmp_path / "parts/[a-d].*"), each, url, f"{url}/*", (tmp_path / "parts").as_uri()):
         assert answers(loaded(path, columns=MAPPED)) == everything
-    assert set(loaded(f"{url}/c.parquet", columns=MAPPED)["source"]) == {"c.parquet"}
+    assert set(loaded(f"{url}/c.parquet", columns=MAPPED, numbers={**SMALL, "n_test": 2})["source"]) == {"c.parquet"}
 
 
 @pytest.mark.parametrize(

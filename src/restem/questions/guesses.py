@@ -13,6 +13,7 @@ from restem.schemas import SPLITS
 _TEXTS = ("question", "problem", "query", "instruction", "prompt", "statement", "input", "text", "goal", "task", "q")
 _ANSWERS = (
     "finalanswer",
+    "final",
     "gold",
     "goldanswer",
     "groundtruth",
