@@ -24,6 +24,7 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9][\w-]*")
 @click.argument("data_set")
 @of_experiment
 @click.option("--configuration", help="Of a data set of the hub that has several.")
+@click.option("--streaming", is_flag=True, help="Of a large data set of the hub: read its first rows alone.")
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="As text=problem; repeatable.")
 @click.option("--extract", help="Where in the gold the answer stands: boxed, hashes, or a regular expression.")
 @click.option("--reward", help="What judges the questions; guessed if not said.")
@@ -32,6 +33,7 @@ def questions(  # noqa: PLR0913 - one argument per option
     where: Where,
     data_set: str,
     configuration: str | None,
+    streaming: bool,
     columns: tuple[str, ...],
     extract: str | None,
     reward: str | None,
@@ -46,6 +48,7 @@ def questions(  # noqa: PLR0913 - one argument per option
     if source == "hub":
         go_online()
         options |= {"configuration": configuration} if configuration else {}
+        options |= {"streaming": True} if streaming else {}
     said = {"columns": dict(map(_column, columns)), "extract": _extract(extract), "reward": reward}
     options |= {name: value for name, value in said.items() if value}
     from restem.policies.base_models import prepare_base_model

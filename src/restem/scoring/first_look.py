@@ -61,11 +61,12 @@ def look_at(source: str, given: Mapping[str, Any], parameters: QuestionsParamete
     asked = {name: getattr(parameters, name) for name in ("n_train", "n_validation", "n_test", "n_exemplars")}
     has_column = "split" in dict(flat(options.get("columns", {})))
     numbers = asked | ({} if has_column else fitting(parameters, n=n, carved=carved))
+    most = N_GOLDS if options.get("streaming") else None  # else it is all here already
     all_of_it = replace(
         QuestionsParameters(source=source, options=options, seed=parameters.seed),
-        n_train=None,
-        n_validation=0 if "validation" in carved else None,
-        n_test=1 if "test" in carved else None,
+        n_train=most,
+        n_validation=0 if "validation" in carved else most,
+        n_test=1 if "test" in carved else most,
         n_exemplars=numbers["n_exemplars"],
     )
     return Look(source, records, columns_in(everything), options, numbers, load_questions(all_of_it))
