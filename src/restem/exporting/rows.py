@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.errors import ExperimentError
-from restem.sampling.prompts import Turn
+from restem.sampling.conversations import Turn
 from restem.schemas import CORRECT
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table, with_further_rows

@@ -22,7 +22,6 @@ from restem.store.tables import Table
 
 _logger = logging.getLogger(__name__)
 
-
 Renderer = Callable[[Sequence[Asked]], list[str]]  # questions -> their prompts
 
 
@@ -263,10 +262,10 @@ class _Chat:
                 "use prompt.style=few_shot or a chat model"
             )
         self._template = ChatTemplate(tokenizer, policy.name, date.fromisoformat(parameters.date))
-        self._exemplars, self._parameters = exemplars, parameters
+        self._chats = partial(_chats, exemplars=exemplars, parameters=parameters)
 
     def __call__(self, questions: Sequence[Asked]) -> list[str]:
-        return write_chats(_chats(questions, self._exemplars, self._parameters), self._template)
+        return write_chats(self._chats(questions), self._template)
 
 
 def _chats(questions: Sequence[Asked], exemplars: Sequence[Exemplar], parameters: PromptParameters) -> list[list[Turn]]:
