@@ -98,16 +98,16 @@ def test_what_decides_nothing_draws_and_trains_nothing_again(copied: Project) ->
 def test_redone_iteration_makes_later_ones_stale_unless_it_is_the_same(copied: Project) -> None:
     from restem.experiment import current_standing
 
-    copied.run("em_iteration", em__iteration=1)
+    copied.run("em_iteration", to="record_1", em__iteration=1)
     copied.catalog()
     assert current_standing().complete == (1, 2)
 
-    copied.run("em_iteration", em__iteration=1, sampling__n=48)
+    copied.run("em_iteration", to="record_1", em__iteration=1, sampling__n=48)
     copied.catalog()
     assert current_standing().complete == (1,)
     assert current_standing().stale == (2,)
 
-    copied.run("em_iteration", sampling__n=48)
+    copied.run("em_iteration", to="record_2", sampling__n=48)
     copied.catalog()
     assert current_standing().complete == (1, 2)
 
@@ -220,14 +220,14 @@ def test_nothing_is_only_in_memory(finished: Project) -> None:
 def test_the_default_runs_on_a_real_pretrained_model(project: Project, smollm2_store: Path) -> None:
     shutil.copytree(smollm2_store, project.folder / "data/06_models/base")
     few = {
-        "questions__n_train": 12,
-        "questions__n_validation": 4,
-        "questions__n_test": 4,
+        "questions__n_train": 6,
+        "questions__n_validation": 2,
+        "questions__n_test": 2,
         "sampling__n": 8,
         "training__epochs": 1,
-        "evaluation__n": 2,
-        "evaluation__k": [1, 2],
-        "evaluation__n_train_questions": 4,
+        "evaluation__n": 1,
+        "evaluation__k": [1],
+        "evaluation__n_train_questions": 2,
         "em__iterations": 1,
     }
 

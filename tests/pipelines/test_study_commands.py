@@ -23,7 +23,7 @@ question: Does it help to learn from a policy that has learned?
 parameters: # as small as it gets
   em: {iterations: 1}
   questions: {n_train: 16, n_validation: 4, n_test: 8}
-  training: {epochs: 3, eval_every: null}
+  training: {epochs: 1, eval_every: null}
 experiments:
   ten: {}
   humans: # there are not so many
