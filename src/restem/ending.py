@@ -36,6 +36,7 @@ class _Ending:
         self.kept = ""
         self.folder = ""
         self._has_said = threading.Event()
+        self._mask = threading.local()  # signals that a thread keeps back while it forks
         self._told, self._telling = socket.socketpair()
         self._telling.setblocking(False)
 
@@ -43,7 +44,7 @@ class _Ending:
         """Wait for signals from now on."""
         threading.Thread(target=self._watch, name="ending", daemon=True).start()
         self._wake_by_signals()
-        os.register_at_fork(after_in_child=self._forget)
+        os.register_at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._forget)
         atexit.register(self._leave)
 
     def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
@@ -59,9 +60,17 @@ class _Ending:
         ours = self._telling.fileno()
         return signal.set_wakeup_fd(ours, warn_on_full_buffer=False) == ours
 
+    def _hold(self) -> None:
+        """Before a fork, keep signals back: one that comes to the fork while it is born would be told as ours."""
+        self._mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def _let_go(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask.before)
+
     def _forget(self) -> None:
-        if threading.current_thread() is threading.main_thread():  # what forked, and has nobody else's signals to tell
-            signal.set_wakeup_fd(-1)
+        """In a fork, tell nobody of signals: whoever forked it hears of its own."""
+        signal.set_wakeup_fd(-1)
+        self._let_go()
 
     def _watch(self) -> None:
         number = self._next()
