@@ -95,6 +95,7 @@ def test_what_is_there_already_is_not_written_over(project: Project) -> None:
     ("arguments", "message"),
     [
         (["none.jsonl"], "there is no file"),
+        (["mine.jsonl", "--configuration", "main"], "configuration is not an option of questions.source=file"),
         (["mine.jsonl", "--column", "gold"], "must be FIELD=COLUMN"),
         (["mine.jsonl", "--column", "gold=nothing"], "lacks column nothing (columns.gold)"),
         (["mine.jsonl", "--column", "gold=meta", "--extract", "("], "no regular expression"),

@@ -10,9 +10,11 @@ import click
 from restem.commands.options import Where, of_experiment
 from restem.configuration.hub import go_online
 from restem.errors import ExperimentError, PromptError, first_few
+from restem.parameters import Parameters
 
 if TYPE_CHECKING:
     from restem.scoring.first_look import Look
+    from restem.store.journal import Journal
 
 _HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 _FILES = (".jsonl", ".json", ".csv", ".parquet", ".gz")
@@ -47,25 +49,19 @@ def questions(  # noqa: PLR0913 - one argument per option
     source, options = _source_of(data_set)
     if source == "hub":
         go_online()
-        options |= {"configuration": configuration} if configuration else {}
-        options |= {"streaming": True} if streaming else {}
-    said = {"columns": dict(map(_column, columns)), "extract": _extract(extract), "reward": reward}
+    said: dict[str, Any] = {"configuration": configuration, "streaming": streaming, "extract": _extract(extract)}
+    said |= {"columns": dict(map(_column, columns)), "reward": reward}
     options |= {name: value for name, value in said.items() if value}
-    from restem.policies.base_models import prepare_base_model
+
     from restem.questions.guesses import as_yaml
-    from restem.scoring.first_look import first_prompts, look_at, unjudgeable
+    from restem.scoring.first_look import look_at
 
     with where.open() as (catalog, parameters, project):
         target = _target(write, Path(where.conf_source or project / "conf")) if write else None
         look = look_at(source, options, parameters.questions)
         _say(_columns(look, data_set))
-        n, faults = unjudgeable(look, parameters)
-        _say(_golds(look, n, faults.to_dict("records")))
-        policy = prepare_base_model(parameters.policy.model, store=catalog.load("base_models"))
-        try:
-            _say(_prompts(first_prompts(look, policy, parameters.prompt), policy.name))
-        except PromptError as error:  # which a run would stop with, and which the mapping has no part in
-            click.echo(f"\nno prompts: {error.message}")
+        _say(_golds(look, parameters))
+        _say(_prompts(look, parameters, catalog.load("base_models")))
     text = as_yaml(look.yaml(), depth=2)
     click.echo(f"\nlikely, in conf/ENV/parameters.yml:\n{text}")
     if target is not None:
@@ -121,7 +117,11 @@ def _columns(look: "Look", name: str) -> Iterator[str]:
         yield f"  {column.path:<{width}}  {column.kind:<14} filled {column.filled:>4.0%}  {column.example}"
 
 
-def _golds(look: "Look", n: int, faults: list[Any]) -> Iterator[str]:
+def _golds(look: "Look", parameters: Parameters) -> Iterator[str]:
+    from restem.scoring.first_look import unjudgeable
+
+    n, table = unjudgeable(look, parameters)
+    faults: list[Any] = table.to_dict("records")
     rewards = ", ".join(sorted(set(look.questions["reward"])))
     of_all = "" if n == len(look.questions) else f", the first of {len(look.questions):,}"
     yield f"golds that {rewards} can judge: {n - len(faults):,} of {n:,}{of_all}"
@@ -131,8 +131,17 @@ def _golds(look: "Look", n: int, faults: list[Any]) -> Iterator[str]:
         yield f"  not {first_few(shown, separator='; ')}"
 
 
-def _prompts(prompts: list[tuple[str, int]], policy: str) -> Iterator[str]:
+def _prompts(look: "Look", parameters: Parameters, store: "Journal") -> Iterator[str]:
+    from restem.policies.base_models import prepare_base_model
+    from restem.scoring.first_look import first_prompts
+
+    policy = prepare_base_model(parameters.policy.model, store=store)
+    try:
+        prompts = first_prompts(look, policy, parameters.prompt)
+    except PromptError as error:  # which a run would stop with, and which the mapping has no part in
+        yield f"\nno prompts: {error.message}"
+        return
     for number, (text, n_tokens) in enumerate(prompts, start=1):
         cut = len(text) - _LONGEST
         shown = text if cut <= 0 else f"{text[: _LONGEST // 2]}\n[... {cut:,} characters ...]\n{text[-_LONGEST // 2 :]}"
-        yield f"\nprompt {number} of {len(prompts)}, {n_tokens:,} tokens of {policy}:\n{shown}"
+        yield f"\nprompt {number} of {len(prompts)}, {n_tokens:,} tokens of {policy.name}:\n{shown}"

@@ -98,10 +98,12 @@ def _column(path: str, values: Sequence[Any], depth: int) -> Iterator[Column]:
     present = [value for value in values if value is not None and value not in ("", [], {})]
     example = " ".join((as_text(present[0]) or "").split()) if present else ""
     yield Column(path, _kind(present), len(present) / max(len(values), 1), example[:_SHOWN])
-    inner = [_parsed(value) if isinstance(value, str) else value for value in present]
-    if depth < _DEEPEST and inner and all(isinstance(value, Mapping) for value in inner):
-        for name in dict.fromkeys(str(name) for value in inner for name in value):
-            yield from _column(f"{path}.{name}", [value.get(name) for value in inner], depth + 1)
+    inner = [_parsed(value) if isinstance(value, str) else value for value in values]
+    objects = [value for value in inner if isinstance(value, Mapping)]
+    if depth < _DEEPEST and objects and len(objects) == len(present):
+        for name in dict.fromkeys(str(name) for value in objects for name in value):
+            parts = [value.get(name) if isinstance(value, Mapping) else None for value in inner]
+            yield from _column(f"{path}.{name}", parts, depth + 1)
 
 
 def _kind(values: Sequence[Any]) -> str:

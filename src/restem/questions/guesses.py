@@ -73,10 +73,12 @@ def guess(records: Sequence[Record]) -> Guess:
     answers = _answers(records, asked, golds)
     if not golds:
         extract = _way_in(answers)
+    if extract:
+        answers = [answer for text in answers if (answer := NAMED[extract](text))]
     levels = {"level": level} if (level := _named(_LEVELS, left, "text", "number")) else {}
     split = {"split": "split"} if _are_splits(records) else {}
     columns = {**asked, **golds, **levels, **split}
-    return Guess(columns, extract, "math" if _are_mathematics(answers, extract) else "exact")
+    return Guess(columns, extract, "math" if are_mathematics(answers) else "exact")
 
 
 def _asked(found: Sequence[Column]) -> dict[str, str]:
@@ -137,9 +139,8 @@ def _last_said(record: Record, path: str) -> str:
     return str(chat[-1].get("content") or chat[-1].get("value") or "") if is_chat(chat) else ""
 
 
-def _are_mathematics(texts: Sequence[str], extract: str | None) -> bool:
-    if extract:
-        texts = [found for text in texts if (found := NAMED[extract](text))]
+def are_mathematics(texts: Sequence[str]) -> bool:
+    """Return whether nearly all of these answers are short, and hold a digit or LaTeX."""
     numeric = [text for text in texts if len(text) < _LONGEST and any(mark.isdigit() or mark in "\\$" for mark in text)]
     return bool(texts) and len(numeric) >= _MOST * len(texts)
 

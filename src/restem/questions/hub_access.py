@@ -64,12 +64,22 @@ def explained(dataset: str, *, revision: str | None, revision_option: str, inste
 
 
 def _explained(error: Exception, dataset: str, revision: str | None, revision_option: str) -> str:
+    detail = " ".join(str(error).split())[:_LONGEST].rstrip(".") or "no detail"
+    for kind, words, sentence in _known(dataset, revision, revision_option, detail):
+        if (kind is not None and isinstance(error, kind)) or words in detail:
+            return sentence
+    return f"{dataset} could not be had from the Hugging Face hub ({type(error).__name__}: {detail})"
+
+
+def _known(
+    dataset: str, revision: str | None, revision_option: str, detail: str
+) -> list[tuple[type[Exception] | None, str, str]]:
+    """Return what is said of the faults that are known: their kind, if they have one, words that tell, a sentence."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    detail = " ".join(str(error).split())[:_LONGEST].rstrip(".") or "no detail"
     # A gated and a missing repository are both of the kind that is not found, so the special ones come first; where
     # `datasets` raises in place of the hub's client, only its words tell.
-    known: list[tuple[type[Exception] | None, str, str]] = [
+    return [
         (
             GatedRepoError,
             "gated dataset",
@@ -101,7 +111,3 @@ def _explained(error: Exception, dataset: str, revision: str | None, revision_op
         ),
         (None, "Unknown split", f"the data set {dataset} has no such split as {PREFIX}.splits asks for: {detail}"),
     ]
-    for kind, words, sentence in known:
-        if (kind is not None and isinstance(error, kind)) or words in detail:
-            return sentence
-    return f"{dataset} could not be had from the Hugging Face hub ({type(error).__name__}: {detail})"

@@ -1,5 +1,6 @@
 """A first look at a data set of any layout: its columns, what they are likely to be, its golds and its prompts."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from restem.policies.policy import Policy
 from restem.questions import load_questions
 from restem.questions.columns import GOLD, Column, columns_in, flat
 from restem.questions.dealing import fitting
-from restem.questions.guesses import guess
+from restem.questions.guesses import are_mathematics, guess
 from restem.questions.hub import read_hub
 from restem.questions.options import OPTIONS, checked
 from restem.questions.places import Records, read_paths
@@ -69,7 +70,14 @@ def look_at(source: str, given: Mapping[str, Any], parameters: QuestionsParamete
         n_test=1 if "test" in carved else most,
         n_exemplars=numbers["n_exemplars"],
     )
-    return Look(source, records, columns_in(everything), options, numbers, load_questions(all_of_it))
+    table = load_questions(all_of_it)
+    if "reward" not in options and are_mathematics(_answers(table)):
+        options, table = {**options, "reward": "math"}, table.assign(reward="math")
+    return Look(source, records, columns_in(everything), options, numbers, table)
+
+
+def _answers(questions: Table) -> list[str]:
+    return [answer for gold in questions["gold"] if (answer := json.loads(gold).get("answer"))]
 
 
 def _read(source: str, given: Mapping[str, Any]) -> Records:
@@ -87,7 +95,7 @@ def _with_guesses(given: Mapping[str, Any], guessed: Mapping[str, Any]) -> dict[
     )
     columns = {field: path for field, path in guessed.get("columns", {}).items() if field not in heads}
     if GOLD in heads:  # how to read another column of golds is not known
-        guessed = {name: value for name, value in guessed.items() if name != "extract"}
+        guessed = {name: value for name, value in guessed.items() if name not in ("extract", "reward")}
     merged = {**columns, **(given.get("columns") or {})}
     return {
         **given,
