@@ -194,24 +194,29 @@ def imports_are_not_collected() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True)
+def log_stays_enabled() -> Iterator[None]:
+    """What runs in the process of the tests may not switch the log off for the tests behind it."""
+    yield
+    disabled = logging.root.manager.disable
+    logging.disable(logging.NOTSET)
+    assert disabled == logging.NOTSET, "the test, or what it ran, called logging.disable"
+
+
 @contextmanager
 def _records(level: int) -> Iterator[Logged]:
-    """What restem itself logs, whatever earlier runs in this process have set up for the log."""
+    """What restem itself logs, and no library does."""
     records: Logged = []
     handler = logging.Handler(level)
     logger = logging.getLogger("restem")
-    before, disabled = logger.level, logging.root.manager.disable
+    before = logger.level
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handler, "emit", records.append)
-        for name in [name for name in logging.root.manager.loggerDict if name.startswith("restem")]:
-            patch.setattr(logging.getLogger(name), "disabled", False)
-        logging.disable(logging.NOTSET)
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         yield records
         logger.removeHandler(handler)
         logger.setLevel(before)
-        logging.disable(disabled)
 
 
 @pytest.fixture
