@@ -66,7 +66,7 @@ def _run(command: list[str], folder: str, output: str, environment: dict[str, st
             sys.argv = ["-c", *command[3:]]
             exec(command[2], {"__name__": "__main__"})
         else:
-            (script,) = entry_points(group="console_scripts", name=command[0])
+            script, *_ = entry_points(group="console_scripts", name=command[0])  # two packages install mlflow's
             script.load()()
     finally:
         for stream in (sys.stdout, sys.stderr):

@@ -31,7 +31,7 @@ TINY = {
     "scale": (RAY, {"linear_4_workers", "local_over_ray"}),
     "iteration": ("--env tiny --train 8 --test 4 --n 64", {"plain_script"}),
     "study": ("--env tiny --study pass_at_k --params em.iterations=1,questions.n_train=8", {"shared_journal"}),
-    "reliability": ("--share 0.01", {"well"}),
+    "reliability": ("--share 0.01 --only damaged", {"well"}),
 }
 LONG = {"scale", "iteration", "study", "reliability"}  # a cluster, and commands of which each takes many seconds
 

@@ -168,6 +168,24 @@ def test_a_damaged_store_is_named_with_how_to_fill_a_new_one(
     assert "log them later with: " in result.output
 
 
+SYNC_WITHOUT_ROOM = """
+import resource
+from pathlib import Path
+size = Path("mlflow.db").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+from restem.__main__ import restem
+restem(["mlflow-sync", "--env", "tiny"])
+"""
+
+
+def test_a_store_that_finds_no_room_is_named_without_a_traceback_of_mlflow(copied: Project) -> None:
+    result = forked.run(("python", "-c", SYNC_WITHOUT_ROOM), copied.folder)
+
+    assert result.returncode == 1
+    assert "did not take the results: (sqlite3.OperationalError)" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
 def test_a_damaged_store_costs_a_run_nothing(copied: Project) -> None:
     store = copied.folder / "mlflow.db"
     fill_with_garbage(store)

@@ -6,6 +6,7 @@ over many of them, and its commands import mlflow (seconds) at every start of ke
 """
 
 import json
+import logging
 import os
 import shlex
 import sqlite3
@@ -28,6 +29,9 @@ from restem.tracking.runs import TrackingSession, ensure_runs, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+_logger_of_store = logging.getLogger("mlflow.store.db.utils")
 
 
 class TrackingError(RestemError):
@@ -85,6 +89,7 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
 
     where = destination(project)
     file = _database(where.uri)
+    _logger_of_store.addFilter(_is_no_traceback)
     try:
         with nullcontext() if file is None else _held(file):
             yield where
@@ -95,6 +100,13 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
             f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
             f"{first}log them later with: {later}"
         ) from error
+    finally:
+        _logger_of_store.removeFilter(_is_no_traceback)
+
+
+def _is_no_traceback(record: logging.LogRecord) -> bool:
+    """Return whether a record of MLflow stays: what it logs of an error it raises too, which is told in a sentence."""
+    return not record.exc_info
 
 
 def _database(uri: str) -> Path | None:
