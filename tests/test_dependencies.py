@@ -2,6 +2,7 @@
 
 import re
 import sys
+import sysconfig
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
@@ -34,12 +35,26 @@ def asked() -> list[Requirement]:
     return [asked for asked in map(Requirement, lines) if asked.name != "restem"]
 
 
-def test_what_is_installed_is_what_is_pinned() -> None:
-    installed = {
-        canonicalize_name(found.metadata["Name"]): Version(Version(found.version).public) for found in distributions()
-    }
-    found = {name: version for name, version in installed.items() if not NOT_PINNED.fullmatch(name)}
+def needed() -> dict[str, Version]:
+    """Return what is installed because something pinned needs it, or is pinned; others may stand beside it."""
+    path = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]  # Ray puts packages of its own on sys.path
+    installed = {canonicalize_name(package.metadata["Name"]): package for package in distributions(path=path)}
+    found: dict[str, Version] = {}
+    waiting = sorted(pinned())
+    while waiting:
+        name = waiting.pop()
+        if name not in installed or name in found or NOT_PINNED.fullmatch(name):
+            continue
+        found[name] = Version(Version(installed[name].version).public)
+        asked = map(Requirement, installed[name].requires or [])
+        waiting += [canonicalize_name(one.name) for one in asked if one.marker is None or one.marker.evaluate()]
+    return found
 
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    found = needed()
+
+    assert len(found) > 200
     assert found == {name: version for name, version in pinned().items() if name in found}
 
 

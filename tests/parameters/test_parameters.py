@@ -16,7 +16,7 @@ from tests.builders import checked
             "filtering.choose must be one of 'random', 'shortest', 'first' or 'best'",
         ),
         ({"samplng": {}}, "samplng is not a parameter"),
-        ({"sampling": {"engine": "warp"}}, "sampling.engine must be one of openai, .* got 'warp'"),
+        ({"sampling": {"engine": "warp"}}, "sampling.engine must be one of file, openai, .* got 'warp'"),
         ({"experiment": "a/b"}, "experiment must match"),
         ({"scoring": {"warn_above": {"tmeout": 0.1}}}, "scoring.warn_above.*tmeout.* must be one of"),
         ({"scoring": {"warn_above": {"timeout": 2}}}, "scoring.warn_above.timeout must be at most 1"),

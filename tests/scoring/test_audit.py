@@ -302,7 +302,7 @@ def test_restem_inspect_shows_one_reason(finished: Project, monkeypatch: pytest.
     missing = CliRunner().invoke(restem, ["inspect", "--env", "tiny", "--iteration", "9"])
 
     assert result.stdout.count("verdict: 0, wrong") == 4 and "ACCEPTED" not in result.stdout
-    assert missing.exit_code == 1 and "has no iteration 9, scored samples yet" in missing.stderr
+    assert missing.exit_code == 1 and "has no scored samples of iteration 9 yet" in missing.stderr
 
 
 def test_what_a_model_wrote_cannot_move_the_cursor() -> None:

