@@ -35,12 +35,13 @@ def test_a_finished_experiment_is_whole(finished: Project, monkeypatch: pytest.M
 def test_what_is_damaged_is_named_and_removed_and_all_else_stays(copied: Project) -> None:
     data = copied.folder / "data"
     before = written(data)
-    record = max(data.glob("08_reporting/tiny/iteration_1/record.json/*/record.json"))
+    record = max(data.glob("08_reporting/tiny/iteration_1/record/*/record/record.json"))
+    version = record.parents[1]
     log = min(data.glob("02_intermediate/journal/policy-*/log.json"))
     shard = max(data.glob("07_model_output/tiny/iteration_2/samples/*/samples/00000.parquet"))
     for file in (record, log, shard):
         file.write_bytes(random.Random(0).randbytes(100))
-    empty = record.parent.with_name("2026-01-01T00.00.00.000Z")
+    empty = version.with_name("2026-01-01T00.00.00.000Z")
     empty.mkdir()
 
     shown, done, after = doctor(), doctor("--repair"), doctor()
@@ -58,7 +59,7 @@ def test_what_is_damaged_is_named_and_removed_and_all_else_stays(copied: Project
     gone = [name for name in before if name not in written(data) and ".locks" not in name]
     assert gone
     for name in gone:
-        assert any(str(data / name).startswith(str(place)) for place in (record.parent, shard.parents[1])) or (
+        assert any(str(data / name).startswith(str(place)) for place in (version, shard.parents[1])) or (
             (data / name).parent == log.parent and "log.json" in name
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restem import suggestions
 from restem.commands.options import Where, of_experiment
 from restem.configuration.hub import go_online
 from restem.errors import ExperimentError, PromptError, first_few
@@ -68,7 +69,8 @@ def questions(  # noqa: PLR0913 - one argument per option
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(f"{text}\n", encoding="utf-8")
-        click.echo(f"\nwritten: {target}; next: kedro run --env {write} --pipelines=prepare")
+        suggestions.use(suggestions.asked()._replace(env=write, params={}))
+        click.echo(f"\nwritten: {target}; next: {suggestions.run('prepare')}")
 
 
 def _source_of(data_set: str) -> tuple[str, dict[str, Any]]:
