@@ -21,7 +21,8 @@ def verdicts() -> dict[tuple[str, str], Verdict]:
     honest = "def add(a, b):\n    return a + b\n"
     completions = [text for kind, name in CASES for text in (getattr(attacks, kind)[name], f"{honest}# {name}")]
     limits = {"memory_mb": 512, "disk_mb": 16, "output_mb": 4}
-    with load_reward("code", timeout_s=0.5, workers=2, **limits) as reward:
+    # Honest programs wait for the others of the machine too, and have time for that.
+    with load_reward("code", timeout_s=2.0, workers=2, **limits) as reward:
         found = reward.score([{"question_id": "add", "gold": ADD}] * len(completions), completions)
     assert [verdict.reason for verdict in found[1::2]] == ["correct"] * len(CASES), "an attack reached the next program"
     return dict(zip(CASES, found[::2], strict=True))
