@@ -96,7 +96,7 @@ sbom: install $(AUDIT)/.ready
 	mkdir -p build
 	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --no-validate --output-file build/sbom.json $(VENV)
 
-# Known vulnerabilities of the pinned versions. It asks pypi.org about each, so it needs the internet; a mirror of PyPI
+# Known vulnerabilities of the pinned versions. It asks PyPI about each, so it needs the internet; a mirror of PyPI
 # without PyPI's JSON API does not do. What could not be looked up is a failure, not a pass.
 audit: $(AUDIT)/.ready
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock

@@ -31,7 +31,7 @@ def deal(rows: Iterable[Row], parameters: QuestionsParameters) -> Iterator[Row]:
     pools = _pools(rows, parameters.seed)
     if len(pools) == 1:
         pools = {"train": next(iter(pools.values()))}
-    for split, n in _wanted(parameters).items():
+    for split, n in rows_wanted(parameters).items():
         chosen = _taken(pools, split, n)
         if n is not None and len(chosen) < n:
             raise QuestionsError(_too_few(split, n, len(chosen), parameters))
@@ -59,7 +59,7 @@ def deal_what_there_is(rows: Iterable[Row], parameters: QuestionsParameters) -> 
         pools = {"train": pools.pop(""), **pools}
     if n_again:
         _logger.warning("%d of %d questions are there more than once: the first of each is taken", n_again, len(rows))
-    wanted = _wanted(parameters)
+    wanted = rows_wanted(parameters)
     _check_carvable(pools, wanted)
     for split, n in wanted.items():
         chosen = _taken(pools, split, n, needs_solution=False)
@@ -81,7 +81,7 @@ def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> li
         parameters: For the numbers and the seed; None is all.
     """
     rows = list(rows)
-    wanted = _wanted(parameters)
+    wanted = rows_wanted(parameters)
     kept: set[int] = set()
     for split in dict.fromkeys(str(row.get("split")) for row in rows):
         of_split = [index for index, row in enumerate(rows) if str(row.get("split")) == split]
@@ -94,7 +94,7 @@ def as_many_as_asked(rows: Iterable[Row], parameters: QuestionsParameters) -> li
     return [row for index, row in enumerate(rows) if index in kept]
 
 
-def _wanted(parameters: QuestionsParameters) -> dict[str, int | None]:
+def rows_wanted(parameters: QuestionsParameters) -> dict[str, int | None]:
     """Return how many of each split are asked for, in the order in which they are chosen; None is all."""
     return {
         "exemplar": parameters.n_exemplars,
@@ -174,7 +174,7 @@ def fitting(parameters: QuestionsParameters, *, n: int, carved: Collection[str])
         n: Questions that are in one piece, or in the split train.
         carved: The splits that must be taken out of them: exemplar, test, validation.
     """
-    wanted = {split: number or 0 for split, number in _wanted(parameters).items() if split in carved}
+    wanted = {split: number or 0 for split, number in rows_wanted(parameters).items() if split in carved}
     if sum(wanted.values()) < n:
         return {}
     return {

@@ -13,6 +13,7 @@ from typing import Any
 from restem.errors import QuestionsError
 from restem.parameters import QuestionsParameters
 from restem.parameters.sources import HubOptions
+from restem.questions.dealing import rows_wanted
 from restem.questions.guesses import as_yaml
 from restem.questions.hub_access import Found, explained, look_up
 from restem.questions.options import PREFIX, checked
@@ -33,7 +34,7 @@ def load(parameters: QuestionsParameters) -> Iterator[Row]:
         QuestionsError: If the hub does not give it, it lacks a split or a column, or its golds cannot be found.
     """
     options = checked(parameters.options, HubOptions)
-    found, records = read_hub(options, numbers=_asked_for(parameters))
+    found, records = read_hub(options, numbers=rows_wanted(parameters))
     commit = f"@{found.commit[:12]}" if found.commit else ""
     defaults = {"source": f"{options.dataset}{commit}", "licence": found.licence}
     yield from rows_of(DataSet(options.dataset, records, defaults, is_ours=False), options, parameters)
@@ -109,15 +110,6 @@ def _records(dataset: Any, split: str) -> Iterator[Record]:
         for record in records_of(batch):
             numbered += 1
             yield {**record, FILE: split, PLACE: f"{split or dataset.split or 'the set'}, row {numbered}"}
-
-
-def _asked_for(parameters: QuestionsParameters) -> dict[str, int | None]:
-    return {
-        "exemplar": parameters.n_exemplars,
-        "test": parameters.n_test,
-        "validation": parameters.n_validation,
-        "train": parameters.n_train,
-    }
 
 
 def _rows_of(split: str, splits: Iterable[str], numbers: Mapping[str, int | None]) -> int | None:
