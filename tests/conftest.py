@@ -1,6 +1,5 @@
 """A real Kedro project in an empty folder, run by real sessions."""
 
-import gc
 import logging
 import os
 import runpy
@@ -184,14 +183,6 @@ def real_data() -> Callable[[str], Path]:
         return folder / name
 
     return find
-
-
-@pytest.fixture(scope="module")
-def imports_are_not_collected() -> Iterator[None]:
-    """For modules that train: each training collects garbage, which takes a second over all that torch and TRL hold."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote
@@ -40,19 +40,32 @@ def keep_secret(value: str) -> None:
 
 def mask(text: str) -> str:
     """Return a text with stars in place of every secret that this process knows, however it is written there."""
-    for form in sorted({*_registered, *_of_environment(os.environ)}, key=len, reverse=True):
-        text = text.replace(form, MASK)
-    text = _USERINFO.sub(f"://{MASK}@", text)
-    return _QUERY.sub(rf"\g<1>{MASK}", _HEADER.sub(rf"\g<1>{MASK}", text))
+    return _without(text, _known())
 
 
 def masked(value: Any) -> Any:
     """Return JSON-like data with all its texts masked, keys too."""
+    return _masked(value, _known())
+
+
+def _masked(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
-        return mask(value)
+        return _without(value, secrets)
     if isinstance(value, Mapping):
-        return {masked(key): masked(part) for key, part in value.items()}
-    return [masked(part) for part in value] if isinstance(value, list) else value
+        return {_masked(key, secrets): _masked(part, secrets) for key, part in value.items()}
+    return [_masked(part, secrets) for part in value] if isinstance(value, list) else value
+
+
+def _known() -> list[str]:
+    """Return the secrets of this moment in all their forms, the longest first: one may be a part of another."""
+    return sorted({*_registered, *_of_environment(os.environ)}, key=len, reverse=True)
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    text = _USERINFO.sub(f"://{MASK}@", text)
+    return _QUERY.sub(rf"\g<1>{MASK}", _HEADER.sub(rf"\g<1>{MASK}", text))
 
 
 def secrets_in(values: Mapping[str, Any], path: str = "") -> Iterator[str]:

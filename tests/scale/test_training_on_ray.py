@@ -24,7 +24,7 @@ from tests.training.trainings import OPTIONS, PRESETS, REWARDS, TWO, rows, train
 
 ON_TWO_NODES = {**TWO, "launcher": "ray", "machines": 2}
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("imports_are_not_collected", "one_thread")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_thread")]
 
 
 def trained_on(

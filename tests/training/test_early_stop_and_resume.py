@@ -35,7 +35,7 @@ from tests.training.trainings import validation
 N_STEPS_PER_EPOCH = 3  # six rows in batches of two
 PASSED = pd.DataFrame({"check": ["all"], "outcome": ["passed"], "found": [""]})
 
-pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def trained(base: Policy, output: Path, n_right: list[int] | None, **changed: Any) -> TrainingResult:

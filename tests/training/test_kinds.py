@@ -23,7 +23,7 @@ from restem.training.run import train
 from restem.training.weighted_sft import learnt_logits
 from tests.tiny_models import config_of, tiny_model, write_tiny_policy
 
-pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 KINDS = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "cohere", "granite", "phi", "olmo2"]
 OTHERS = ["gpt2", "gpt_neox", "opt", "bloom", "falcon", "mpt", "mamba", "lfm2", "rwkv"]

@@ -26,7 +26,7 @@ from tests.builders import weights
 from tests.conftest import ROOT, Logged
 from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, validation, worker
 
-pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 LIVE: list[tuple[str, str]] = []  # what the training of the fixture showed meanwhile

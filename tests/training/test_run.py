@@ -20,7 +20,7 @@ from restem.training.run import train
 from restem.training.weighted_sft import WeightedSFTTrainer, learning_rate_share
 from tests.builders import EXEMPLAR, SUMS, sums, training_row, weights
 
-pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

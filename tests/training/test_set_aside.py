@@ -18,7 +18,7 @@ from tests.builders import sums, weights
 from tests.tiny_models import tiny_model, write_tiny_policy
 from tests.training.trainings import validation
 
-pytestmark = pytest.mark.usefixtures("imports_are_not_collected", "one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAME = "tests.training.test_set_aside:open_counting"
 on_the_device: list[int] = []  # bytes that trainings held there when the engine was opened, in order
