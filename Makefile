@@ -8,6 +8,7 @@ KEDRO := $(BIN)/kedro
 VLLM := .venv-vllm
 AUDIT := .venv-audit
 OLDEST := .venv-oldest
+DOCS := .venv-docs
 # What a result is made of, without runs of several minutes.
 CORE := $(addprefix tests/,parameters questions filtering evaluation rewards store)
 IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transformers.models.llama.modeling_llama, trl.trainer.sft_trainer
@@ -15,7 +16,7 @@ IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transforme
 # wait for each other in a loop, which slows all of them to a crawl.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo tiny test test-long test-fast test-vllm test-oldest check sbom audit format lock bench viz mlflow pictures clean
+.PHONY: install demo tiny test test-long test-fast test-vllm test-oldest check docs sbom audit format lock bench viz mlflow pictures clean
 
 install: $(READY)
 
@@ -85,6 +86,18 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation site: build/site, to be opened from a disk or put on any web server. What is wrong with it ends this: a
+# page that is not in the navigation, a link or a place in a page that leads nowhere, anything that a reader would fetch.
+$(DOCS)/.ready: requirements-docs.lock
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --no-compile --requirement requirements-docs.lock
+	touch $(DOCS)/.ready
+
+docs: install $(DOCS)/.ready
+	$(BIN)/python -m tools.site
+	PYTHONPATH=. $(DOCS)/bin/zensical build --clean --strict
+	$(BIN)/python -m tools.site.check
+
 # What is installed, package by package with its version and licence, as CycloneDX: build/sbom.json. The tool has an
 # environment of its own, so that it is no part of what it lists.
 $(AUDIT)/.ready: requirements-audit.lock
@@ -134,4 +147,4 @@ pictures: install
 	test -s build/api/main
 
 clean:
-	rm -rf $(VENV) $(AUDIT) $(OLDEST) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(OLDEST) $(DOCS) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,9 +1,9 @@
 """Every parameter, by group: its type, unit, range, source, and what it decides. Read groups.py."""
 
+from restem.parameters.evaluation import EvaluationParameters, SuiteParameters
 from restem.parameters.groups import (
     AuditParameters,
     EmParameters,
-    EvaluationParameters,
     Fault,
     FilteringParameters,
     FollowUpParameters,
@@ -15,7 +15,6 @@ from restem.parameters.groups import (
     QuestionsParameters,
     SamplingParameters,
     ScoringParameters,
-    SuiteParameters,
     TrainingParameters,
 )
 from restem.parameters.output import DisplayParameters, TrackingParameters

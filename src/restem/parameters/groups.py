@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from restem.parameters.decides import Decides, Harmless
+from restem.parameters.evaluation import EvaluationParameters
 from restem.parameters.output import DisplayParameters, TrackingParameters
 from restem.parameters.ranges import (
     Day,
@@ -26,6 +27,7 @@ from restem.parameters.ranges import (
     Stop,
     Temperature,
     TopP,
+    Unit,
 )
 from restem.parameters.scale import ScaleParameters
 
@@ -42,8 +44,9 @@ _Drawing = Decides("samples", "policy", "evaluation")
 class EmParameters:
     """The loop."""
 
-    iterations: Annotated[Int, Field(ge=1, le=100), Harmless] = 2  # paper: 3 on MATH, 2 on APPS
-    iteration: Annotated[Positive | None, Harmless] = None  # force em_iteration to be this; None is the next to make
+    iterations: Annotated[Int, Field(ge=1, le=100), Unit("iterations"), Harmless] = 2  # paper: 3 on MATH, 2 on APPS
+    # Force em_iteration to be this; None is the next to make.
+    iteration: Annotated[Positive | None, Unit("iterations"), Harmless] = None
     # Of the experiment: of what is drawn, chosen and resampled. The order of training has its own.
     seed: Annotated[Seed, Decides("samples", "training_set", "evaluation")] = 0
     # What ends the experiment once an iteration shows it; by default it is only said. See restem.evaluation.sentinels.
@@ -70,10 +73,12 @@ class QuestionsParameters:
     # One of restem.questions, file, hub, or a dotted path "package.module:function".
     source: Annotated[str, Decides("questions")] = "reasoning_gym"
     seed: Annotated[Seed, Decides("questions")] = 0  # of which questions are in which split
-    n_train: Annotated[NonNegative | None, Decides("questions")] = 224  # None: all that are left
-    n_validation: Annotated[NonNegative | None, Decides("questions")] = 32
-    n_test: Annotated[Positive | None, Decides("questions")] = 128
-    n_exemplars: Annotated[NonNegative, Decides("questions")] = 2  # kept aside for few-shot prompts
+    n_train: Annotated[NonNegative | None, Unit("questions"), Decides("questions")] = 224  # at most; None is all
+    n_validation: Annotated[NonNegative | None, Unit("questions"), Decides("questions")] = (
+        32  # likewise, for the M-step
+    )
+    n_test: Annotated[Positive | None, Unit("questions"), Decides("questions")] = 128  # likewise, held out
+    n_exemplars: Annotated[NonNegative, Unit("questions"), Decides("questions")] = 2  # kept aside for few-shot prompts
     exemplars: Annotated[str | None, Decides("questions")] = None  # a file: columns text, solution; in their place
     options: Annotated[dict[str, Any], Decides("questions")] = Field(
         default_factory=dict
@@ -82,18 +87,21 @@ class QuestionsParameters:
     train_reward: Annotated[str | None, Decides("questions")] = None  # judges those to train on in its place
     # Sets that are only measured, each a suite: {humaneval: {hub: true}}; one that is null is left out.
     transfer: Annotated[dict[str, dict[str, Any] | None], Decides("questions")] = Field(default_factory=dict)
-    # Training questions that are evaluated too, by word 5-grams (Jaccard); ours.
+    # Training questions that are evaluated too, and how like they are, by word 5-grams; both ours.
     near_duplicates: Annotated[Literal["remove", "keep", "fail"], Decides("questions")] = "remove"
-    near_duplicate_similarity: Annotated[Float, Field(ge=0.05, le=1.0), Decides("questions")] = 0.7
+    near_duplicate_similarity: Annotated[Float, Field(ge=0.05, le=1.0), Unit("Jaccard"), Decides("questions")] = (
+        0.7  # or more
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)
 class LimitsParameters:
     """Limits for trying a whole path in minutes; the results mean nothing."""
 
-    questions: Annotated[Positive | None, Decides("questions")] = None  # in every split and suite, exemplars apart
+    # In every split and suite, exemplars apart.
+    questions: Annotated[Positive | None, Unit("questions"), Decides("questions")] = None
     # Per question, in sampling and evaluation; what it lowers are sampling.n and evaluation.n, and they decide.
-    samples: Annotated[Positive | None, Harmless] = None
+    samples: Annotated[Positive | None, Unit("samples"), Harmless] = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -116,8 +124,9 @@ class FollowUpParameters:
     """Further rounds of draws for questions that have too few correct samples."""
 
     # At most, each of `sampling.n` samples per question; the budget.
-    rounds: Annotated[Int, Field(ge=0, le=1000), Decides("samples")] = 0
-    until_correct: Annotated[Positive, Decides("samples")] = 1  # correct samples of a question that are enough
+    rounds: Annotated[Int, Field(ge=0, le=1000), Unit("rounds"), Decides("samples")] = 0
+    # Correct samples of a question that are enough.
+    until_correct: Annotated[Positive, Unit("samples"), Decides("samples")] = 1
     # Follows the question, as "(The answer is {answer}.)"; never part of a training prompt.
     hint: Annotated[str, Decides("samples")] = ""
 
@@ -130,15 +139,16 @@ class SamplingParameters:
     engine: Annotated[str, _Drawing] = "transformers"
     engine_options: Annotated[dict[str, Any], _Drawing] = Field(default_factory=dict)  # each says itself, see engines
     n: Annotated[Samples, Decides("samples")] = 16  # per question; paper: 32 on MATH, 64 on APPS
-    temperature: Annotated[Temperature, Decides("samples")] = 0.7  # paper; 0 is greedy
-    top_k: Annotated[NonNegative, Decides("samples")] = 40  # paper; 0 keeps all
-    top_p: Annotated[TopP, Decides("samples")] = 1.0
-    max_new_tokens: Annotated[Positive, _Drawing] = 64  # ours
+    temperature: Annotated[Temperature, Decides("samples")] = 0.7  # paper; divides them; 0 is greedy
+    top_k: Annotated[NonNegative, Unit("tokens"), Decides("samples")] = 40  # paper; the likeliest; 0 keeps all
+    top_p: Annotated[TopP, Decides("samples")] = 1.0  # ours: of the likeliest tokens; 1 keeps all
+    max_new_tokens: Annotated[Positive, Unit("tokens"), _Drawing] = 64  # ours; of a completion
     stop: Annotated[list[Stop], _Drawing] = Field(default_factory=list)  # a completion ends before the first of these
     # Ours; at most this much work is lost to a kill. Questions of a shard share batches, which round otherwise in
     # another size.
-    questions_per_shard: Annotated[Positive, _Drawing] = 64
-    n_questions: Annotated[Positive | None, Decides("samples")] = None  # to train on, others every time; None is all
+    questions_per_shard: Annotated[Positive, Unit("questions"), _Drawing] = 64
+    # To train on, others every time; None is all.
+    n_questions: Annotated[Positive | None, Unit("questions"), Decides("samples")] = None
     share_of_questions: Annotated[PositiveShare, Decides("samples")] = 1.0  # the same as a share of them
     follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
 
@@ -151,10 +161,10 @@ def _rates_to_warn_above() -> dict[Fault, float]:
 class AuditParameters:
     """How much of an iteration the audit of its rewards looks at. Ours."""
 
-    n_samples: Annotated[NonNegative, Harmless] = 100  # accepted ones that a second verifier looks at
+    n_samples: Annotated[NonNegative, Unit("samples"), Harmless] = 100  # accepted ones that a second verifier looks at
     # And so many of each form of answer and way to find it, where fewer are among these.
-    n_per_form: Annotated[NonNegative, Harmless] = 3
-    n_questions: Annotated[NonNegative, Harmless] = 50  # whose gold and spoilt gold are tried again
+    n_per_form: Annotated[NonNegative, Unit("samples"), Harmless] = 3
+    n_questions: Annotated[NonNegative, Unit("questions"), Harmless] = 50  # whose gold and spoilt gold are tried again
 
 
 # Golds are tried before anything is sampled, and the reward of weights in training is measured, by the same verdicts.
@@ -166,7 +176,7 @@ class ScoringParameters:
     """Verdicts."""
 
     timeout_s: Annotated[Seconds, _Judging] = 5.0  # wall clock per verdict
-    workers: Annotated[Int, Field(ge=1, le=1024), Harmless] = 2  # processes
+    workers: Annotated[Int, Field(ge=1, le=1024), Unit("processes"), Harmless] = 2  # of this machine
     # By reward name: {"math": {...}}; each option says itself, see rewards.
     options: Annotated[dict[str, dict[str, Any] | None], _Judging] = Field(default_factory=dict)
     # Shares of verdicts by reason above which a warning is logged and reported; ours.
@@ -178,18 +188,22 @@ class ScoringParameters:
 class FilteringParameters:
     """What is kept of the scored samples."""
 
-    min_reward: Annotated[Share, Decides("training_set")] = 1.0  # paper: correct or not
+    min_reward: Annotated[Share, Unit("reward"), Decides("training_set")] = 1.0  # paper: correct or not
     # Ours: those that max_new_tokens cut off, also where what there is was judged correct.
     keep_truncated: Annotated[bool, Decides("training_set")] = False
-    max_per_question: Annotated[Positive, Decides("training_set")] = 10  # paper
+    max_per_question: Annotated[Positive, Unit("samples"), Decides("training_set")] = 10  # paper; at most
     distinct: Annotated[bool, Decides("training_set")] = True  # ours: the same completion of a question is kept once
     # Ours: which, when there are more.
     choose: Annotated[Literal["random", "shortest", "first", "best"], Decides("training_set")] = "random"
     distinct_by: Annotated[Literal["text", "equations"], Decides("training_set")] = "text"  # what makes two the same
-    min_reward_step: Annotated[Share, Decides("training_set")] = 0.0  # that min_reward rises by per iteration, up to 1
+    # That min_reward rises by per iteration, up to 1.
+    min_reward_step: Annotated[Share, Unit("reward"), Decides("training_set")] = 0.0
     # Of an example in the loss; exponential: exp((reward - 1) / T).
     weight: Annotated[Literal["reward", "exponential"], Decides("training_set")] = "reward"
-    weight_temperature: Annotated[Float, Field(ge=1e-3, le=1e6), Decides("training_set")] = 1.0  # T
+    weight_temperature: Annotated[Float, Field(ge=1e-3, le=1e6), Unit("reward"), Decides("training_set")] = (
+        1.0  # the T of exponential
+    )
+    # The policy's own samples, with earlier: of all iterations so far, human: solutions that questions come with.
     learn_from: Annotated[list[LearnFrom], Field(min_length=1), Decides("training_set")] = Field(
         default_factory=lambda: list[LearnFrom](("samples",))
     )
@@ -201,8 +215,8 @@ class FilteringParameters:
 class LoraParameters:
     """Low-rank adapters in place of full fine-tuning. All ours."""
 
-    rank: Annotated[Int, Field(ge=1, le=4096), Decides("policy")] = 16
-    alpha: Annotated[Positive, Decides("policy")] = 32  # the adapters' scale is alpha / rank
+    rank: Annotated[Int, Field(ge=1, le=4096), Unit("dimensions"), Decides("policy")] = 16  # of the adapters
+    alpha: Annotated[Positive, Unit("dimensions"), Decides("policy")] = 32  # the adapters' scale is alpha / rank
     targets: Annotated[str | list[str], Decides("policy")] = "all-linear"  # or names of layers, as [q_proj, v_proj]
 
 
@@ -212,22 +226,23 @@ class TrainingParameters:
 
     start_from: Annotated[Literal["base", "previous"], Decides("policy")] = "base"  # paper: base; previous: ablation
     # At most; the reward on validation questions may stop it earlier.
-    epochs: Annotated[Int, Field(ge=1, le=1000), Decides("policy")] = 3
+    epochs: Annotated[Int, Field(ge=1, le=1000), Unit("epochs"), Decides("policy")] = 3
     # epochs between validations; None trains all epochs
-    eval_every: Annotated[Annotated[Float, Field(ge=1e-3, le=10_000)] | None, Decides("policy")] = 1.0
-    patience: Annotated[Positive, Decides("policy")] = 2  # validations in a row without a better reward that end it
+    eval_every: Annotated[Annotated[Float, Field(ge=1e-3, le=10_000)] | None, Unit("epochs"), Decides("policy")] = 1.0
+    # Validations in a row without a better reward that end it.
+    patience: Annotated[Positive, Unit("validations"), Decides("policy")] = 2
     # What a kill can cost; 0 is every optimizer step.
-    checkpoint_every_s: Annotated[Float, Field(ge=0.0, le=1e9), Harmless] = 300.0
-    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e30), Decides("policy")] = 1e-4  # peak
-    batch_size: Annotated[Positive, Decides("policy")] = 16  # examples per optimizer step
+    checkpoint_every_s: Annotated[Float, Field(ge=0.0, le=1e9), Unit("seconds"), Harmless] = 300.0
+    learning_rate: Annotated[Float, Field(ge=1e-12, le=1e30), Unit("1/step"), Decides("policy")] = 1e-4  # its peak
+    batch_size: Annotated[Positive, Unit("rows"), Decides("policy")] = 16  # examples per optimizer step
     # Examples per forward pass; None is as many as fit, which GPUs can tell. Sums are rounded by it.
-    micro_batch_size: Annotated[Positive | None, Decides("policy")] = 16
+    micro_batch_size: Annotated[Positive | None, Unit("rows"), Decides("policy")] = 16
     warmup_share: Annotated[Share, Decides("policy")] = 0.1  # of the optimizer steps
-    schedule: Annotated[Literal["linear", "cosine", "constant"], Decides("policy")] = "linear"
-    weight_decay: Annotated[Float, Field(ge=0.0, le=1.0), Decides("policy")] = 0.0
-    max_grad_norm: Annotated[Float, Field(ge=1e-6, le=1e9), Decides("policy")] = 1.0
+    schedule: Annotated[Literal["linear", "cosine", "constant"], Decides("policy")] = "linear"  # of its decay
+    weight_decay: Annotated[Float, Field(ge=0.0, le=1.0), Unit("1/step"), Decides("policy")] = 0.0  # times the rate
+    max_grad_norm: Annotated[Float, Field(ge=1e-6, le=1e9), Unit("norm"), Decides("policy")] = 1.0  # clipped to it
     # Tokens, prompt and completion; a longer row stops the run.
-    max_length: Annotated[Int, Field(ge=2, le=10_000_000), Decides("policy")] = 2048
+    max_length: Annotated[Int, Field(ge=2, le=10_000_000), Unit("tokens"), Decides("policy")] = 2048
     allow_truncation: Annotated[bool, Decides("policy")] = False  # cut longer rows instead
     # Ours: a string, as </think>: what a completion says up to the last of them is read, and not learnt. None: all is.
     learn_after: Annotated[Stop | None, Decides("policy")] = None
@@ -242,38 +257,9 @@ class TrainingParameters:
     launcher: Annotated[Literal["in_process", "accelerate", "ray"], Decides("policy")] = "in_process"
     launcher_config: Annotated[str, Decides("policy")] = "conf/accelerate/ddp.yaml"  # of accelerate, for both of them
     # Over all machines; None is what launcher_config says, else 1.
-    processes: Annotated[Positive | None, Decides("policy")] = None
+    processes: Annotated[Positive | None, Unit("processes"), Decides("policy")] = None
     # Likewise; on a cluster its nodes, else restem says what to start on the others.
-    machines: Annotated[Positive | None, Harmless] = None
-
-
-@dataclass(frozen=True, config=_STRICT)
-class SuiteParameters:
-    """What is different for one suite; None is as for all."""
-
-    n: Annotated[Samples | None, Decides("evaluation")] = None
-    temperature: Annotated[Temperature | None, Decides("evaluation")] = None
-    top_k: Annotated[NonNegative | None, Decides("evaluation")] = None
-    top_p: Annotated[TopP | None, Decides("evaluation")] = None
-    max_new_tokens: Annotated[Positive | None, Decides("evaluation")] = None  # of greedy completions too
-    stop: Annotated[list[Stop] | None, Decides("evaluation")] = None  # likewise
-
-
-@dataclass(frozen=True, config=_STRICT)
-class EvaluationParameters:
-    """How every policy is measured, the base policy included."""
-
-    n: Annotated[Samples, Decides("evaluation")] = 8  # per question, for pass@k and majority vote; paper: 64
-    temperature: Annotated[Temperature, Decides("evaluation")] = 1.0  # paper
-    top_k: Annotated[NonNegative, Decides("evaluation")] = 0
-    top_p: Annotated[TopP, Decides("evaluation")] = 0.95  # paper
-    # Of pass@k; at most n.
-    k: Annotated[list[Samples], Field(min_length=1), Decides("evaluation")] = Field(
-        default_factory=lambda: [1, 2, 4, 8]
-    )
-    # Seeded sample of the training questions, for the train-test gap.
-    n_train_questions: Annotated[NonNegative, Decides("evaluation")] = 64
-    of_suite: dict[str, SuiteParameters] = Field(default_factory=dict)  # {bbh: {n: 1, max_new_tokens: 512}}
+    machines: Annotated[Positive | None, Unit("machines"), Harmless] = None
 
 
 @dataclass(frozen=True, config=_STRICT)

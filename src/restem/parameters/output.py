@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from restem.parameters.decides import Harmless
-from restem.parameters.ranges import Int, Positive
+from restem.parameters.ranges import Int, Positive, Unit
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -15,12 +15,14 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 class TrackingParameters:
     """MLflow. The tracking server is MLFLOW_TRACKING_URI, or this project's own store."""
 
-    enabled: Annotated[bool, Harmless] = True
+    enabled: Annotated[bool, Harmless] = True  # log to it
     # The MLflow experiment that holds the runs.
     mlflow_experiment: Annotated[str, StringConstraints(min_length=1, max_length=200), Harmless] = "restem"
-    timeout_s: Annotated[Int, Field(ge=1, le=86_400), Harmless] = 10  # per request to a tracking server
+    timeout_s: Annotated[Int, Field(ge=1, le=86_400), Unit("seconds"), Harmless] = (
+        10  # per request to a tracking server
+    )
     # Of a table of samples in the UI, in whole questions; the catalog has them all.
-    max_table_rows: Annotated[Positive, Harmless] = 5000
+    max_table_rows: Annotated[Positive, Unit("rows"), Harmless] = 5000
 
 
 @dataclass(frozen=True, config=_STRICT)

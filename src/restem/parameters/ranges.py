@@ -37,20 +37,26 @@ def _as_day(value: object) -> str:
         raise ValueError("must be a day like 2024-07-26") from error
 
 
+class Unit(str):
+    """In a type annotation: what a number counts or measures. One that is closer to the parameter takes precedence."""
+
+
 Int = Annotated[int, BeforeValidator(_is_number)]
 Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_is_number)]
 
 Positive = Annotated[Int, Field(ge=1, le=1_000_000)]
 NonNegative = Annotated[Int, Field(ge=0, le=1_000_000)]
-Samples = Annotated[Int, Field(ge=1, le=100_000)]  # of a question; they are in one shard, in memory at once
-Seed = Annotated[Int, Field(ge=0, lt=2**32)]  # numpy takes no larger one
-Share = Annotated[Float, Field(ge=0.0, le=1.0)]
-PositiveShare = Annotated[Float, Field(ge=1e-6, le=1.0)]
-TopP = Annotated[Float, Field(ge=LOWEST_TOP_P, le=1.0)]
-Temperature = Annotated[Float, Field(ge=0.0, le=HIGHEST_TEMPERATURE), AfterValidator(_is_temperature)]
-Seconds = Annotated[Float, Field(ge=0.01, le=1e6)]
-Pause = Annotated[Float, Field(ge=0.0, le=1e6)]  # seconds
-Budgeted = Annotated[Int, Field(ge=1, le=10**15)]  # tokens or requests
+Samples = Annotated[
+    Int, Field(ge=1, le=100_000), Unit("samples")
+]  # of a question; they are in one shard, in memory at once
+Seed = Annotated[Int, Field(ge=0, lt=2**32), Unit("seed")]  # numpy takes no larger one
+Share = Annotated[Float, Field(ge=0.0, le=1.0), Unit("share")]
+PositiveShare = Annotated[Float, Field(ge=1e-6, le=1.0), Unit("share")]
+TopP = Annotated[Float, Field(ge=LOWEST_TOP_P, le=1.0), Unit("probability")]
+Temperature = Annotated[Float, Field(ge=0.0, le=HIGHEST_TEMPERATURE), AfterValidator(_is_temperature), Unit("logits")]
+Seconds = Annotated[Float, Field(ge=0.01, le=1e6), Unit("seconds")]
+Pause = Annotated[Float, Field(ge=0.0, le=1e6), Unit("seconds")]
+Budgeted = Annotated[Int, Field(ge=1, le=10**15), Unit("tokens or requests")]
 Day = Annotated[str, BeforeValidator(_as_day)]
 Stop = Annotated[str, StringConstraints(min_length=1)]
 
