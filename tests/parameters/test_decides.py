@@ -26,8 +26,9 @@ from restem.questions import contamination
 from restem.rewards.judge import ModelJudge
 from restem.rewards.loading import deciding_reward_options
 from restem.sampling import draws
-from restem.sampling.prompts import adds_special_tokens, render_prompts
+from restem.sampling.prompts import render_prompts
 from restem.sampling.sampler import EngineChoice, draw_samples
+from restem.sampling.styles import adds_special_tokens
 from restem.scoring.verdicts import open_reward
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
@@ -310,9 +311,13 @@ def _other(value: Any) -> Any:
     return 1
 
 
-# What shows only with a chat template that asks for the day, or with a folder that brings code along: these are in
-# tests/sampling/test_chat_templates.py and tests/engines/test_model_code.py.
-SHOWN_ELSEWHERE = {"prompt.date", "prompt.of_suite.mine.date", "policy.run_code_from_model_folder"}
+# What shows only with a chat template that reads it, or with a folder that brings code along: these are in
+# tests/sampling/test_chat_templates.py, tests/sampling/test_chat_families.py and tests/engines/test_model_code.py.
+OF_CHATS = ("date", "system", "template_options")
+SHOWN_ELSEWHERE = {
+    "policy.run_code_from_model_folder",
+    *(f"{group}.{name}" for group in ("prompt", "prompt.of_suite.mine") for name in OF_CHATS),
+}
 
 
 def walked() -> list[str]:

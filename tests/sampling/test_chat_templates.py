@@ -16,7 +16,8 @@ from restem.parameters import PromptParameters
 from restem.policies.policy import Policy
 from restem.policies.tiny_model import write_tiny_model
 from restem.sampling import chat_templates
-from restem.sampling.prompts import adds_special_tokens, render_prompts
+from restem.sampling.prompts import render_prompts
+from restem.sampling.styles import adds_special_tokens
 from restem.training.continuations import Continuations
 from restem.training.rows import encode_example
 from tests.builders import checked, questions

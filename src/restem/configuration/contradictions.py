@@ -198,6 +198,16 @@ def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[Rule]:
             f"{path}.template must hold {{question}}, in whose place a question is put, got {prompt.template!r}",
         ),
         (not prompt.of_suite or path == "prompt", f"{path}.of_suite: a suite has no suites"),
+        (
+            not prompt.template_options or prompt.style == "chat",
+            f"{path}.template_options is read by chat templates, and {path}.style={prompt.style} uses none: set "
+            f"{path}.style=chat",
+        ),
+        (
+            prompt.system is None or prompt.style == "chat",
+            f"{path}.system is a turn of a chat, and {path}.style={prompt.style} writes none: set {path}.style=chat, "
+            f"or say it in {path}.instruction",
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ from restem.errors import ParameterError, RestemError
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters
 from restem.questions import OF_A_SUITE, check_options, check_source
 from restem.rewards import load_reward
-from restem.sampling.prompts import check_style
+from restem.sampling.styles import check_style
 from restem.training.launch import decides_weights
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from restem.sampling.prompts import as_completion
+from restem.sampling.styles import as_completion
 from restem.schemas import check
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal

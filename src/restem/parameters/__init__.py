@@ -11,13 +11,13 @@ from restem.parameters.groups import (
     LoraParameters,
     Parameters,
     PolicyParameters,
-    PromptParameters,
     QuestionsParameters,
     SamplingParameters,
     ScoringParameters,
     TrainingParameters,
 )
 from restem.parameters.output import DisplayParameters, TrackingParameters
+from restem.parameters.prompting import PromptParameters
 from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersParameters
 
 __all__ = [

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.evaluation import EvaluationParameters
 from restem.parameters.output import DisplayParameters, TrackingParameters
+from restem.parameters.prompting import PromptParameters
 from restem.parameters.ranges import (
-    Day,
     Float,
     Int,
     NonNegative,
@@ -102,21 +102,6 @@ class LimitsParameters:
     questions: Annotated[Positive | None, Unit("questions"), Decides("questions")] = None
     # Per question, in sampling and evaluation; what it lowers are sampling.n and evaluation.n, and they decide.
     samples: Annotated[Positive | None, Unit("samples"), Harmless] = None
-
-
-@dataclass(frozen=True, config=_STRICT)
-class PromptParameters:
-    """Question -> prompt."""
-
-    # Paper: few_shot; or zero_shot, chat, or a dotted path "package.module:function". It also decides whether the
-    # tokenizer adds its special tokens, wherever a prompt is read.
-    style: Annotated[str, Decides("prompts", "samples", "policy", "evaluation")] = "few_shot"
-    template: Annotated[str, Decides("prompts")] = "{question}"  # one question, as asked
-    answer_prefix: Annotated[str, Decides("prompts")] = ""  # follows the question; the completion follows it
-    separator: Annotated[str, Decides("prompts")] = "\n\n"  # between exemplars, and after the instruction
-    instruction: Annotated[str, Decides("prompts")] = ""  # before everything; the system message for chat
-    date: Annotated[Day, Decides("prompts")] = "2024-07-26"  # what a chat template that asks for today is told; ours
-    of_suite: "dict[str, PromptParameters]" = Field(default_factory=dict)  # for transfer suites that want another
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -12,7 +12,7 @@ from restem.parameters import Parameters
 from restem.planning.planner import Speed
 from restem.policies.policy import Policy
 from restem.sampling.draws import engine_choice, training_decoding, training_questions
-from restem.sampling.prompts import adds_special_tokens
+from restem.sampling.styles import adds_special_tokens
 from restem.schemas import CORRECT
 from restem.scoring.verdicts import open_reward
 from restem.store.tables import Table

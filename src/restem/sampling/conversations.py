@@ -43,11 +43,20 @@ def conversation(before: Sequence[Turn], question: Asked, text: str) -> list[Tur
     """Return the turns that end with a question.
 
     Args:
-        before: The instruction of the experiment, as a turn of the system, and its exemplars.
-        question: With its context; its own turn of the system takes the place of the instruction.
+        before: What the system says in the experiment, and its exemplars.
+        question: With its context; its own turn of the system takes the place of the experiment's.
         text: The question as it is put.
     """
     own = [turn for turn in question.context if turn["role"] == "system"]
     shared = [turn for turn in before if not (own and turn["role"] == "system")]
     said = [turn for turn in question.context if turn["role"] != "system"]
     return [*own, *shared, *said, {"role": "user", "content": text}]
+
+
+def begun(turns: Sequence[Turn], text: str) -> list[Turn]:
+    """Return turns whose first one of the user begins with a text."""
+    first = next(index for index, turn in enumerate(turns) if turn["role"] == "user")
+    return [
+        {**turn, "content": text + turn["content"]} if index == first else dict(turn)
+        for index, turn in enumerate(turns)
+    ]

@@ -7,8 +7,8 @@ from restem.engines.file import drawing_engine
 from restem.parameters import EvaluationParameters, PromptParameters, SamplingParameters, SuiteParameters
 from restem.policies.policy import Policy
 from restem.questions import suite_of
-from restem.sampling.prompts import adds_special_tokens
 from restem.sampling.sampler import Decoding, Draw, EngineChoice
+from restem.sampling.styles import adds_special_tokens
 from restem.schemas import MAJORITY
 from restem.store.fingerprints import question_seed
 from restem.store.tables import Table

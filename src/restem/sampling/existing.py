@@ -17,8 +17,8 @@ from restem.engines.file import FIELDS, Files, files_of
 from restem.errors import EngineError, first_few
 from restem.questions.reading import PLACE, as_text
 from restem.sampling.existing_rows import KnownQuestions, completions_of, records_of
-from restem.sampling.prompts import as_completion
 from restem.sampling.sampler import Draw
+from restem.sampling.styles import as_completion
 from restem.schemas import FROM_FILE, check
 from restem.screen import screen
 from restem.store.fingerprints import file_fingerprints, fingerprint

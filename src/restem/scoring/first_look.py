@@ -18,7 +18,8 @@ from restem.questions.hub import read_hub
 from restem.questions.options import OPTIONS, checked
 from restem.questions.places import Records, read_paths
 from restem.rewards import check_golds
-from restem.sampling.prompts import adds_special_tokens, render_prompts
+from restem.sampling.prompts import render_prompts
+from restem.sampling.styles import adds_special_tokens
 from restem.scoring.verdicts import open_reward
 from restem.store.tables import Table
 

@@ -9,7 +9,7 @@ from restem.parameters import EmParameters, EvaluationParameters, PromptParamete
 from restem.planning import cost
 from restem.policies.policy import Policy
 from restem.reporting import assemble, records
-from restem.sampling.prompts import adds_special_tokens
+from restem.sampling.styles import adds_special_tokens
 from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
 

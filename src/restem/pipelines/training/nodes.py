@@ -7,7 +7,7 @@ from restem.parameters import PromptParameters, TrainingParameters
 from restem.policies.policy import Policy
 from restem.policies.retention import Retention
 from restem.sampling.draws import engine_choice
-from restem.sampling.prompts import adds_special_tokens
+from restem.sampling.styles import adds_special_tokens
 from restem.store.journal import Journal
 from restem.store.records import Record
 from restem.store.tables import ShardedTable, Table
