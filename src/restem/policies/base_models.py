@@ -7,15 +7,13 @@ branch) as `OWNER/NAME@REVISION`. Only the last asks a network.
 import hashlib
 import importlib.util
 import json
-import os
 import re
-from contextlib import redirect_stderr
 from pathlib import Path
 
 from restem import suggestions
-from restem.engines.loading import quiet
 from restem.engines.model_code import from_folder, may_run_model_code, refusal, refuse_code_in_pickles, wants_code
 from restem.errors import PolicyError
+from restem.policies.gguf_llama import write_from_gguf
 from restem.policies.policy import Policy
 from restem.policies.tiny_model import TINY_RECIPE, write_tiny_model
 from restem.store.fingerprints import folder_fingerprint
@@ -91,33 +89,8 @@ def _builtin(model: str, store: Journal) -> Path:
         return entry.part("model", write_tiny_model)
     if model == _SMOLLM2:
         entry = store.open("base", model=model, source=_SMOLLM2_SHA256, dtype="float32")
-        return entry.part("model", _convert_smollm2)
+        return entry.part("model", lambda folder: write_from_gguf(_smollm2_file(), folder))
     raise PolicyError(f"policy.model must be one of {_SMOLLM2}, {_TINY} when it begins with builtin:, got {model!r}")
-
-
-def _convert_smollm2(folder: Path) -> None:
-    """Write the packaged GGUF file as float32 safetensors with its tokenizer, chat template included."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-
-    source = _smollm2_file()
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, trust_remote_code=False)
-    with quiet(), Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # a bar that nothing else stops
-        quantised = AutoModelForCausalLM.from_pretrained(
-            source.parent, gguf_file=source.name, dtype=torch.float32, trust_remote_code=False
-        )
-    # save_pretrained refuses a model that came from GGUF, so its weights move to a model that never did.
-    config = type(quantised.config)(
-        **{key: value for key, value in quantised.config.to_dict().items() if key != "quantization_config"}
-    )
-    model = LlamaForCausalLM(config)
-    model.load_state_dict(quantised.state_dict())
-    model.generation_config = quantised.generation_config
-    with quiet():
-        model.save_pretrained(folder)
-    for how_it_was_loaded in ("is_local", "local_files_only"):  # would give the folder another name on another machine
-        tokenizer.init_kwargs.pop(how_it_was_loaded, None)
-    tokenizer.save_pretrained(folder)
 
 
 def _smollm2_file() -> Path:
