@@ -9,6 +9,7 @@ VLLM := .venv-vllm
 AUDIT := .venv-audit
 OLDEST := .venv-oldest
 DOCS := .venv-docs
+DIST := .venv-dist
 # What a result is made of, without runs of several minutes.
 CORE := $(addprefix tests/,parameters questions filtering evaluation rewards store)
 IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transformers.models.llama.modeling_llama, trl.trainer.sft_trainer
@@ -16,7 +17,7 @@ IMPORTED := kedro.framework.cli, mlflow, datasets, matplotlib.pyplot, transforme
 # wait for each other in a loop, which slows all of them to a crawl.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo tiny test test-long test-fast test-vllm test-oldest check docs sbom audit format lock bench viz mlflow pictures clean
+.PHONY: install demo tiny test test-long test-fast test-vllm test-oldest check docs dist sbom audit format lock bench viz mlflow pictures clean
 
 install: $(READY)
 
@@ -98,6 +99,17 @@ docs: install $(DOCS)/.ready
 	PYTHONPATH=. $(DOCS)/bin/zensical build --clean --strict
 	$(BIN)/python -m tools.site.check
 
+# The wheel and the source distribution, as PyPI takes them: dist/. The wheel is built from the source distribution.
+$(DIST)/.ready: requirements-dist.lock
+	$(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/pip install --quiet --no-compile --requirement requirements-dist.lock
+	touch $(DIST)/.ready
+
+dist: $(DIST)/.ready
+	rm -rf dist
+	$(DIST)/bin/python -m build --outdir dist
+	$(DIST)/bin/twine check --strict dist/*
+
 # What is installed, package by package with its version and licence, as CycloneDX: build/sbom.json. The tool has an
 # environment of its own, so that it is no part of what it lists.
 $(AUDIT)/.ready: requirements-audit.lock
@@ -147,4 +159,4 @@ pictures: install
 	test -s build/api/main
 
 clean:
-	rm -rf $(VENV) $(AUDIT) $(OLDEST) $(DOCS) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(OLDEST) $(DOCS) $(DIST) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

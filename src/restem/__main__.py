@@ -15,6 +15,7 @@ from restem.commands.compare import compare
 from restem.commands.doctor import doctor
 from restem.commands.experiments import delete, list_experiments, report
 from restem.commands.export import export
+from restem.commands.init import init
 from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
 from restem.commands.plan import plan
@@ -37,6 +38,7 @@ def restem() -> None:
 
 
 for _command in (
+    init,
     run,
     questions,
     score,

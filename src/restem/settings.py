@@ -9,6 +9,8 @@ for _variable in ("DO_NOT_TRACK", "KEDRO_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TEL
 
 # Of libraries whose texts have odd backslashes, at their first import: nothing that a user could mend.
 warnings.filterwarnings("ignore", category=SyntaxWarning)
+# Of omegaconf 2.4, at what Kedro calls.
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 
 from restem.ending import end_when_told  # noqa: E402 - after the variables
 

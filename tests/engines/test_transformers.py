@@ -279,6 +279,31 @@ def test_a_prompt_that_fills_the_context_window_is_named(tiny_policy: PolicyMake
         draw(tiny_policy(), ["x", "x" * 128])
 
 
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_a_model_gets_what_it_has_read_by_the_name_that_its_forward_has(
+    tiny_policy: PolicyMaker, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    from restem.engines.forward import name_of_cache
+
+    policy, forward, here = tiny_policy(), LlamaForCausalLM.forward, name_of_cache(plain_model(tiny_policy())[0])
+    expected, called = draw(policy), Counter[str]()
+
+    def by_new_name(self: Any, cache: Any = None, **named: Any) -> Any:
+        called.update(named.keys() & {"past_key_values"})
+        return forward(self, **{here: cache}, **named)
+
+    def by_old_name(self: Any, past_key_values: Any = None, **named: Any) -> Any:
+        called.update(named.keys() & {"cache"})
+        return forward(self, **{here: past_key_values}, **named)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", {"cache": by_new_name, "past_key_values": by_old_name}[name])
+
+    assert draw(policy) == expected
+    assert not called
+
+
 def test_no_prompts_give_no_completions(tiny_policy: PolicyMaker) -> None:
     assert draw(tiny_policy(), []) == []
 

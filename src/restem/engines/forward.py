@@ -1,7 +1,8 @@
 """Forward passes over a `SharedCache`: the prefix, prompts, rows."""
 
+import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.engines.shared_attention import ATTENTION, reading, register
 from restem.engines.shared_cache import PromptPass, RowPass, SharedCache
@@ -32,7 +33,7 @@ class SharedForward:
             max_new_tokens: Of any row.
         """
         register()
-        self._model = model
+        self._model, self._memory = model, name_of_cache(model)
         self.cache = SharedCache(
             n_layers=model.config.get_text_config().num_hidden_layers,
             n_rows=n_rows,
@@ -108,9 +109,9 @@ class SharedForward:
             output = self._model(
                 input_ids=tokens.to(device),
                 position_ids=positions.to(device),
-                past_key_values=self.cache.for_model,
                 use_cache=True,
                 logits_to_keep=logits_to_keep,
+                **{self._memory: self.cache.for_model},
             )
         logits: Tensor = output.logits
         return logits
@@ -150,3 +151,13 @@ def use_attention(model: "PreTrainedModel", name: str) -> None:
     """Let the model attend by the function that transformers knows under this name."""
     if model.config._attn_implementation != name:
         model.set_attn_implementation(name)
+
+
+def name_of_cache(model: Any) -> str:
+    """Return by which name a model takes what it has read: from transformers 5.24 on it is another one than before.
+
+    Args:
+        model: Of transformers, in adapters or not.
+    """
+    own = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "cache" if "cache" in inspect.signature(own.forward).parameters else "past_key_values"

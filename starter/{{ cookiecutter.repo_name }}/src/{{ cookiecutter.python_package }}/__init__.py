@@ -1,0 +1,1 @@
+"""A project of self-training, built on restem."""
