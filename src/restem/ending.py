@@ -20,6 +20,9 @@ from types import FrameType
 from typing import NoReturn
 
 from restem.masking import mask
+from restem.systems import refuse_windows
+
+refuse_windows()  # which lacks some of the signals
 
 PATIENCE_S = 1.0  # for unwinding; a busy machine takes its time before and after
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""`restem doctor`: what of an experiment is whole, damaged or left over, and how it is mended."""
+"""`restem doctor`: whether restem works on this machine; with `--data`, what of an experiment is whole or damaged."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,6 +9,7 @@ import click
 from restem import suggestions
 from restem.commands.options import Where, of_experiment
 from restem.datasets.checkup import Checkup, Finding, check_journal, check_versions, repair_journal, repair_version
+from restem.masking import mask
 from restem.project import experiment_folders
 from restem.store.journal import Journal
 
@@ -21,15 +22,49 @@ class _Looked(NamedTuple):
 
 
 @click.command()
-@click.option("--data", is_flag=True, required=True, help="Look through the files of an experiment and its journal.")
-@click.option("--repair", is_flag=True, help="Remove what is damaged or left over, so that it is made again.")
+@click.option("--data", is_flag=True, help="Look through the files of an experiment and its journal instead.")
+@click.option("--repair", is_flag=True, help="With --data: remove what is damaged or left over, to be made again.")
 @of_experiment
 def doctor(where: Where, *, data: bool, repair: bool) -> None:
-    """Look for what is damaged or left over of an experiment.
+    """Say whether restem works on this machine, and in this project.
 
-    It goes through all that an experiment has on disk, and its journal; what a killed run left over is named too.
-    The exit code is 1 if something is damaged and stays so.
+    Each line is ok, a warning (something does not work) or a fault (nothing does), and says what to do. The exit code
+    is 1 if there is a fault.
+
+    With --data it goes through all that an experiment has on disk, and its journal, for what is damaged or what a
+    killed run left over. The exit code is 1 if something is damaged and stays so.
     """
+    if data:
+        _look_through(where, repair=repair)
+    elif repair:
+        raise click.UsageError("--repair removes files of an experiment; say so: --data --repair")
+    else:
+        _examine(where)
+
+
+def _examine(where: Where) -> None:
+    from restem.machine.findings import examine
+    from restem.machine.looking import look
+
+    findings = examine(look(where.open_bare))
+    for finding in findings:
+        click.echo(mask(f"{finding.level:<8} {finding.subject}: {finding.said}"))
+        if finding.todo:
+            click.echo(mask(f"{'':<8}   {finding.todo}"))
+    n_faults, n_warnings = (sum(finding.level == level for finding in findings) for level in ("fault", "warning"))
+    if n_faults:
+        click.echo(f"restem does not work here: {n_faults} {'fault' if n_faults == 1 else 'faults'}")
+        raise click.exceptions.Exit(1)
+    click.echo(f"restem works here{_but(n_warnings)}")
+
+
+def _but(n_warnings: int) -> str:
+    return (
+        f", but for what {'one warning' if n_warnings == 1 else f'{n_warnings} warnings'} named" if n_warnings else ""
+    )
+
+
+def _look_through(where: Where, *, repair: bool) -> None:
     with where.open_bare() as (catalog, parameters, _):
         name = parameters.experiment
         journal, base_models = (Journal(catalog.load(dataset).root) for dataset in ("journal", "base_models"))

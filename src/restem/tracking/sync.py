@@ -88,7 +88,7 @@ def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[D
     from sqlalchemy.exc import SQLAlchemyError
 
     where = destination(project)
-    file = _database(where.uri)
+    file = database(where.uri)
     _logger_of_store.addFilter(_is_no_traceback)
     try:
         with nullcontext() if file is None else _held(file):
@@ -109,7 +109,7 @@ def _is_no_traceback(record: logging.LogRecord) -> bool:
     return not record.exc_info
 
 
-def _database(uri: str) -> Path | None:
+def database(uri: str) -> Path | None:
     """Return the file of a store in SQLite; None for another store."""
     prefix, _, path = uri.partition(":///")
     return Path(path) if prefix == "sqlite" and path else None
