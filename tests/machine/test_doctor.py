@@ -35,6 +35,7 @@ GOOD = Machine(
     n_cores=2,
     free_memory_bytes=8 * GIB,
     place=Place("/project", 50 * GIB, is_writable=True),
+    judging_fault="",
     sandbox_fault="",
     project=Project("/project", "tiny", "builtin:tiny", asks_the_hub=False, is_tracked=True),
     mlflow=Reached("sqlite:////project/mlflow.db", is_new=True),
@@ -72,7 +73,7 @@ def test_of_a_good_machine_all_is_ok() -> None:
     ("change", "expected", "said"),
     [
         ({"system": "Windows"}, "fault: system", "wsl --install"),
-        ({"system": "Darwin", "architecture": "arm64"}, "fault: system", "macOS on arm64"),
+        ({"system": "Darwin", "architecture": "arm64"}, "warning: system", "macOS on arm64 was not tried"),
         ({"system": "FreeBSD"}, "fault: system", "FreeBSD: restem needs Linux"),
         ({"release": "4.4.0-19041-Microsoft"}, "warning: system", "is WSL 1"),
         ({"architecture": "ppc64le"}, "warning: system", "no sandbox"),
@@ -88,6 +89,7 @@ def test_of_a_good_machine_all_is_ok() -> None:
         ({"place": Place("/project", GIB, is_writable=True)}, "warning: disk", "make room"),
         ({"place": Place("/project", 1 << 20, is_writable=True)}, "fault: disk", "make room"),
         ({"place": Place("/project", 50 * GIB, is_writable=False)}, "fault: disk", "/project cannot be written"),
+        ({"judging_fault": "OSError: no"}, "fault: rewards", "no experiment can be run: OSError: no"),
         ({"sandbox_fault": "new namespaces are refused"}, "warning: sandbox", "user.max_user_namespaces"),
         ({"project": "em.iterations must be at least 1, got 0"}, "fault: project", "must be at least 1, got 0"),
         ({"project": project(not_in_catalog=("cost",))}, "warning: catalog", "lacks cost"),
@@ -138,7 +140,7 @@ def test_what_nothing_here_needs_is_no_warning(change: dict[str, Any]) -> None:
 
 
 def test_every_fault_is_said_and_not_the_first_alone() -> None:
-    machine = replace(GOOD, system="Darwin", torch="none", packages=(Package(PANDAS, None),))
+    machine = replace(GOOD, system="FreeBSD", torch="none", packages=(Package(PANDAS, None),))
 
     assert worst(machine) == {"fault: system", "fault: torch", "fault: packages"}
 
@@ -196,6 +198,7 @@ def test_this_machine_is_described_as_it_is(tmp_path: Path, monkeypatch: pytest.
 
     assert result.exit_code == 0, result.output
     assert f"ok       Python: {sys.version.split()[0]}\n" in result.output
+    assert "ok       rewards: a completion was judged\n" in result.output
     assert "ok       sandbox: a program ran in it\n" in result.output
     assert "ok       project: none here\n" in result.output
     assert result.output.splitlines()[-1].startswith("restem works here")

@@ -26,6 +26,16 @@ def test_verdicts_keep_the_order_of_their_completions_whatever_the_workers_do() 
     assert verdicts == [RIGHT, TIMED_OUT, RIGHT, TIMED_OUT, RIGHT, TIMED_OUT, RIGHT]
 
 
+def test_judges_are_known_where_a_system_names_no_senders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restem.rewards.nursery._NAMES_SENDERS", False)
+    completions = ["a", "kill", "loop", "b"]
+
+    with load_reward("own_rewards:misbehaving", timeout_s=0.3) as reward:
+        verdicts = reward.score([QUESTION] * 4, completions)
+
+    assert verdicts == [RIGHT, Verdict(0.0, "crashed", None), TIMED_OUT, RIGHT]
+
+
 def test_hanging_completions_cost_their_limit_and_no_more() -> None:
     questions = [{"question_id": str(index), "gold": {}} for index in range(400)]
     completions = ["loop" if index % 20 == 0 else "fine" for index in range(400)]

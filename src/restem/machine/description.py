@@ -89,6 +89,7 @@ class Machine:
     n_cores: int
     free_memory_bytes: int
     place: Place
+    judging_fault: str  # why no completion can be judged; nothing if one was
     sandbox_fault: str  # why there is none; nothing if there is
     project: Project | str  # or why there is none; nothing outside of a project
     mlflow: Reached

@@ -35,6 +35,7 @@ def examine(machine: Machine) -> list[Finding]:
         *_torch(machine),
         _memory(machine),
         _disk(machine.place),
+        _rewards(machine),
         _sandbox(machine),
         *_project(machine),
         _mlflow(machine),
@@ -128,6 +129,13 @@ def _disk(place: Place) -> Finding:
         todo = f"make room: {suggestions.restem('journal', of='project')} shows what can go; {_plan()}"
         return Finding(level, "disk", said, todo)
     return Finding("ok", "disk", said)
+
+
+def _rewards(machine: Machine) -> Finding:
+    if not machine.judging_fault:
+        return Finding("ok", "rewards", "a completion was judged")
+    said = f"no completion can be judged, so no experiment can be run: {machine.judging_fault}"
+    return Finding("fault", "rewards", said, "allow processes to be started, or run restem in a container of Linux")
 
 
 def _sandbox(machine: Machine) -> Finding:

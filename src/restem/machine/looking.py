@@ -26,6 +26,7 @@ from restem.rewards.sandbox.box import Box
 from restem.rewards.sandbox.launch import SandboxError
 from restem.rewards.sandbox.limits import Limits
 from restem.starter.making import TEMPLATE
+from restem.store.processes import n_cores
 from restem.tracking.sync import database, destination
 
 _PATIENCE_S = 5.0  # for a service to answer
@@ -51,9 +52,10 @@ def look(opened: Opened) -> Machine:
         packages=tuple(_packages()),
         torch=_torch(),
         drivers=tuple(maker for maker, file in _DRIVERS.items() if Path(file).exists()),
-        n_cores=_n_cores(),
+        n_cores=n_cores(),
         free_memory_bytes=free_bytes_of_machine(),
         place=Place(str(folder), shutil.disk_usage(folder).free, os.access(folder, os.W_OK)),
+        judging_fault=_judging_fault(),
         sandbox_fault=_sandbox_fault(),
         project=project,
         mlflow=_mlflow(folder, is_project=isinstance(project, Project)),
@@ -99,8 +101,16 @@ def _card(number: int) -> Card:
     return Card(known.name, known.total_memory, native_dtype("cuda") == "bfloat16", fault)
 
 
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _judging_fault() -> str:
+    """Return why no completion can be judged: one is."""
+    from restem.rewards import load_reward
+
+    try:
+        with load_reward("exact", workers=1) as reward:
+            (verdict,) = reward.score([{"question_id": "q", "text": "1 + 1", "gold": {"answer": "2"}}], ["2"])
+    except Exception as error:  # whatever a system that nobody tried does not have
+        return f"{type(error).__name__}: {error}"
+    return "" if verdict.reward == 1.0 else f"a right answer came to {verdict!r}"
 
 
 def _sandbox_fault() -> str:

@@ -22,6 +22,7 @@ _START_LIMIT_S = 120.0  # to import a reward's libraries on a cold disk
 _MESSAGE_LIMIT_S = 10.0  # for one message to pass once it has begun
 _CONTROL_BYTES = 16  # of a message from the nursery
 _CREDENTIALS = struct.Struct("3i")  # process, user and group; Source: man 7 unix
+_NAMES_SENDERS = hasattr(socket, "SO_PASSCRED")  # Linux; elsewhere there is no sandbox, and a process has one id
 
 
 class NoSandboxError(Exception):
@@ -36,7 +37,7 @@ class Seat:
         self.nursery = nursery
         self.connection = connection
         self.process_id = process_id  # as the nursery knows it
-        self.host_id = _host_id(connection)
+        self.host_id = _host_id(connection) if _NAMES_SENDERS else _heard_of(connection, process_id)
         self.waiting: deque[int] = deque()
         self.since = self._cpu_s = 0.0
 
@@ -58,6 +59,13 @@ def _host_id(connection: socket.socket) -> int:
     if said != HELLO or not ancillary:
         raise RewardError("a process that judges died when it started; was it killed for memory?")
     return int(_CREDENTIALS.unpack(ancillary[0][2])[0])
+
+
+def _heard_of(connection: socket.socket, process_id: int) -> int:
+    """Return a judge's process id, which is that of the nursery, once its first word came."""
+    if connection.recv(len(HELLO)) != HELLO:
+        raise RewardError("a process that judges died when it started; was it killed for memory?")
+    return process_id
 
 
 class Nursery:
@@ -109,7 +117,8 @@ class Nursery:
     def fork(self) -> Seat:
         """Return a new judge."""
         ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        if _NAMES_SENDERS:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
             socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
         ours.settimeout(_MESSAGE_LIMIT_S)

@@ -183,7 +183,8 @@ class _Nursery:
         if self._ground is not None:
             return self._ground.confine(descriptor)
         os.setsid()  # what a verdict sends to its process group must not reach others
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if sys.platform == "linux":  # elsewhere a judge ends when the caller closes its connection
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         return socket.socket(fileno=descriptor)
 
     def _end(self, child: int) -> None:

@@ -32,3 +32,10 @@ def running(command: list[str], environment: Mapping[str, str] | None = None) ->
             except subprocess.TimeoutExpired:
                 process.kill()  # its processes watch it, and end with it
                 process.wait()
+
+
+def n_cores() -> int:
+    """Return how many processors this process may use."""
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )  # macOS has no such

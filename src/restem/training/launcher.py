@@ -25,7 +25,7 @@ from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import LOCAL
 from restem.screen import screen
-from restem.store.processes import running
+from restem.store.processes import n_cores, running
 from restem.training.launch import Launch, launch_of
 from restem.training.request import (
     FAILURE,
@@ -124,7 +124,7 @@ def launch_command(
         address: IP address and port of the first; None is what the configuration file says, or any on one machine.
         threads: Of a process; None is its share of this machine's.
     """
-    share = max(1, len(os.sched_getaffinity(0)) * launch.n_machines // launch.n_processes)
+    share = max(1, n_cores() * launch.n_machines // launch.n_processes)
     if address is not None:
         meeting = ["--main_process_ip", address[0], "--main_process_port", str(address[1])]
     else:
