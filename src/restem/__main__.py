@@ -25,6 +25,7 @@ from restem.commands.run import run
 from restem.commands.score import score
 from restem.commands.study import study
 from restem.commands.trace import trace
+from restem.commands.view import view
 from restem.masking import mask_all_messages
 
 
@@ -52,6 +53,7 @@ for _command in (
     compare,
     plan,
     study,
+    view,
     trace,
     journal,
     export,

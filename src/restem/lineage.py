@@ -78,7 +78,7 @@ def origin(catalog: Catalog, wanted: Wanted) -> Origin:
     prompt = _of_question(catalog.load("prompts"), wanted) if catalog.exists("prompts") else rows.iloc[:0]
     return Origin(
         {str(column): value for column, value in rows.iloc[0].items()},
-        _why_left_out(catalog, wanted),
+        left_out(catalog).get(wanted.question_id),
         None if prompt.empty else str(prompt["prompt_id"].iloc[0]),
         None if prompt.empty else str(prompt["prompt"].iloc[0]),
     )
@@ -157,14 +157,20 @@ def _of_question(table: Table, wanted: Wanted) -> Table:
     return table[table["question_id"] == wanted.question_id]
 
 
-def _why_left_out(catalog: Catalog, wanted: Wanted) -> str | None:
-    if not catalog.exists("questions") or len(_of_question(catalog.load("questions"), wanted)):
-        return None
-    duplicates = _of_question(catalog.load("near_duplicates"), wanted)
-    if len(duplicates):
-        return f"it is like {duplicates['same_as'].iloc[0]}, which is evaluated (near_duplicates)"
-    quarantined = _of_question(catalog.load("quarantined_questions"), wanted)
-    return f"{quarantined['reason'].iloc[0]} (quarantined_questions)" if len(quarantined) else None
+def left_out(catalog: Catalog) -> dict[str, str]:
+    """Return why the questions that are not asked are not, by their ids."""
+    if not catalog.exists("questions"):
+        return {}
+    asked_for = set(catalog.load("questions")["question_id"])
+    quarantined, duplicates = catalog.load("quarantined_questions"), catalog.load("near_duplicates")
+    reasons = {
+        str(name): f"{reason} (quarantined_questions)"
+        for name, reason in zip(quarantined["question_id"], quarantined["reason"], strict=True)
+    } | {
+        str(name): f"it is like {other}, which is evaluated (near_duplicates)"
+        for name, other in zip(duplicates["question_id"], duplicates["same_as"], strict=True)
+    }
+    return {name: why for name, why in reasons.items() if name not in asked_for}
 
 
 def _entries_by_file(root: Path) -> dict[Any, str]:

@@ -12,7 +12,7 @@ from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from kedro.io import AbstractVersionedDataset, DatasetError
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import VERSION_FORMAT, VersionNotFoundError
 
 from restem.errors import RestemError, StorageError
@@ -27,18 +27,17 @@ _LAYER = re.compile(r"/\d\d_[a-z_]+/")  # of the data folder
 
 if TYPE_CHECKING:
     _Dataset = AbstractVersionedDataset[Any, Any]
+    _Unversioned = AbstractDataset[Any, Any]
 else:
-    _Dataset = object  # Kedro gives each of its subclasses a constructor, which would hide that of the next base
+    _Dataset = _Unversioned = object  # Kedro gives each of its subclasses a constructor, which would hide that of the next base
 
 
 class DatasetFault(RestemError):
     """A version that cannot be used: what is wrong and what to do."""
 
 
-class PinnedVersions(_Dataset):
-    """Resolves versions so that a clock that was set back brings up nothing stale. Stands before Kedro's class."""
-
-    _saved: str | None = None  # the version that this object saved, or is about to
+class MendableErrors(_Unversioned):
+    """Lets errors that the user can mend out of Kedro's whole. Stands before Kedro's class."""
 
     @classmethod
     def _load_wrapper(cls, load_func: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,6 +75,12 @@ class PinnedVersions(_Dataset):
 
         save.__wrapped__ = save_func  # Kedro's own methods look for it
         return save
+
+
+class PinnedVersions(MendableErrors, _Dataset):
+    """Resolves versions so that a clock that was set back brings up nothing stale. Stands before Kedro's class."""
+
+    _saved: str | None = None  # the version that this object saved, or is about to
 
     def resolve_save_version(self) -> str | None:
         """Return this run's version; where others are dated later, the name after theirs."""

@@ -135,7 +135,7 @@ def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:
             "filtering.learn_from is [human], but no training question has a human solution (gold.solution), so there "
             "is nothing to train on; use a source that has them, or learn from samples"
         )
-    n_cut_off = sum(len(_rewarded(shard, parameters)) for shard in scored)
+    n_cut_off = sum(len(rewarded(shard, parameters)) for shard in scored)
     if n_cut_off:
         return (
             f"all of the {n_cut_off} samples that earned filtering.min_reward = {parameters.min_reward} were cut off "
@@ -151,10 +151,10 @@ def _why_empty(scored: ShardedTable, parameters: FilteringParameters) -> str:
 
 def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) -> Table:
     """Return the rows that are kept, with their `rank` (1, 2, ...) within the question."""
-    kept = _acceptable(scored, parameters)
+    kept = acceptable(scored, parameters)
     kept = kept.sort_values(["question_id", "sample_index"], kind="stable")
     if parameters.distinct:
-        kept = _distinct(kept, parameters)
+        kept = distinct(kept, parameters)
     order = _ORDERS[parameters.choose]
     chosen = [
         group.iloc[order(group, seed)[: parameters.max_per_question]]
@@ -169,23 +169,24 @@ def best_distinct(scored: Table, *, parameters: FilteringParameters, seed: int) 
     return ranked.assign(rank=ranked.groupby("question_id", sort=False).cumcount() + 1)
 
 
-def _rewarded(scored: Table, parameters: FilteringParameters) -> Table:
+def rewarded(scored: Table, parameters: FilteringParameters) -> Table:
+    """Return the samples with enough reward."""
     return scored[scored["reward"] >= parameters.min_reward]
 
 
-def _acceptable(scored: Table, parameters: FilteringParameters) -> Table:
+def acceptable(scored: Table, parameters: FilteringParameters) -> Table:
     """Return the samples with enough reward that ended of themselves, or may be cut off.
 
     One cut off before its first character has nothing to learn from.
     """
-    rewarded = _rewarded(scored, parameters)
-    cut_off = rewarded["finish_reason"] == "length"
+    enough = rewarded(scored, parameters)
+    cut_off = enough["finish_reason"] == "length"
     if parameters.keep_truncated:
-        cut_off &= rewarded["completion"] == ""
-    return rewarded[~cut_off]
+        cut_off &= enough["completion"] == ""
+    return enough[~cut_off]
 
 
-def _distinct(rows: Table, parameters: FilteringParameters) -> Table:
+def distinct(rows: Table, parameters: FilteringParameters) -> Table:
     """Return the first of the rows of a question that are the same."""
     gist = rows["completion"].map(_GISTS[parameters.distinct_by])
     return rows[~rows.assign(gist=gist).duplicated(["question_id", "gist"], keep="first")]
@@ -207,11 +208,11 @@ def summarise_filtering(
     n_samples = n_correct = n_whole = n_distinct = 0
     policies: set[str] = set()
     for shard in itertools.chain(scored, follow_up or ()):
-        whole = _acceptable(shard, parameters)
+        whole = acceptable(shard, parameters)
         n_samples += len(shard)
-        n_correct += len(_rewarded(shard, parameters))
+        n_correct += len(rewarded(shard, parameters))
         n_whole += len(whole)
-        n_distinct += len(_distinct(whole, parameters)) if parameters.distinct else len(whole)
+        n_distinct += len(distinct(whole, parameters)) if parameters.distinct else len(whole)
         policies.update(shard["policy_id"])
     n_own = sum(int(shard["policy_id"].isin(policies).sum()) for shard in kept)
     n_kept = n_own if "samples" in parameters.learn_from else 0

@@ -37,6 +37,7 @@ class ShardedTable:
         check: Callable[[Table], Table] | None = None,
         *,
         digests: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
         """Describe the table that these files hold, in order; nothing is read yet.
 
@@ -45,14 +46,22 @@ class ShardedTable:
             check: Applied to every whole shard as it is read, once to one that it leaves as it is; raises on a bad one.
             digests: Fingerprints of the files by name; one on a disk that has another is refused when it is opened.
                 Object stores check what they keep themselves.
+            only: Columns that there are; None is all that the files hold.
         """
         self.files = tuple(files)
         self._check = check
         self._digests = digests
+        self._only = only
 
     def checked_by(self, check: Callable[[Table], Table]) -> "ShardedTable":
         """Return the same table, each shard checked when it is read."""
-        return ShardedTable(self.files, check, digests=self._digests)
+        return ShardedTable(self.files, check, digests=self._digests, only=self._only)
+
+    def narrowed(self, columns: Sequence[str]) -> "ShardedTable":
+        """Return the table with those of the columns that it has, which alone are read, unchecked."""
+        return ShardedTable(
+            self.files, digests=self._digests, only=[name for name in self.columns if name in set(columns)]
+        )
 
     def _opened(self, file: Path) -> IO[bytes]:
         self._refuse_if_damaged(file)
@@ -81,7 +90,7 @@ class ShardedTable:
         import pandas as pd
 
         with self._opened(file) as stream:
-            frame = pd.read_parquet(stream)
+            frame = pd.read_parquet(stream, columns=None if self._only is None else list(self._only))
         return _checked(frame, file, self._check) if self._check else frame
 
     def __iter__(self) -> Iterator[Table]:
@@ -103,6 +112,8 @@ class ShardedTable:
         """Return the column names."""
         import pyarrow.parquet as pq
 
+        if self._only is not None:
+            return list(self._only)
         if not self.files:
             return []
         with self._opened(self.files[0]) as stream:
