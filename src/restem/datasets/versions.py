@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     _Dataset = AbstractVersionedDataset[Any, Any]
     _Unversioned = AbstractDataset[Any, Any]
 else:
-    _Dataset = _Unversioned = object  # Kedro gives each of its subclasses a constructor, which would hide that of the next base
+    _Unversioned = object
+    _Dataset = object  # Kedro gives each of its subclasses a constructor, which would hide that of the next base
 
 
 class DatasetFault(RestemError):
