@@ -142,6 +142,7 @@ bench: install
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/view.py
 
 viz: install
 	$(KEDRO) viz run --include-hooks

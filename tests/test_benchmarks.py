@@ -31,9 +31,10 @@ TINY = {
     "scale": (RAY, {"linear_4_workers", "local_over_ray"}),
     "iteration": ("--env tiny --train 8 --test 4 --n 64", {"plain_script"}),
     "study": ("--env tiny --study pass_at_k --params em.iterations=1,questions.n_train=8", {"shared_journal"}),
+    "view": ("--samples 2000", {"first_page_in_a_second", "filter_in_300_ms"}),
     "reliability": ("--share 0.01 --only damaged", {"well"}),
 }
-LONG = {"scale", "iteration", "study", "reliability"}  # a cluster, and commands of which each takes many seconds
+LONG = {"scale", "iteration", "study", "reliability", "view"}  # a cluster, a browser, commands of many seconds each
 
 
 @pytest.mark.slow
