@@ -158,7 +158,7 @@ def test_what_status_says_comes_next_prepares_the_experiment_that_was_asked_abou
     assert [folder.name for folder in (project.folder / "data/03_primary").iterdir()] == ["steps"]
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(?:bash|sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

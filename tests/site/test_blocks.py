@@ -82,6 +82,7 @@ def here(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "data/01_raw/mine.jsonl": str(tmp_path / "mine.jsonl"),
         "FILE.jsonl": str(tmp_path / "judged.jsonl"),
         "FOLDER": str(tmp_path / "out"),
+        "QUESTION_ID": question,
     }
 
 
