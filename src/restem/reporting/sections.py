@@ -38,7 +38,8 @@ class Grid(NamedTuple):
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str | Link]]
-    numbers: bool = True  # cells are not wrapped
+    numbers: bool = True  # a cell is numbers, of which none is wrapped
+    folded: bool = False  # shown when it is asked for: what is looked up and not read
 
 
 class Drawing(NamedTuple):
@@ -88,7 +89,7 @@ def render(template: str, page: Page) -> str:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    environment.filters |= {"inline": _inline, "cell": _inline, "fenced": _fenced}
+    environment.filters |= {"inline": _inline, "cell": _inline, "fenced": _fenced, "slug": _slug, "unbroken": _unbroken}
     return environment.get_template(template).render(page=page)
 
 
@@ -133,7 +134,7 @@ def all_numbers(metrics: figures.Metrics) -> Grid:
         counts = {metrics[i][name]["n"] for i in metrics if name in metrics[i]}
         rows.append([words(name), " or ".join(map(str, sorted(counts))), *cells])
     header = ["metric", "n", *(figures.policy_label(i) for i in sorted(metrics))]
-    return Grid("Every number, with its 95 % interval.", header, rows)
+    return Grid("Every number, with its 95 % interval.", header, rows, folded=True)
 
 
 def data_section(
@@ -184,7 +185,7 @@ def training_section(
     if gates:
         rows = [[line["check"], line["outcome"], line["found"]] for line in gates[max(gates)]]
         caption = f"What was found in the training set of iteration {max(gates)} before training."
-        tables.append(Grid(caption, ["check", "outcome", "found"], rows, numbers=False))
+        tables.append(Grid(caption, ["check", "outcome", "found"], rows, numbers=False, folded=True))
     return Section("Training", tables=tables, drawings=drawings)
 
 
@@ -217,7 +218,7 @@ def configuration_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
         names = list(dict.fromkeys(name for values in by_iteration.values() for name in values))
         rows = [[name, _over_iterations({i: values.get(name) for i, values in by_iteration.items()})] for name in names]
         if rows:
-            tables.append(Grid(caption, [key.removesuffix("s"), "value"], rows, numbers=False))
+            tables.append(Grid(caption, [key.removesuffix("s"), "value"], rows, numbers=False, folded=True))
     return Section("Configuration", tables=tables)
 
 
@@ -267,3 +268,13 @@ def _fenced(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
+
+
+def _slug(title: str) -> str:
+    """Return a title as the name of a place in the page."""
+    return "-".join(re.findall(r"\w+", title.lower()))
+
+
+def _unbroken(cell: object) -> str:
+    """Return numbers with spaces that end no line, but for the one before an interval or a share."""
+    return re.sub(r" (?![\[(])", "\u00a0", str(cell))
