@@ -23,12 +23,16 @@ def site() -> Path:
 @pytest.mark.slow
 def test_search_finds_a_parameter_from_a_disk(page: Page, site: Path) -> None:
     page.open((site / "index.html").as_uri())
-    page.click("button.md-search__button, [for=__search], .md-search__button")
+    page.click(".md-search__button")
+    field = "document.activeElement.shadowRoot"  # the search is a component of its own
+    page.wait(
+        "the search", lambda: page.driver.execute_script(f"return {field} && {field}.querySelector('dialog[open]')")
+    )
 
-    field = page.see("input[type=search], input.md-search__input, dialog input, input[role=combobox]")
-    field.send_keys("max_per_question")
+    page.driver.switch_to.active_element.send_keys("max_per_question")
 
-    page.read("Parameters")
+    found = f"return {field}.textContent"
+    page.wait("what is found", lambda: "Reference / Parameters" in page.driver.execute_script(found))
 
 
 @pytest.mark.slow
