@@ -1,4 +1,5 @@
 import io
+import re
 
 import pandas as pd
 import pytest
@@ -52,6 +53,18 @@ def test_report_holds_the_numbers_and_why_samples_were_dropped(report: Report) -
         assert "16 (iteration 0, 1); 32 (iteration 2)" in text
         assert "0123abc" in text
         assert "2.13.0" in text
+
+
+def test_what_is_looked_up_is_folded_and_contents_lead_to_every_section(report: Report) -> None:
+    page = Page(report.html)
+    titles = re.findall(r"<h2>(.*?)</h2>", report.html)
+
+    links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', report.html)
+    assert [title for _, title in links] == titles
+    assert {place for place, _ in links} <= set(page.ids)
+    assert len({place for place, _ in links}) == len(titles)
+    folded = re.findall(r"<details><summary[^>]*>(.*?) <span", report.html)
+    assert folded == ["Every number, with its 95 % interval.", "Parameters.", "Versions."]
 
 
 def test_html_is_one_file_with_its_figures_inside() -> None:

@@ -1,5 +1,6 @@
 """What is written before the site is built, and what is looked for in what was built."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ from tools.site.check import problems_of
 from tools.site.navigation import first_sentence, missing_from, text_for_models, titles
 from tools.site.pages import Unwritable, written
 
+from tests.conftest import ROOT
+
+LINK = re.compile(r"\]\(([^):#]+)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAVIGATION = [{"Start": "index.md"}, {"How to": [{"A": "a.md"}, {"B": "b.md"}]}]
 
 
@@ -74,6 +79,15 @@ def test_lists_pages_for_language_models() -> None:
     assert listed[-4:] == ["## How to", "", "- [A](a.html): A `b.c`: d.", "- [B](b.html): B C."]
     assert "- [Start](index.html): It *is* this." in listed
     assert made["llms-full.txt"].endswith(texts["b.md"] + "\n")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_beside_the_site_lead_somewhere(name: str) -> None:
+    for link, place in LINK.findall((ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), link
+        if place:
+            headings = HEADING.findall((ROOT / link).read_text(encoding="utf-8"))
+            assert place in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, place
 
 
 def test_first_sentence_keeps_abbreviations() -> None:

@@ -34,5 +34,5 @@ def makeExtension(**options: Any) -> MathExtension:  # as Markdown calls it
 
 
 def display(source: str, *_: Any, **__: Any) -> str:
-    """Return a formula of its own, for pymdownx.superfences."""
-    return convert(source.strip(), display="block")
+    """Return a formula of its own, for pymdownx.superfences; it scrolls where it is wider than the page."""
+    return f'<div class="formula">{convert(source.strip(), display="block")}</div>'

@@ -14,6 +14,9 @@ All pages as one text: [llms-full.txt](llms-full.txt)
 """
 
 
+_NOT_A_SENTENCE = ("#", "|", "restem: a study")  # the last is the subtitle of a study's page
+
+
 class Entry(NamedTuple):
     """A page in the navigation."""
 
@@ -61,6 +64,8 @@ def text_for_models(entries: Iterator[Entry], texts: Mapping[str, str]) -> dict[
 def first_sentence(text: str) -> str:
     """Return the first sentence of a page, on one line and without links."""
     bare = re.sub(r"<!--.*?-->|!\[.*?\]\(.*?\)|^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    paragraph = next(part for part in bare.split("\n\n") if part.strip() and not part.lstrip().startswith(("#", "|")))
+    paragraph = next(
+        part for part in bare.split("\n\n") if part.strip() and not part.lstrip().startswith(_NOT_A_SENTENCE)
+    )
     flat = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split())).replace("**", "")
     return re.split(r"(?<=\.)\s(?=[A-Z`])", flat, maxsplit=1)[0]

@@ -275,6 +275,6 @@ def _slug(title: str) -> str:
     return "-".join(re.findall(r"\w+", title.lower()))
 
 
-def _unbroken(cell: object) -> str:
-    """Return numbers with spaces that end no line, but for the one before an interval or a share."""
-    return re.sub(r" (?![\[(])", "\u00a0", str(cell))
+def _unbroken(cell: object) -> list[str]:
+    """Return the parts of a cell of numbers between which a line may end: before an interval or a share."""
+    return re.split(r" (?=[\[(])", str(cell))
