@@ -19,6 +19,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from restem import experiment, suggestions
+from restem.errors import BudgetError
 from restem.hooks import ExperimentHooks
 from restem.parameters import Parameters
 from restem.project import load_path
@@ -105,10 +106,10 @@ class DisplayHooks:
         self._close_log()
 
     @hook_impl
-    def on_pipeline_error(self) -> None:
+    def on_pipeline_error(self, error: Exception) -> None:
         """Say how to go on."""
         screen.close()
-        if self._log is not None:
+        if self._log is not None and not isinstance(error, BudgetError):  # which says it itself
             again = suggestions.same_run({})
             screen.line(f"The run has stopped; what is done is kept. When its cause is mended, go on with: {again}")
         self._close_log()

@@ -15,6 +15,7 @@ RestemError
 ├── LineageError          an id that the experiment does not have, or has more than once
 ├── DamageError           a file that is not what was written
 ├── StorageError          a disk that is full, read-only or failing, or what is in a file's way
+├── BudgetError           what the experiment may take is spent; its exit status is 75, that of faults is 1
 ├── StudyError            the file of a study, or experiments that do not belong in one
 └── ScaleError            a cluster, or shards that failed too often
 """
@@ -101,6 +102,12 @@ class DamageError(RestemError):
 
 class StorageError(RestemError):
     """A file cannot be written: the disk is full, read-only or failing, or something is in its place."""
+
+
+class BudgetError(RestemError):
+    """What an experiment may take is spent. It is no fault: what was finished is kept, and the run can go on."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class StudyError(RestemError):

@@ -29,6 +29,8 @@ from restem.experiment import recorded_iterations
 from restem.parameters import Parameters
 from restem.policies.retention import Retention, delete_weights, unneeded
 from restem.project import bare_catalog
+from restem.spending import spending
+from restem.store.ledger import Ledger, ledger_file
 from restem.store.names import iteration_of
 
 _logger = logging.getLogger(__name__)
@@ -79,7 +81,12 @@ class ExperimentHooks:
             standing.refuse_unless_ready()
         _refuse_without_inputs(pipeline, catalog, standing.name)
         self._held = ExitStack()
-        self._held.enter_context(catalog.load("journal").lock(standing.name))
+        journal = catalog.load("journal")
+        self._held.enter_context(journal.lock(standing.name))
+        if self.parameters is not None:
+            ledger = Ledger(ledger_file(journal.root, standing.name))
+            spending.open(ledger, self.parameters.limits, experiment=standing.name)
+            self._held.callback(spending.close)  # before the lock goes
         self._seconds = _seconds_so_far(catalog)
         catalog.save("node_seconds", self._seconds)
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from restem.engines import Completion, deciding_engine_options, open_engine
-from restem.errors import EngineError
+from restem.errors import BudgetError, EngineError
 from restem.policies.tiny_model import write_tiny_model
 from tests.engines.faulty_server import FaultyServer, another_shape, cut_off, garbage, serving, status
 
@@ -269,21 +269,21 @@ def test_log_probabilities_that_the_server_does_not_give_are_missed() -> None:
 
 def test_stops_when_the_requests_are_spent_and_says_what_is_kept() -> None:
     message = "max_requests_budget = 5 is spent .* Shards that are finished are kept in the journal"
-    with serving() as server, pytest.raises(EngineError, match=message):
+    with serving() as server, pytest.raises(BudgetError, match=message):
         draw(server, max_requests_budget=5)
 
     assert len(server.bodies) == 5
 
 
 def test_stops_when_the_tokens_are_spent() -> None:
-    with serving() as server, pytest.raises(EngineError, match="max_tokens_budget = 60 is spent"):
+    with serving() as server, pytest.raises(BudgetError, match="max_tokens_budget = 60 is spent"):
         draw(server, max_tokens_budget=60, concurrency=1)
 
     assert len(server.bodies) == 3  # of 3 + 4 * 5 tokens each
 
 
 def test_retries_count_as_requests() -> None:
-    with serving(*[status(500)] * 9) as server, pytest.raises(EngineError, match="max_requests_budget = 2 is spent"):
+    with serving(*[status(500)] * 9) as server, pytest.raises(BudgetError, match="max_requests_budget = 2 is spent"):
         draw(server, prompts=["a"], max_requests_budget=2)
 
 

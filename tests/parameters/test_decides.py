@@ -87,6 +87,7 @@ CONFIGURATION: dict[str, Any] = {
             "test": {"n": 3, "temperature": 0.5, "top_k": 3, "top_p": 0.5, "max_new_tokens": 3, "stop": ["z"]}
         },
     },
+    "limits": {"prices": {"hour": 1.0}},
     "tracking": {},
 }
 # Where another value is not simply another number.

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from restem.__main__ import restem
-from restem.errors import RewardError
+from restem.errors import BudgetError, RewardError
 from restem.rewards import Reward, Verdict, check_golds, load_reward, opinions
 from tests.conftest import Project
 from tests.engines.faulty_server import Body, FaultyServer, another_shape, cut_off, garbage, status
@@ -210,7 +210,7 @@ def test_stops_when_the_requests_are_spent() -> None:
     with (
         grading(knows_that_it_is_four) as server,
         opened(server, max_requests_budget=3) as reward,
-        pytest.raises(RewardError, match=r"scoring\.options\.judge\.max_requests_budget = 3 is spent"),
+        pytest.raises(BudgetError, match=r"scoring\.options\.judge\.max_requests_budget = 3 is spent"),
     ):
         reward.score([SUM] * 9, [f"{number} is 4" for number in range(9)])
 

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from restem import suggestions
-from restem.errors import ScaleError
+from restem.errors import BudgetError, ScaleError
+from restem.parameters import BudgetParameters, LimitsParameters
 from restem.scale import LOCAL
+from restem.spending import spending
+from restem.store.ledger import Ledger
 from restem.suggestions import Asked
 from tests.scale.conftest import STORE_BYTES
 from tests.scale.jobs import begun, bytes_of, on_ray, sampled, scored, wait_until
@@ -46,6 +49,30 @@ def background() -> Iterator[ThreadPoolExecutor]:
     """A thread to draw in, while the test does something to the cluster."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
+
+
+@pytest.mark.slow
+def test_a_budget_lets_workers_finish_their_shards_and_is_counted_by_the_driver(
+    cluster: Any, tmp_path: Path, undisturbed: list[bytes]
+) -> None:
+    ledger, scale = Ledger(tmp_path / "spending.json"), on_ray(cluster.address, workers=2)
+
+    def begin(tokens: int) -> None:
+        spending.open(ledger, LimitsParameters(budget=BudgetParameters(tokens=tokens)), experiment="e")
+
+    begin(1)
+    with pytest.raises(BudgetError, match=r"limits\.budget\.tokens=1\."):
+        sampled(tmp_path / "ray", scale)
+    n_finished = len(list(tmp_path.glob("ray/samples-*/[0-9]*.parquet")))
+    begin(10**9)
+    drawn = sampled(tmp_path / "ray", scale)
+    spending.close()
+
+    account = ledger.read()
+    assert account is not None
+    assert 1 <= n_finished <= 3  # those of two workers, and one that was given out before the first was heard of
+    assert bytes_of(drawn) == undisturbed
+    assert account.sampling.completion_tokens == drawn.to_pandas()["n_tokens"].sum()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,14 @@ import pandas as pd
 import pytest
 import torch
 
-from restem.errors import PolicyError, TrainingError
-from restem.parameters import SamplingParameters, TrainingParameters
+from restem.errors import BudgetError, PolicyError, TrainingError
+from restem.parameters import BudgetParameters, LimitsParameters, SamplingParameters, TrainingParameters
 from restem.policies.folder import saving
 from restem.policies.policy import Policy
+from restem.spending import spending
 from restem.store.fingerprints import folder_fingerprint
 from restem.store.journal import Journal, JournalEntry
+from restem.store.ledger import Account, Ledger
 from restem.store.tables import ShardedTable
 from restem.training.m_step import MStep, train_policy
 from restem.training.request import TrainingResult
@@ -174,6 +176,56 @@ def test_a_training_killed_again_and_again_gives_the_bytes_of_an_undisturbed_one
 
     assert folder_fingerprint(result.folder) == folder_fingerprint(undisturbed.folder)
     assert (result.best_step, result.log) == (undisturbed.best_step, undisturbed.log)
+
+
+@pytest.fixture
+def spent(tmp_path: Path) -> Iterator[Ledger]:
+    """The account of an open run whose experiment has no time left."""
+    ledger = Ledger(tmp_path / "spending.json")
+    ledger.write(Account(seconds=9.0))
+    spending.open(ledger, LimitsParameters(budget=BudgetParameters(hours=0.001)), experiment="e")
+    yield ledger
+    spending.close()
+
+
+@pytest.mark.slow
+def test_a_training_whose_budget_is_spent_stops_at_a_checkpoint_and_goes_on_to_the_same_bytes(
+    base: Policy, tmp_path: Path, spent: Ledger
+) -> None:
+    n_right, unfinished, options = [1, 3], tmp_path / "unfinished", {"epochs": 2, "micro_batch_size": 1}
+    with pytest.raises(BudgetError, match=r"limits\.budget\.hours=0\.001.*training up to its last checkpoint"):
+        trained(base, tmp_path / "policy", n_right, unfinished=unfinished, **options)
+    assert [file.name for file in unfinished.glob("checkpoint-*")] == ["checkpoint-00000001"]
+    assert not (tmp_path / "policy").exists()
+    spending.close()
+
+    result = trained(base, tmp_path / "policy", n_right, unfinished=unfinished, **options)
+    undisturbed = trained(base, tmp_path / "undisturbed", n_right, **options)
+
+    assert folder_fingerprint(result.folder) == folder_fingerprint(undisturbed.folder)
+    assert result.log == undisturbed.log
+
+
+def test_a_measurement_is_finished_although_the_budget_is_spent(base: Policy, spent: Ledger) -> None:
+    reward = greedy_reward(base.folder, validation([3]))
+    spending.close()
+
+    account = spent.read()
+    assert reward == 0.75
+    assert account is not None and account.sampling.completion_tokens > 0
+
+
+def test_no_training_begins_when_the_budget_is_spent(base: Policy, tmp_path: Path, spent: Ledger) -> None:
+    file = tmp_path / "rows.parquet"
+    sums().to_parquet(file)
+    options = TrainingParameters(batch_size=2, micro_batch_size=2, dtype="float32")
+    step = MStep(base_policy=base, parent=base, training=options, validation=None, add_special_tokens=True)
+
+    with pytest.raises(BudgetError):
+        train_policy(ShardedTable([file]), PASSED, step, journal=Journal(tmp_path / "journal"))
+
+    (entry,) = (tmp_path / "journal").glob("policy-*")
+    assert [each.name for each in entry.iterdir() if not each.name.startswith(".")] == ["decided_by.json"]
 
 
 class Malice:

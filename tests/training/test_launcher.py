@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 
 from restem import suggestions
-from restem.errors import ParameterError, TrainingError
-from restem.parameters import TrainingParameters
+from restem.errors import BudgetError, ParameterError, TrainingError
+from restem.parameters import BudgetParameters, LimitsParameters, TrainingParameters
 from restem.policies.policy import Policy
 from restem.screen import screen
+from restem.spending import spending
 from restem.store.fingerprints import folder_fingerprint
+from restem.store.ledger import Account, Ledger
 from restem.suggestions import Asked
 from restem.training import launcher
 from restem.training.launch import Launch, launch_of, outside_of_the_group
@@ -24,19 +26,23 @@ from restem.training.launcher import launch_command
 from restem.training.request import TrainingRequest, TrainingResult, asked_in, read_request, write_request
 from tests.builders import weights
 from tests.conftest import ROOT, Logged
-from tests.training.trainings import PRESETS, REWARDS, TWO, rows, trained, validation, worker
+from tests.training.trainings import N_VALIDATION, PRESETS, REWARDS, TWO, rows, trained, validation, worker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+TAKEN: list[Account] = []  # what its measurements took
 LIVE: list[tuple[str, str]] = []  # what the training of the fixture showed meanwhile
 
 
 @pytest.fixture(scope="module")
 def by_two(base: Policy, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     screen.relay(lambda title, state: LIVE.append((title, state)))
+    spending.untold()
     try:
-        return trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+        result = trained(base, tmp_path_factory.mktemp("two"), REWARDS, **TWO)
+        TAKEN.append(spending.untold())
+        return result
     finally:
         screen.relay(None)
 
@@ -47,6 +53,28 @@ def test_a_training_in_other_processes_shows_how_far_it_is(by_two: TrainingResul
 
     assert steps == [f"optimizer step {step} of 6" for step in range(1, 7)]
     assert any("questions" in state for title, state in LIVE if title != "training")  # of the validation
+
+
+@pytest.mark.slow
+def test_what_measurements_in_other_processes_take_is_counted_here(by_two: TrainingResult) -> None:
+    n_measured = sum("validation_reward" in step for step in by_two.log)
+
+    assert TAKEN[0].sampling.completion_tokens == n_measured * N_VALIDATION == 3 * 4
+
+
+@pytest.mark.long
+def test_two_processes_stop_at_a_checkpoint_when_the_budget_is_spent(
+    base: Policy, by_two: TrainingResult, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "spending.json")
+    ledger.write(Account(seconds=9.0))
+    spending.open(ledger, LimitsParameters(budget=BudgetParameters(hours=0.001)), experiment="e")
+    with pytest.raises(BudgetError, match=r"limits\.budget\.hours=0\.001"):
+        trained(base, tmp_path, REWARDS, **TWO)
+    spending.close()
+    assert (tmp_path / "unfinished" / "checkpoint-00000001").is_dir()
+
+    assert folder_fingerprint(trained(base, tmp_path, REWARDS, **TWO).folder) == folder_fingerprint(by_two.folder)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from restem.policies.policy import Policy
 from restem.project import experiment_folders, known_experiments, load_path
 from restem.store.journal import Journal, state_file
 from restem.store.journal_usage import Choice, prunable
+from restem.store.ledger import ledger_file
 
 _MB = 1e6
 
@@ -114,7 +115,8 @@ def delete(name: str, where: Where, *, yes: bool) -> None:
                 shutil.rmtree(folder)
             for use in doomed:
                 journal.delete(use.name)
-            state_file(root, name).unlink(missing_ok=True)
+            for file in (state_file(root, name), ledger_file(root, name)):
+                file.unlink(missing_ok=True)
     again = suggestions.restem("delete", name, "--yes", of="project")
     click.echo(f"deleted experiment {name}" if yes else f"nothing is deleted yet; do it with: {again}")
 

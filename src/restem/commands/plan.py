@@ -1,8 +1,13 @@
 """`restem plan`: what an experiment will take, before it is run."""
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from restem.commands.options import Where, of_experiment
+from restem.parameters import LimitsParameters
+from restem.spending import Measure, measures, measures_of, shown
+from restem.store.ledger import Account, Ledger, ledger_file
 
 
 @click.command()
@@ -13,13 +18,15 @@ def plan(where: Where, *, measure: bool) -> None:
 
     Samples and tokens too. Its questions must be prepared. Nothing is written; what is done already is counted too.
     """
-    from restem.planning.cost import model_size
+    from restem.planning.cost import count_prompt_tokens, model_size
     from restem.planning.measured_sample import measure as measured
-    from restem.planning.planner import disk_and_memory, plan_rows, workload
+    from restem.planning.planner import disk_and_memory, expected_account, plan_rows, workload
     from restem.reporting.results import aligned
+    from restem.sampling.styles import adds_special_tokens
 
     with where.open() as (catalog, parameters, _):
         questions, prompts, policy = (catalog.load(name) for name in ("questions", "prompts", "policy_0"))
+        taken = measures_of(Ledger(ledger_file(catalog.load("journal").root, parameters.experiment)), parameters.limits)
     work = workload(questions, prompts, parameters)
     speed = measured(questions, prompts, policy, parameters) if measure else None
     click.echo(
@@ -41,3 +48,18 @@ def plan(where: Where, *, measure: bool) -> None:
             f"{speed.trained_per_second:,.0f} tokens/s trained; {speed.tokens_per_sample:.1f} tokens per sample, "
             f"{speed.acceptance:.1%} of them correct (the base policy). Validation during training is not in it."
         )
+        add_special_tokens = adds_special_tokens(parameters.prompt)
+        length = count_prompt_tokens(prompts["prompt"].to_list(), policy, add_special_tokens=add_special_tokens)
+        for line in _against_budget(expected_account(work, speed, prompt_tokens=length), taken, parameters.limits):
+            click.echo(line)
+
+
+def _against_budget(expected: Account, taken: Sequence[Measure], limits: LimitsParameters) -> Iterator[str]:
+    """Yield a line per budget of which something can be expected."""
+    so_far = {measure.name: measure.taken for measure in taken}
+    for whole in measures(expected, limits):
+        if whole.limit is not None and whole.taken:
+            yield (
+                f"limits.budget.{whole.name} = {shown(whole.limit)}: {shown(whole.taken)} expected in all"
+                f"{', which is more' if whole.is_spent else ''}; {shown(so_far.get(whole.name, 0.0))} taken so far"
+            )

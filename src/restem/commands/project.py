@@ -15,7 +15,9 @@ from restem.experiment import Catalog, Standing, current_standing, next_command,
 from restem.parameters import Parameters
 from restem.project import known_experiments
 from restem.screen import duration
+from restem.spending import measures_of
 from restem.store.journal import lock_file, state_file
+from restem.store.ledger import Ledger, ledger_file
 from restem.store.locks import holder, is_held
 
 
@@ -49,10 +51,14 @@ def status(where: Where) -> None:
     Which iterations are complete, which are stale, and what is running.
     """
     with where.open() as (catalog, parameters, _project):
-        running = _running(Path(catalog.load("journal").root), parameters.experiment)
+        root = Path(catalog.load("journal").root)
+        running = _running(root, parameters.experiment)
         if running:
             click.echo(running)
-        for line in _standing(catalog, parameters, current_standing()):
+        *standing, following = _standing(catalog, parameters, current_standing())
+        taken = measures_of(Ledger(ledger_file(root, parameters.experiment)), parameters.limits)
+        so_far = [f"taken so far: {', '.join(map(str, taken))}"] if taken else []
+        for line in (*standing, *so_far, following):
             click.echo(line)
 
 

@@ -8,7 +8,7 @@ import click
 from restem import suggestions
 from restem.commands.options import environment
 from restem.commands.options import params as params_option
-from restem.errors import StudyError
+from restem.errors import BudgetError, StudyError, first_few
 from restem.project import load_path, opened, project_folder
 from restem.studies.study import known_studies, read_study
 from restem.suggestions import Asked
@@ -62,6 +62,12 @@ def run(name: str, env: str | None, params: dict[str, Any]) -> None:
         listed = "; ".join(f"{experiment}: {why}" for experiment, why in outcome.failed.items())
         raise StudyError(f"{len(outcome.failed)} of {len(tasks)} experiments failed: {listed}")
     suggestions.use(Asked(env, params))
+    if outcome.spent:
+        higher = suggestions.restem("study", "run", name, of="study")
+        raise BudgetError(
+            f"the budget of {len(outcome.spent)} of {len(tasks)} experiments is spent: {first_few(outcome.spent)}. "
+            f"What was finished is kept. Raise what is spent in limits.budget, and go on with: {higher}"
+        )
     click.echo(f"next: {suggestions.restem('study', 'report', name, of='study')}")
 
 

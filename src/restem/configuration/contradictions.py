@@ -16,6 +16,7 @@ from restem.schemas import MAJORITY, OWN_SUITES
 from restem.training.launch import refuse_unlaunchable
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
+_JUDGE = "judge"  # the reward that asks a server
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
 Rule = tuple[bool, str]  # whether it holds, and what to say where it does not
 
@@ -28,6 +29,7 @@ def contradictions(parameters: Parameters) -> list[str]:
         *_rules_of_prompts(parameters),
         *_rules_of_sampling(parameters),
         *_rules_of_majority(parameters),
+        *_rules_of_prices(parameters),
     ]
     secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
     twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
@@ -234,6 +236,44 @@ def _rules_of_majority(parameters: Parameters) -> list[Rule]:
             "judged apart: sampling.follow_up.rounds must be 0",
         ),
     ]
+
+
+def _rules_of_prices(parameters: Parameters) -> list[Rule]:
+    """Return rules for a budget of money: what is asked of a server must have a price, and something must have one."""
+    limits, prices = parameters.limits, parameters.limits.prices
+    if limits.budget.cost is None:
+        return []
+    sampling = parameters.sampling
+    engines = [sampling.engine, sampling.engine_options.get("evaluate_with")]
+    asked = {
+        "sampling": (prices.sampling, "openai" in engines),
+        "judge": (prices.judge, _names(parameters.scoring.options, _JUDGE)),
+    }
+    unpriced = [
+        f"limits.prices.{spender}.{part}"
+        for spender, (price, is_asked) in asked.items()
+        for part, value in asdict(price).items()
+        if is_asked and value is None
+    ]
+    of_all = [prices.hour, *asdict(prices.sampling).values(), *asdict(prices.judge).values()]
+    return [
+        (
+            not unpriced,
+            f"limits.budget.cost needs the prices of what is asked, per million tokens: set {', '.join(unpriced)}",
+        ),
+        (
+            bool(unpriced) or any(of_all),
+            "limits.budget.cost needs prices above 0: set limits.prices.hour, or prompt and completion of "
+            "limits.prices.sampling (per million tokens)",
+        ),
+    ]
+
+
+def _names(options: object, name: str) -> bool:
+    """Return whether options of rewards, or of the parts of composed ones, name a reward."""
+    if isinstance(options, Mapping):
+        return any(name in (key, value) or _names(value, name) for key, value in options.items())
+    return isinstance(options, (list, tuple)) and any(each == name or _names(each, name) for each in options)
 
 
 def _problem_of(check: Callable[[TrainingParameters], None], training: TrainingParameters) -> str:

@@ -121,6 +121,14 @@ def open_engine(name: str, policy_path: str | Path, **options: Any) -> Iterator[
         yield engine
 
 
+def counts_tokens(engine: Engine) -> bool:
+    """Return whether the engine itself tells `restem.spending` what it takes, and not only the tokens of prompts.
+
+    One of a user's own that asks a server may do so, and says it by an attribute `counts_tokens = True`.
+    """
+    return bool(getattr(engine, "counts_tokens", False))
+
+
 def tells_tokens(engine: Engine) -> bool:
     """Return whether the engine can be asked for the tokens that it generated."""
     parameters = inspect.signature(engine.sample).parameters

@@ -52,6 +52,8 @@ class Target(NamedTuple):
 class OpenAIEngine:
     """Samples by requests to a server."""
 
+    counts_tokens = True  # the server does, those of prompts too
+
     def __init__(self, server: Server, target: Target) -> None:
         """Use the server.
 
@@ -68,7 +70,8 @@ class OpenAIEngine:
         """Return an iterator over n completions per prompt; see `restem.engines.Engine.sample`.
 
         Raises:
-            EngineError: If an argument is out of range, the server fails, or the budget is spent.
+            BudgetError: If the budget of this opening is spent.
+            EngineError: If an argument is out of range, or the server fails.
         """
         request = check_request(prompts, **arguments)
         return self._sample(request)

@@ -41,6 +41,7 @@ ENDPOINTS = {
 }
 # What a server may not know.
 EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "add_special_tokens", "skip_special_tokens", "seed")
+_CHARACTERS_PER_TOKEN = 4  # where a server does not count
 # How special tokens are usually written. Which ones the model has only the server knows; it leaves them out of the text
 # in which it looks for stop strings, unless it is told not to.
 _SPECIAL = re.compile(r"<[|\uff5c][^<>]+[|\uff5c]>|</?s>|<(?:bos|eos|eot|start_of_turn|end_of_turn)>|\[/?INST\]")
@@ -136,6 +137,33 @@ def total_tokens(answer: Mapping[str, Any]) -> int:
     return total if isinstance(total, int) else sum(part for part in parts if isinstance(part, int))
 
 
+def tokens_taken(answer: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the tokens of a request's prompt and of its completions, as the server counts them.
+
+    A server that does not say is taken to read and write four characters per token.
+    """
+    usage = answer.get("usage")
+    said = usage if isinstance(usage, Mapping) else {}
+    prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
+    if not isinstance(prompt, int):
+        prompt = _estimated([body.get("prompt"), *_contents(body.get("messages"))])
+    if not isinstance(completion, int):
+        choices = answer.get("choices")
+        listed = [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
+        texts = [choice.get("text") for choice in listed]
+        completion = _estimated([*texts, *_contents([choice.get("message") for choice in listed])])
+    return prompt, completion
+
+
+def _contents(messages: Any) -> list[Any]:
+    listed = messages if isinstance(messages, list) else []
+    return [message.get("content") for message in listed if isinstance(message, Mapping)]
+
+
+def _estimated(texts: Sequence[Any]) -> int:
+    return sum(1 + len(text) // _CHARACTERS_PER_TOKEN for text in texts if isinstance(text, str))
+
+
 def _token_logprobs(choice: Mapping[str, Any], endpoint: Endpoint) -> list[float]:
     answer = choice.get("logprobs") or {}
     values = (
@@ -165,7 +193,7 @@ def _token_counts(
     A completion that ran out of tokens has `limit`; the rest of the sum is shared by length of text. A server that
     does not even give the sum is taken to write four characters per token.
     """
-    total = total or sum(1 + len(text) // 4 for text in texts)
+    total = total or _estimated(texts)
     counts = [limit if end == "length" and count is None else count for end, count in zip(ends, known, strict=True)]
     if len(texts) == 1:
         counts = [total]

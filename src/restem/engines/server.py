@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from restem.engines.openai_protocol import tokens_taken
 from restem.engines.randomness import uniforms
-from restem.errors import EngineError
+from restem.errors import BudgetError, EngineError
 from restem.masking import keep_secret, mask, masked
+from restem.spending import Spender, spending
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,7 +46,7 @@ class Patience(NamedTuple):
 
 
 class Budget:
-    """What may be spent, over all threads."""
+    """What one opening of an engine or a judge may spend, over all threads; see `limits.budget` for an experiment."""
 
     def __init__(self, *, max_tokens: int | None, max_requests: int | None, options: str = _OPTIONS) -> None:
         """Start with nothing spent.
@@ -64,7 +66,7 @@ class Budget:
         """Count a request.
 
         Raises:
-            EngineError: If there is nothing left to pay for it.
+            BudgetError: If there is nothing left to pay for it.
         """
         with self._lock:
             for name, spent, limit in (
@@ -72,7 +74,7 @@ class Budget:
                 ("max_requests_budget", self.n_requests, self._max_requests),
             ):
                 if limit is not None and spent >= limit:
-                    raise EngineError(
+                    raise BudgetError(
                         f"{self._options}.{name} = {limit} is spent ({self.n_tokens} tokens, "
                         f"{self.n_requests} requests). Shards that are finished are kept in the journal and cost "
                         f"nothing again; raise {name} and start the same run again to go on"
@@ -111,6 +113,7 @@ class Server:
         import httpx2
 
         self._options = options
+        self._spender: Spender = "sampling" if options == _OPTIONS else "judge"  # whose options they are
         self.base_url = base_url.rstrip("/")
         self._key, self._key_name, self._patience, self.budget = key, key_name, patience, budget
         timeout = httpx2.Timeout(patience.timeout_s, connect=min(patience.timeout_s, 10.0), pool=None)
@@ -150,13 +153,17 @@ class Server:
 
         Raises:
             Refusal: If the server says no to this request.
-            EngineError: If the key is refused, the budget spent, or no try succeeded.
+            BudgetError: If the budget of this opening is spent.
+            EngineError: If the key is refused, or no try succeeded.
         """
         shares = uniforms(jitter_seed, 0, self._patience.max_retries + 1)
         for attempt, share in enumerate(shares, start=1):
             self.budget.take_request()
+            spending.take(self._spender, requests=1)
             fault, asked_s = self._try(path, payload)
             if isinstance(fault, dict):
+                prompt_tokens, completion_tokens = tokens_taken(fault, payload)
+                spending.take(self._spender, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
                 return fault
             if attempt == len(shares):
                 break

@@ -22,6 +22,7 @@ from restem.engines.memory import is_out_of_memory
 from restem.errors import EngineError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Positive
+from restem.spending import spending
 
 if TYPE_CHECKING:
     from restem.engines.loading import LoadedPolicy
@@ -114,6 +115,7 @@ class TransformersEngine:
         from restem.engines.texts import Reader
 
         request, policy = work.request, self._loaded
+        spending.take("sampling", prompt_tokens=sum(map(len, work.prompts)))  # each is read once for all its samples
         reader = Reader(policy.tokenizer, policy.eos, request.stop)
         repeats = request.n // request.n_drawn
         completions = (

@@ -26,6 +26,7 @@ from restem.engines.model_code import PARAMETER
 from restem.errors import EngineError, PolicyError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Seconds
+from restem.spending import spending
 
 _logger = logging.getLogger(__name__)
 
@@ -97,7 +98,9 @@ class VllmEngine:
             "logprobs": request.logprobs,
             "token_ids": request.token_ids,
         }
-        for drawn in self._worker.ask(order)["completions"]:
+        answer = self._worker.ask(order)
+        spending.take("sampling", prompt_tokens=answer["n_prompt_tokens"])
+        for drawn in answer["completions"]:
             completions = [
                 Completion(**{**completion, "token_ids": completion["token_ids"] and tuple(completion["token_ids"])})
                 for completion in drawn

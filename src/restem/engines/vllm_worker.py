@@ -27,8 +27,8 @@ def main() -> None:
     model, opened = _tried(_open, json.loads(start))
     _say(answers, opened)
     while model is not None and (line := waiting.get()) is not None:
-        completions, answer = _tried(_draw, model, json.loads(line))
-        _say(answers, {"completions": completions} if completions is not None else answer)
+        drawn, answer = _tried(_draw, model, json.loads(line))
+        _say(answers, answer if drawn is None else drawn)
 
 
 def _listen(waiting: "queue.Queue[str | None]") -> None:
@@ -65,8 +65,8 @@ def _open(request: dict[str, Any]) -> Any:
     return LLM(request["policy"], dtype=request["dtype"], **(arguments | request["args"]))
 
 
-def _draw(model: Any, request: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    """Return, for every prompt, its completions."""
+def _draw(model: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Return, for every prompt, its completions; and how many tokens the prompts have."""
     tokenizer = model.get_tokenizer()
     n_behind = _n_behind(tokenizer) if request["add_special_tokens"] else 0
     read = tokenizer(request["prompts"], add_special_tokens=request["add_special_tokens"])["input_ids"]
@@ -87,13 +87,14 @@ def _draw(model: Any, request: dict[str, Any]) -> list[list[dict[str, Any]]]:
     ]
     left_out = sorted(special, key=len, reverse=True) if _written_out(request, special) else []
     outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
-    return [
+    completions = [
         [
             _completion(drawn, left_out, token_ids=request["token_ids"])
             for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)
         ]
         for output in outputs
     ]
+    return {"completions": completions, "n_prompt_tokens": sum(map(len, encoded))}
 
 
 def _n_behind(tokenizer: Any) -> int:

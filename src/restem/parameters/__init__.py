@@ -7,7 +7,6 @@ from restem.parameters.groups import (
     Fault,
     FilteringParameters,
     FollowUpParameters,
-    LimitsParameters,
     LoraParameters,
     Parameters,
     PolicyParameters,
@@ -16,12 +15,19 @@ from restem.parameters.groups import (
     ScoringParameters,
     TrainingParameters,
 )
+from restem.parameters.limits import (
+    BudgetParameters,
+    LimitsParameters,
+    PricesParameters,
+    TokenPriceParameters,
+)
 from restem.parameters.output import DisplayParameters, TrackingParameters
 from restem.parameters.prompting import PromptParameters
 from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersParameters
 
 __all__ = [
     "AuditParameters",
+    "BudgetParameters",
     "DisplayParameters",
     "EmParameters",
     "EvaluationParameters",
@@ -32,6 +38,7 @@ __all__ = [
     "LoraParameters",
     "Parameters",
     "PolicyParameters",
+    "PricesParameters",
     "PromptParameters",
     "QuestionsParameters",
     "SamplingParameters",
@@ -39,6 +46,7 @@ __all__ = [
     "ScoringParameters",
     "ShareParameters",
     "SuiteParameters",
+    "TokenPriceParameters",
     "TrackingParameters",
     "TrainingParameters",
     "WorkersParameters",

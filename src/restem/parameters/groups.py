@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.evaluation import EvaluationParameters
+from restem.parameters.limits import LimitsParameters
 from restem.parameters.output import DisplayParameters, TrackingParameters
 from restem.parameters.prompting import PromptParameters
 from restem.parameters.ranges import (
@@ -92,16 +93,6 @@ class QuestionsParameters:
     near_duplicate_similarity: Annotated[Float, Field(ge=0.05, le=1.0), Unit("Jaccard"), Decides("questions")] = (
         0.7  # or more
     )
-
-
-@dataclass(frozen=True, config=_STRICT)
-class LimitsParameters:
-    """Limits for trying a whole path in minutes; the results mean nothing."""
-
-    # In every split and suite, exemplars apart.
-    questions: Annotated[Positive | None, Unit("questions"), Decides("questions")] = None
-    # Per question, in sampling and evaluation; what it lowers are sampling.n and evaluation.n, and they decide.
-    samples: Annotated[Positive | None, Unit("samples"), Harmless] = None
 
 
 @dataclass(frozen=True, config=_STRICT)

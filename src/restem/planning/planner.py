@@ -11,6 +11,7 @@ from restem.parameters import Parameters
 from restem.planning.cost import ModelSize
 from restem.sampling.draws import evaluation_draws, training_questions
 from restem.sampling.existing import count_completions
+from restem.store.ledger import Account, Taken
 from restem.store.tables import Table
 
 _BYTES_TRAINED = 16  # per parameter: weights, gradients and two moments in float32
@@ -44,6 +45,7 @@ class Workload(NamedTuple):
     n_iterations: int
     max_new_tokens: int
     epochs: int
+    n_evaluation_prompts: int = 0  # per policy, each read once for all its samples
     is_read: bool = False  # whether the E-step's samples are in files; then n_samples is at most
 
     @property
@@ -75,6 +77,7 @@ def workload(questions: Table, prompts: Table, parameters: Parameters) -> Worklo
         n_samples=n_samples,
         n_evaluation_samples=sum(len(draw.prompts) * draw.decoding.n for draw in draws),
         n_evaluation_tokens=sum(len(draw.prompts) * draw.decoding.n * draw.decoding.max_new_tokens for draw in draws),
+        n_evaluation_prompts=sum(len(draw.prompts) for draw in draws),
         n_rows=min(n_samples, n_questions * parameters.filtering.max_per_question),
         n_iterations=parameters.em.iterations,
         max_new_tokens=sampling.max_new_tokens,
@@ -102,6 +105,22 @@ def plan_rows(work: Workload, speed: Speed | None) -> list[list[str]]:
     if speed is not None and speed.trained_per_second:
         total = duration(sum(_seconds(work, speed).values()))
     return [[name, f"{n:,}", *rest] for name, n, *rest in stages] + [["all", "", "", "", total]]
+
+
+def expected_account(work: Workload, speed: Speed, *, prompt_tokens: float) -> Account:
+    """Return what the whole experiment is expected to take, further rounds and what a judge is asked apart.
+
+    Args:
+        work: How much there is to do.
+        speed: As measured.
+        prompt_tokens: Mean length of a prompt.
+    """
+    n_policies = work.n_iterations + 1
+    drawn = work.n_iterations * work.n_drawn + n_policies * work.n_evaluation_samples
+    n_asked = 0 if work.is_read else work.n_iterations * work.n_questions
+    read = (n_asked + n_policies * work.n_evaluation_prompts) * prompt_tokens
+    seconds = sum(_seconds(work, speed).values()) if speed.trained_per_second else 0.0
+    return Account(Taken(0, round(read), round(drawn * speed.tokens_per_sample)), seconds=seconds)
 
 
 def _seconds(work: Workload, speed: Speed) -> dict[str, float]:

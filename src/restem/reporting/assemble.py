@@ -3,7 +3,7 @@
 Datasets are named NAME_i, i being the iteration; 0 is the base policy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from restem.evaluation.best_policy import recommend
@@ -12,6 +12,7 @@ from restem.reporting import figures
 from restem.reporting.report import Report, ReportInputs, build_report
 from restem.reporting.results import main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
+from restem.spending import Measure
 from restem.store.fingerprints import question_seed
 from restem.store.records import Record, stale_iterations
 from restem.store.tables import RowsByQuestion, ShardedTable, Table
@@ -36,13 +37,14 @@ def tables_of(records: Mapping[int, Record], name: str) -> dict[int, Table]:
     return {i: record.table(name) for i, record in records.items() if name in record.tables}
 
 
-def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report:
+def report(experiment: str, datasets: Mapping[str, Any], *, seed: int, taken: Sequence[Measure] = ()) -> Report:
     """Return the page about the experiment.
 
     Args:
         experiment: Its name.
         datasets: evaluation_i and record_i from 0; breakdown, pass_at_k, changed_questions and cost; figures.
         seed: Of the bootstrap.
+        taken: What all runs together took, of what they may.
     """
     read = by_iteration(datasets, "record")
     stale = stale_iterations(read)
@@ -65,6 +67,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int) -> Report
         tables=Tables(*(datasets[name] for name in Tables._fields)),
         recommendation=recommend(records),
         seed=seed,
+        taken=taken,
     )
     return build_report(inputs)
 

@@ -39,6 +39,7 @@ from restem.reporting.table_sections import (
     cost_section,
     sentinels_section,
 )
+from restem.spending import Measure
 from restem.store.tables import Table
 
 
@@ -66,6 +67,7 @@ class ReportInputs:
     tables: Tables = field(default_factory=Tables)  # of the catalog
     recommendation: Recommendation | None = None  # which iteration to keep
     seed: int = 0  # of the bootstrap
+    taken: Sequence[Measure] = ()  # of what the experiment may take, over all its runs
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -87,7 +89,7 @@ def build_report(inputs: ReportInputs) -> Report:
         sentinels_section(records),
         training_section(inputs.training_logs, records, inputs.svgs),
         examples_section(inputs.examples),
-        cost_section(inputs.tables.cost),
+        cost_section(inputs.tables.cost, inputs.taken),
         configuration_section(records),
         lineage_section(records),
     ]

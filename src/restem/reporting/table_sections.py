@@ -11,6 +11,7 @@ from restem.evaluation.solved_and_lost import LOST, SOLVED
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
 from restem.reporting.sections import ABSENT, Grid, Link, Section, ShownSample, drawings_of, interval, words
+from restem.spending import Measure, shown
 from restem.store.tables import Table
 
 _SHOWN_EACH = 5  # changed questions whose answers the page shows
@@ -153,10 +154,11 @@ def sentinels_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     return Section("Sentinels", tables=[Grid(caption, ["iteration", "sentinel", "sign", "evidence"], rows, False)])
 
 
-def cost_section(cost: Table | None) -> Section:
-    """Return tokens, operations, time and gain by iteration."""
+def cost_section(cost: Table | None, taken: Sequence[Measure] = ()) -> Section:
+    """Return tokens, operations, time and gain by iteration, and what all runs took of what they may."""
+    of_all = [_taken_grid(taken)] if taken else []
     if cost is None or cost.empty:
-        return Section("Cost")
+        return Section("Cost", tables=of_all)
     columns = {
         "tokens sampled": ("tokens_sampled", "{:,.0f}"),
         "tokens trained": ("tokens_trained", "{:,.0f}"),
@@ -179,7 +181,13 @@ def cost_section(cost: Table | None) -> Section:
             [_gain(row) for row in _records(cost) if row["iteration"]],
         ),
     ]
-    return Section("Cost", tables=[table for table in tables if table.rows])
+    return Section("Cost", tables=[*(table for table in tables if table.rows), *of_all])
+
+
+def _taken_grid(taken: Sequence[Measure]) -> Grid:
+    caption = "What all runs took until this page was written, what was begun and lost to a kill included."
+    rows = [[each.name, shown(each.taken), ABSENT if each.limit is None else shown(each.limit)] for each in taken]
+    return Grid(caption, ["", "taken", "limits.budget"], rows)
 
 
 def _cost_grid(caption: str, cost: Table, columns: Mapping[str, tuple[str, str]]) -> Grid:

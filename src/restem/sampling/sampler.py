@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from restem.engines import (
     Engine,
+    counts_tokens,
     deciding_engine_options,
     engine_versions,
     open_engine,
@@ -26,6 +27,7 @@ from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, Workers, open_workers
 from restem.schemas import check
 from restem.screen import screen
+from restem.spending import spending
 from restem.store.fingerprints import fingerprint, question_seed
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_SAMPLING, unlike, versions
@@ -256,5 +258,7 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
             for index, completion in enumerate(completions)
         ]
         n_tokens = sum(completion.n_tokens for completion in completions)
+        if not counts_tokens(engine):
+            spending.take("sampling", completion_tokens=n_tokens)
         advance(n_questions=1, n_samples=len(completions), n_tokens=n_tokens)
     return pd.DataFrame(rows)

@@ -53,6 +53,7 @@ class Workers(Protocol):
             advance: Told what was done, of finished shards at the latest.
 
         Raises:
+            BudgetError: If what the experiment may take is spent; shards that were begun are finished before.
             ScaleError: If workers cannot be had, or shards keep failing; all others are finished before.
         """
 

@@ -40,11 +40,16 @@ class Attempts:
         self._again: deque[Attempt] = deque()
         self._given_up: list[_GivenUp] = []
         self._n_shards, self._n_fresh, self._retries = n_shards, n_shards, retries
+        self.is_over = False  # whether none is begun any more, though some may wait
 
     @property
     def n_waiting(self) -> int:
         """Return how many shards wait for a worker."""
-        return 0 if self._is_hopeless else self._n_fresh + len(self._again)
+        return 0 if self._is_hopeless or self.is_over else self._n_fresh + len(self._again)
+
+    def begin_no_more(self) -> None:
+        """Let no shard be begun from now on."""
+        self.is_over = True
 
     def take(self) -> Attempt:
         """Return the next shard to try; only while some wait."""

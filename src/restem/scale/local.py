@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Self
 
 from restem.scale import CountDone, MakeShard, Shard, Work
+from restem.spending import spending
 
 
 class LocalWorkers:
@@ -27,6 +28,7 @@ class LocalWorkers:
     def do(self, shards: Iterable[Shard], *, n_shards: int, advance: CountDone) -> None:
         """Make the files of these shards; see `restem.scale.Workers`. The first failure ends it."""
         for shard in shards:
+            spending.refuse_if_spent()
             if self._make is None:
                 self._make = self._held.enter_context(self._work.open())
             self._make(shard, advance)

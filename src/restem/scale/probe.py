@@ -6,12 +6,15 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from restem.store.ledger import Account
+
 
 class Fault(NamedTuple):
     """What went wrong in a process that lives on: as text, for an exception may not survive being sent."""
 
     reason: str
     is_final: bool = False  # another process would not fare better
+    taken: Account = Account()  # before it went wrong
 
 
 class Probe(NamedTuple):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from restem import suggestions
 from restem.errors import RestemError, ScaleError
@@ -20,10 +20,19 @@ from restem.scale import CountDone, MakeShard, Shard, Work
 from restem.scale.attempts import Attempt, Attempts
 from restem.scale.cluster import Room, connect, say_what_is_free, wait_for_room
 from restem.scale.probe import Fault, Probe, first_line, named
+from restem.spending import spending
+from restem.store.ledger import Account
 
 _logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
+
+
+class _Done(NamedTuple):
+    """A shard whose file is made now."""
+
+    counts: dict[str, int]
+    taken: Account
 
 
 class _Worker:
@@ -50,8 +59,8 @@ class _Worker:
             return Fault(named(error))
         return None
 
-    def do(self, shard: Shard) -> Fault | dict[str, int]:
-        """Return the counts of a shard whose file is made now."""
+    def do(self, shard: Shard) -> Fault | _Done:
+        """Return what was done for a shard, and what it took."""
         if self._make is None:
             return Fault("it was not started")
         counts: Counter[str] = Counter()
@@ -59,8 +68,8 @@ class _Worker:
             self._make(shard, counts.update)
         except Exception as error:  # whatever it is, the driver decides what becomes of the shard
             _logger.exception("shard %s failed", shard.target.name)
-            return Fault(named(error))
-        return dict(counts)
+            return Fault(named(error), taken=spending.untold())
+        return _Done(dict(counts), spending.untold())
 
 
 class RayWorkers:
@@ -91,12 +100,20 @@ class RayWorkers:
     def do(self, shards: Iterable[Shard], *, n_shards: int, advance: CountDone) -> None:
         """Make the files of these shards; see `restem.scale.Workers`."""
         attempts = Attempts(shards, n_shards=n_shards, retries=self._scale.retries)
-        while attempts.n_waiting or self._busy:
+        while self._goes_on(attempts):
             self._hire(attempts)
             while self._idle and attempts.n_waiting:
                 self._give(self._idle.pop(), attempts.take())
             self._listen(attempts, advance)
         attempts.refuse_if_given_up()
+        if attempts.is_over:
+            spending.refuse_if_spent()
+
+    def _goes_on(self, attempts: Attempts) -> bool:
+        """Return whether shards are to be begun or waited for; none is begun once the budget is spent."""
+        if attempts.n_waiting and spending.why_spent():
+            attempts.begin_no_more()
+        return bool(attempts.n_waiting or self._busy)
 
     def _hire(self, attempts: Attempts) -> None:
         """Start workers, as many as are wanted and have something to do."""
@@ -154,8 +171,9 @@ class RayWorkers:
             )
 
     def _after_shard(
-        self, worker: Any, attempt: Attempt, outcome: Fault | dict[str, int], attempts: Attempts, advance: CountDone
+        self, worker: Any, attempt: Attempt, outcome: Fault | _Done, attempts: Attempts, advance: CountDone
     ) -> None:
+        spending.add(outcome.taken)
         if isinstance(outcome, Fault):
             # Nobody knows what state it is in: an engine may be broken for good.
             self._ray.kill(worker)
@@ -163,7 +181,7 @@ class RayWorkers:
             attempts.put_back(attempt, outcome.reason)
         else:
             self._idle.append(worker)
-            advance(**outcome)
+            advance(**outcome.counts)
 
     def _look_around(self) -> None:
         """While nothing is done, make sure that something can be, and say what is waited for."""

@@ -18,7 +18,7 @@ from restem.rewards.golden import golden_cases
 from restem.rewards.loading import COMPOSED, load_reward
 from restem.rewards.verdicts import Verdict
 from restem.schemas import CORRECT
-from restem.scoring.verdicts import kept_open, open_reward
+from restem.scoring.verdicts import kept_open, open_reward, refuse_unpaid_opinions
 from restem.store.fingerprints import question_seed
 from restem.store.tables import ShardedTable, Table
 
@@ -53,9 +53,13 @@ def audit_rewards(scored: ShardedTable | None, questions: Table, *, parameters: 
         questions: Those that may have been judged, with gold and reward.
         parameters: `scoring`; `scoring.audit` says how much is looked at.
         seed: Of what is chosen.
+
+    Raises:
+        BudgetError: If a server is to be asked, and what the experiment may take is spent.
     """
     import pandas as pd
 
+    refuse_unpaid_opinions(questions["reward"], parameters)
     sampled = _chosen(questions, parameters.audit.n_questions, seed)
     judged = questions.set_index("question_id", drop=False)
     accepted = None if scored is None else Accepted(scored, judged, parameters, seed)

@@ -9,7 +9,7 @@ from restem.parameters import ScoringParameters
 from restem.questions import suite_of
 from restem.questions.exemplars import EXEMPLARS_FILE
 from restem.rewards import check_golds
-from restem.scoring.verdicts import open_reward
+from restem.scoring.verdicts import open_reward, refuse_unpaid_opinions
 from restem.store.fingerprints import fingerprint
 from restem.store.tables import Table
 
@@ -20,10 +20,12 @@ def quarantine_questions(questions: Table, *, parameters: ScoringParameters) -> 
     A question is trusted if its gold earns 1 and a corrupted gold earns 0.
 
     Raises:
+        BudgetError: If golds are to be shown to a server, and what the experiment may take is spent.
         QuestionsError: If nothing is left to train on or to test with, or of a transfer suite.
     """
     # An exemplar from a file has a solution to show and no answer that could be judged.
     judged = questions[(questions["split"] != "exemplar") | (questions["source"] != EXEMPLARS_FILE)]
+    refuse_unpaid_opinions(judged["reward"], parameters)
     faulty = check_golds(judged, open_reward=partial(open_reward, parameters=parameters))
     return _separate(questions, dict(zip(faulty["question_id"], faulty["reason"], strict=True)))
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,9 +13,12 @@ from restem.evaluation.intervals import share_interval
 from restem.parameters import Fault, ScoringParameters
 from restem.parameters.scale import ScaleParameters
 from restem.rewards import Reward, load_reward
+from restem.rewards.judge import ModelJudge
+from restem.rewards.scoring import SingleReward
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, open_workers
 from restem.schemas import CORRECT, MAJORITY, check
+from restem.spending import spending
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table, write_shard
@@ -128,6 +131,21 @@ def kept_open(
     """
     reward = load(name, timeout_s=parameters.timeout_s, workers=parameters.workers, **options)
     return _open_rewards.setdefault((reward.name, reward.version, parameters.workers), reward)
+
+
+def refuse_unpaid_opinions(rewards: Iterable[str], parameters: ScoringParameters) -> None:
+    """Raise if one of these rewards would ask a server, and what the experiment may take is spent.
+
+    Raises:
+        BudgetError: With what is spent, what is kept and how to go on.
+    """
+    if any(_asks_a_server(open_reward(name, parameters)) for name in sorted(set(rewards))):
+        spending.refuse_if_spent()
+
+
+def _asks_a_server(reward: Reward) -> bool:
+    own = isinstance(reward, SingleReward) and isinstance(reward.judge, ModelJudge)
+    return own or any(map(_asks_a_server, reward.parts.values()))
 
 
 def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]) -> dict[str, Any]:

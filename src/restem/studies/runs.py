@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from restem.configuration import consistency
 from restem.configuration.check import check_parameters
 from restem.configuration.resolve import merged
-from restem.errors import ParameterError, StudyError
+from restem.errors import BudgetError, ParameterError, StudyError
 from restem.experiment import Catalog, current_standing, is_recorded
 from restem.parameters import Parameters
 from restem.project import bootstrap, opened
@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
     """What running a study did."""
 
     failed: dict[str, str]  # experiment -> why
+    spent: dict[str, str]  # likewise, those whose budget ended
     n_needed: int  # samples of the experiments that were run
     n_drawn: int  # of these, not in the journal before
 
@@ -105,6 +106,7 @@ def run_tasks(tasks: Sequence[Task], *, project: Path, say: Callable[[str], None
     """
     _let_the_hub_be_asked(tasks)
     failed: dict[str, str] = {}
+    spent: dict[str, str] = {}
     ran: list[Task] = []
     before: frozenset[FileKey] = _journaled(tasks[0])
     for number, task in enumerate(tasks, 1):
@@ -117,13 +119,16 @@ def run_tasks(tasks: Sequence[Task], *, project: Path, say: Callable[[str], None
             say(f"{heading}: {state.found}; {task.differences or 'as the base'}")
             _run(task, state.pipelines, project)
             ran.append(task)
+        except BudgetError as error:
+            spent[task.name] = error.message
+            say(f"{heading}: stopped: {error.message}")
         except Exception as error:  # whatever a user's own reward, source or engine raises must not stop the others
             _logger.debug("%s failed", task.name, exc_info=error)
             failed[task.name] = _reason(error)
             say(f"{heading}: failed: {failed[task.name]}")
     sizes = [size for task in ran for size in _sample_files(task)]
     drawn = {key: n for key, n in sizes if key not in before}
-    return Outcome(failed, n_needed=sum(n for _, n in sizes), n_drawn=sum(drawn.values()))
+    return Outcome(failed, spent, n_needed=sum(n for _, n in sizes), n_drawn=sum(drawn.values()))
 
 
 def state_of(task: Task) -> State:

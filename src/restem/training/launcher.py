@@ -25,6 +25,8 @@ from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
 from restem.scale import LOCAL
 from restem.screen import screen
+from restem.spending import spending
+from restem.store.ledger import Account
 from restem.store.processes import n_cores, running
 from restem.training.launch import Launch, launch_of
 from restem.training.request import (
@@ -32,6 +34,7 @@ from restem.training.request import (
     LIVE_MARK,
     LOG_MARK,
     RESULT,
+    SPENT_MARK,
     TrainingRequest,
     TrainingResult,
     write_request,
@@ -40,6 +43,7 @@ from restem.training.request import (
 _logger = logging.getLogger(__name__)
 
 _FOLDER = "launch"
+_UNSHOWN = (f"{LIVE_MARK}|", f"{SPENT_MARK}|")
 _LOGS = "logs"
 _CONFIG = "accelerate.yaml"
 _N_LAST_LINES = 12
@@ -73,6 +77,8 @@ class _Output:
         elif mark == LIVE_MARK:
             title, _, state = rest.partition("|")
             screen.live(title, state.rstrip("\n"))
+        elif mark == SPENT_MARK:
+            spending.add(Account.from_json(json.loads(rest)))
         elif text.strip():
             self.kept[machine].append(text.rstrip("\n"))
 
@@ -244,6 +250,6 @@ def _last_lines(logs: Path, cause: _Cause) -> list[str]:
     for stream in ("stdout", "stderr"):
         for file in logs.glob(f"*/attempt_0/{cause.local_rank}/{stream}.log"):
             text = file.read_text(encoding="utf-8", errors="replace")
-            said = (line for line in text.splitlines() if line.strip() and not line.startswith(f"{LIVE_MARK}|"))
+            said = (line for line in text.splitlines() if line.strip() and not line.startswith(_UNSHOWN))
             lines += [line.removeprefix(f"{LOG_MARK}|") for line in said]
     return lines[-_N_LAST_LINES:]

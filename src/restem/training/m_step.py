@@ -12,6 +12,7 @@ from restem.policies.policy import Policy
 from restem.policies.retention import KEEP_ALL, WITHOUT_WEIGHTS, Retention, made_with
 from restem.scale import LOCAL
 from restem.screen import screen
+from restem.spending import spending
 from restem.store.fingerprints import fingerprint, folder_fingerprint
 from restem.store.journal import Journal, JournalEntry
 from restem.store.provenance import OF_TRAINING, versions
@@ -79,6 +80,7 @@ def train_policy(
         retention: Which weights the experiment keeps; what it deleted is not trained again.
 
     Raises:
+        BudgetError: If what the experiment may take is spent; a training that was begun has a checkpoint then.
         EmptyTrainingSetError: If there is nothing to learn from.
         PolicyError: If the base policy has changed since the experiment began.
         ScaleError: If the cluster cannot be had.
@@ -153,6 +155,7 @@ def _train(request: TrainingRequest, entry: JournalEntry, scale: ScaleParameters
 
     with entry.making([_LOG, _NOTES, "policy"]) as missing:
         if missing:
+            spending.refuse_if_spent()
             entry.write("policy", make)
         else:
             screen.note("in the journal, not trained again")

@@ -12,6 +12,7 @@ from restem import suggestions
 from restem.parameters import ScoringParameters, TrainingParameters
 from restem.policies.policy import Policy
 from restem.sampling.sampler import Decoding, Draw, EngineChoice
+from restem.spending import spending
 from restem.store.tables import Table
 from restem.training.validation import Validation
 
@@ -20,6 +21,7 @@ _FILE = "request.json"
 RESULT = "result.json"
 FAILURE = "failure-"
 LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
+SPENT_MARK = "restem-spent"  # begins one that says what was taken: restem-spent|JSON of spending.Account
 LIVE_MARK = "restem-live"  # begins one that is to be shown while it holds: restem-live|title|state
 
 
@@ -68,6 +70,7 @@ def write_request(request: TrainingRequest, folder: Path) -> None:
         "validation": None if validation is None else _plain(validation),
         "unfinished": None if request.unfinished is None else str(request.unfinished.absolute()),
         "asked": suggestions.asked()._asdict(),
+        "spending": spending.share(),
     }
     (folder / _FILE).write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
 
@@ -93,6 +96,12 @@ def asked_in(folder: Path) -> suggestions.Asked:
     asked = json.loads((folder / _FILE).read_text(encoding="utf-8"))["asked"]
     lists = {name: tuple(asked[name]) for name in ("pipelines", "selection")}
     return suggestions.Asked(**{**asked, **lists})
+
+
+def spending_in(folder: Path) -> dict[str, Any]:
+    """Return what the experiment of a written request took before, and may take."""
+    shared: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))["spending"]
+    return shared
 
 
 def _plain(validation: Validation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from restem.sampling.draws import greedy_decoding
 from restem.sampling.sampler import Draw, EngineChoice, draw_samples
 from restem.schemas import TRAINING_COLUMNS, check
 from restem.scoring.verdicts import open_reward, score_samples
+from restem.spending import spending
 from restem.store.fingerprints import fingerprint
 from restem.store.journal import Journal
 from restem.store.provenance import OF_SAMPLING, versions
@@ -89,7 +90,7 @@ def greedy_reward(folder: Path, validation: Validation, *, width_in: Path | None
         width_in: Where measurements that are to be compared hold the width that they are drawn with.
     """
     policy = Policy(folder.as_posix(), fingerprint=folder.name, iteration=0, name=folder.name, base=folder.name)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, spending.uninterrupted():
         journal = Journal(scratch)
         samples = draw_samples(
             [validation.draw], policy, choice=validation.choice, journal=journal, experiment_seed=0, width_in=width_in

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from transformers import TrainerCallback
 
+from restem.errors import BudgetError
 from restem.policies.folder import save_policy
+from restem.spending import spending
 from restem.training.adapters import merged_weights, without_adapters
 from restem.training.launch import outside_of_the_group
 from restem.training.workplace import Course, Workplace
@@ -64,13 +66,23 @@ class TrainingWatch(TrainerCallback):  # type: ignore[misc] # transformers is no
         self.course: Course = workplace.course()
         self._measured_after, self._patience = measured_after, patience
         self._reward_of, self._held_out = reward_of, held_out
+        self._why_spent = ""  # what of the experiment's budget is, and how to go on
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a measurement and a checkpoint when they are due; both happen after the step is logged."""
         control.should_evaluate = state.global_step in self._measured_after
         # The clocks of processes differ, and a checkpoint takes all of them.
-        due = _as_first_process_says(self.workplace.checkpoint_is_due())
-        control.should_save = state.global_step < state.max_steps and due
+        due, self._why_spent = _as_first_process_says((self.workplace.checkpoint_is_due(), spending.why_spent()))
+        control.should_save = state.global_step < state.max_steps and bool(due or self._why_spent)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop at a checkpoint, from which the training goes on, if what the experiment may take is spent.
+
+        Raises:
+            BudgetError: In every process.
+        """
+        if self._why_spent:
+            raise BudgetError(self._why_spent)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """End the training when its reward has stopped getting better."""

@@ -14,8 +14,19 @@ from pathlib import Path
 
 from restem import suggestions
 from restem.screen import screen
+from restem.spending import spending
+from restem.store.ledger import Account
 from restem.store.processes import PARENT
-from restem.training.request import FAILURE, LIVE_MARK, LOG_MARK, RESULT, asked_in, read_request
+from restem.training.request import (
+    FAILURE,
+    LIVE_MARK,
+    LOG_MARK,
+    RESULT,
+    SPENT_MARK,
+    asked_in,
+    read_request,
+    spending_in,
+)
 
 
 def main(folder: Path) -> int:
@@ -28,6 +39,7 @@ def main(folder: Path) -> int:
     _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)
     screen.relay(_show_to_launcher if is_first_process() else lambda title, state: None)
     suggestions.use(asked_in(folder))
+    spending.join(spending_in(folder), _tell_launcher)
     try:
         result = train_here(read_request(folder))
     except RestemError as error:
@@ -67,6 +79,11 @@ def _log_to_stdout(level: int) -> None:
 
 def _show_to_launcher(title: str, state: str) -> None:
     sys.stdout.write(f"{LIVE_MARK}|{title}|{state}\n")
+    sys.stdout.flush()
+
+
+def _tell_launcher(taken: Account) -> None:
+    sys.stdout.write(f"{SPENT_MARK}|{json.dumps(taken.as_json())}\n")
     sys.stdout.flush()
 
 

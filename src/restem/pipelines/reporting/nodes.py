@@ -7,6 +7,7 @@ from restem.parameters import EmParameters, EvaluationParameters
 from restem.planning import cost
 from restem.reporting import assemble
 from restem.reporting.results import main_suite
+from restem.spending import spending
 from restem.store.records import Record
 from restem.store.tables import Table
 
@@ -40,5 +41,5 @@ def draw_figures(breakdown: Table, pass_at_k: Table, **records: Record) -> dict[
 
 def write_report(experiment: str, em: EmParameters, **datasets: Any) -> tuple[Table, str, str]:
     """Return the table of results, and the page about the experiment as HTML and as Markdown."""
-    report = assemble.report(experiment, datasets, seed=em.seed)
+    report = assemble.report(experiment, datasets, seed=em.seed, taken=spending.measures())
     return report.table, report.html, report.markdown
