@@ -111,6 +111,39 @@ def test_a_fork_that_is_told_to_end_does_not_end_the_command() -> None:
     assert "Ended by SIGHUP" in said and "SIGTERM" not in said
 
 
+AT_WORK = """
+import sys, tempfile
+sys.argv = ["restem", "plan"]
+from restem import ending
+ending.end_when_told()
+ending.begin_work("Shards are kept.")
+print(tempfile.gettempdir(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_next_command_removes_what_a_killed_one_left_and_nothing_of_one_at_work(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(tmp_path)}
+    (tmp_path / "restem-of-others").mkdir()
+    folders, commands = [], []
+    for number in range(3):
+        command = subprocess.Popen(
+            [sys.executable, "-c", AT_WORK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        assert command.stdout is not None and command.stdin is not None
+        folders.append(Path(command.stdout.readline().strip()))
+        commands.append(command)
+        if number == 0:
+            command.kill()
+            command.communicate()
+            assert folders[0].exists()
+
+    assert [folder.exists() for folder in folders] == [False, True, True]
+    for command in commands[1:]:
+        command.communicate()
+    assert [each.name for each in tmp_path.iterdir()] == ["restem-of-others"]
+
+
 @pytest.mark.parametrize("program", ["/bin/pytest", "/lib/pytest/__main__.py", "notebook"])
 def test_other_programs_stay_as_they_are(program: str) -> None:
     code = (

@@ -7,6 +7,7 @@ A thread of its own sees to that: Python runs a handler only when the main threa
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shlex
 import shutil
@@ -27,6 +28,7 @@ refuse_windows()  # which lacks some of the signals
 PATIENCE_S = 1.0  # for unwinding; a busy machine takes its time before and after
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMMANDS = ("kedro", "restem")
+_PREFIX, _LOCK = "restem-", ".lock"  # of temporary folders, and in each
 _SHELLS = ("ipython", "jupyter")  # of Kedro, which Ctrl-C interrupts and does not end
 
 
@@ -38,6 +40,7 @@ class _Ending:
         self.code = 0
         self.kept = ""
         self.folder = ""
+        self.lock = -1  # the descriptor of its lock
         self._has_said = threading.Event()
         self._mask = threading.local()  # signals that a thread keeps back while it forks
         self._told, self._telling = socket.socketpair()
@@ -141,13 +144,40 @@ def begin_work(kept: str) -> None:
         return
     _ending.kept = kept
     if not _ending.folder:
-        _ending.folder = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="restem-")
+        _remove_left_over(Path(tempfile.gettempdir()))
+        _ending.folder = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix=_PREFIX)
+        _ending.lock = _locked(Path(_ending.folder) / _LOCK)
 
 
 def end_work() -> None:
     """Say no more what is kept."""
     if _ending is not None:
         _ending.kept = ""
+
+
+def _locked(file: Path) -> int:
+    """Return the descriptor of a new file whose lock this process holds until it is gone, however it goes.
+
+    It holds something only then: another process that finds it empty leaves it alone.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+    with contextlib.suppress(OSError):  # a file system without locks: what is left over there stays
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(descriptor, str(os.getpid()).encode())
+    return descriptor
+
+
+def _remove_left_over(place: Path) -> None:
+    """Remove the temporary folders of commands that were killed, which no unwinding could."""
+    for file in place.glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError):  # gone meanwhile, another user's, or held: its command is at work
+            if file.stat().st_size and file.parent.stat().st_uid == os.geteuid() and not file.parent.is_symlink():
+                descriptor = os.open(file, os.O_RDWR)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(file.parent, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
 
 
 def _program() -> str:

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +11,8 @@ from kedro.io import DatasetError, Version
 
 from restem.datasets import JournalDataset, PolicyDataset, ShardedParquetDataset
 from restem.datasets.folder import Place
+from restem.datasets.table import ParquetDataset
+from restem.datasets.versions import DatasetFault
 from restem.policies.policy import Policy
 from restem.store.digests import sealed
 from restem.store.fingerprints import folder_fingerprint
@@ -110,3 +113,18 @@ def test_more_than_a_hundred_thousand_shards_stay_in_order(tmp_path: Path) -> No
     loaded = ShardedParquetDataset(filepath=str(tmp_path)).load()
 
     assert [file.stem for file in loaded.files] == ["99999", "100000"]
+
+
+@pytest.mark.parametrize("name", ["sharded", "file"])
+def test_a_version_that_was_asked_for_and_is_not_there_is_named_beside_those_that_are(
+    name: str, tmp_path: Path
+) -> None:
+    kind: Any = {"sharded": ShardedParquetDataset, "file": ParquetDataset}[name]
+    place = {"filepath": str(tmp_path / "table.parquet")}
+    kind(**place, version=V1).save(sharded(tmp_path, [7]) if name == "sharded" else pd.DataFrame({"value": [7]}))
+    pinned = kind(**place, version=Version("2025-01-01T00.00.00.000Z", None))
+
+    assert not pinned.exists()
+    with pytest.raises(DatasetFault, match=rf"has no version '2025.*--load-versions.*it has {V1.save}$"):
+        pinned.load()
+    kind(**place, version=Version(V1.save, None)).load()

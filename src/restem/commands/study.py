@@ -42,16 +42,21 @@ def list_studies() -> None:
 @click.argument("name")
 @environment
 @params_option
-def run(name: str, env: str | None, params: dict[str, Any]) -> None:
+@click.option(
+    "--only", metavar="EXPERIMENT", help="One of its experiments, by its name or its number from 1, as in a job array."
+)
+def run(name: str, env: str | None, params: dict[str, Any], only: str | None) -> None:
     """Run what is missing of a study.
 
     What is done is not done again, and what experiments share is done once.
     """
-    from restem.studies.runs import experiments_of, run_tasks
+    from restem.studies.runs import experiments_of, only_task, run_tasks
 
     project = project_folder()
     chosen = read_study(name, project / _FOLDER)
     tasks = experiments_of(chosen, project=project, env=env, params=params)
+    if only is not None:
+        tasks = [only_task(tasks, only)]
     outcome = run_tasks(tasks, project=project, say=click.echo)
     if outcome.n_needed:
         click.echo(

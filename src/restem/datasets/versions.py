@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError
 from kedro.io.core import VERSION_FORMAT, VersionNotFoundError
 
-from restem.errors import RestemError, StorageError
+from restem.errors import RestemError, StorageError, first_few
 from restem.store.digests import digests_file, make_again, part_faults, record_digests
 from restem.store.fingerprints import file_fingerprint
 from restem.store.partials import remove
@@ -47,6 +47,7 @@ class MendableErrors(_Unversioned):
 
         @wraps(wrapped)
         def load(self: Any) -> Any:
+            self._refuse_missing_pin()
             try:
                 return wrapped(self)
             except DatasetError as error:
@@ -122,6 +123,20 @@ class PinnedVersions(MendableErrors, _Dataset):
             return self._is_whole(str(self._get_load_path()))
         except VersionNotFoundError:
             return False
+
+    def _refuse_missing_pin(self) -> None:
+        """Raise if a version was asked for by name that is not there.
+
+        Raises:
+            DatasetFault: With those that are.
+        """
+        wanted = self._version.load if self._version else None
+        if wanted is None or self._is_whole(str(self._get_versioned_path(wanted))):
+            return
+        there = [self._get_version_from_path(path) for path in self._get_versions()]
+        raise DatasetFault(
+            f"{self._filepath} has no version {wanted!r} (--load-versions); it has {first_few(there) or 'none'}"
+        )
 
     def _get_versions(self) -> list[str]:
         return [path for path in super()._get_versions() if self._is_whole(path)]

@@ -96,6 +96,19 @@ def experiments_of(study: Study, *, project: Path, env: str | None, params: Mapp
     return list(tasks.values())
 
 
+def only_task(tasks: Sequence[Task], wanted: str) -> Task:
+    """Return one experiment of a study, by its name in the study or by its number from 1.
+
+    Raises:
+        StudyError: If there is none.
+    """
+    for number, task in enumerate(tasks, 1):
+        if wanted == task.name or (wanted.isdecimal() and int(wanted) == number):
+            return task
+    listed = ", ".join(f"{number}: {task.name}" for number, task in enumerate(tasks, 1))
+    raise StudyError(f"--only={wanted}: the study has no such experiment; it has {listed}")
+
+
 def run_tasks(tasks: Sequence[Task], *, project: Path, say: Callable[[str], None]) -> Outcome:
     """Run what is missing of every experiment, one after the other; one that fails does not stop the others.
 

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restem.engines.loading import without_progress_bars
+from restem.errors import TrainingError
 from restem.store.partials import link_or_copy
 from restem.training.launch import is_first_process, training_arithmetic
 from restem.training.request import TrainingRequest, TrainingResult
@@ -38,12 +40,30 @@ def train_here(request: TrainingRequest) -> TrainingResult:
             workplace.clear_unfinished()
         trainer = set_up(request, workplace)
         checkpoint = workplace.checkpoint()
-        with _threads_for(trainer.model):
+        with _threads_for(trainer.model), _readable(checkpoint):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         result = _finish(trainer, request.output, training_arithmetic(parameters).dtype)
         del trainer
         _free_memory()
     return result
+
+
+@contextmanager
+def _readable(checkpoint: Path | None) -> Iterator[None]:
+    """Say in one sentence that a checkpoint holds what restem did not write; nothing of it was run.
+
+    Raises:
+        TrainingError: With the folder to remove.
+    """
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        if checkpoint is None:
+            raise
+        raise TrainingError(
+            f"the checkpoint {checkpoint} holds something else than the state of a training, as when it was changed; "
+            f"none of it was run. Remove {checkpoint.parent}, and run again: this training begins anew"
+        ) from error
 
 
 def _finish(trainer: "WeightedSFTTrainer", output: Path, dtype: str) -> TrainingResult:
