@@ -13,7 +13,10 @@ import yaml
 from restem.configuration.check import check_parameters
 from restem.configuration.command_line import read_params
 from restem.configuration.resolve import merged
+from restem.errors import StudyError
+from restem.studies.runs import Task, only_task
 from tests import standin_slurm
+from tests.builders import checked
 from tests.conftest import ROOT, Project
 
 SCRIPTS = sorted((ROOT / "deploy" / "slurm").glob("*.sbatch"))
@@ -98,17 +101,26 @@ def test_the_ray_job_has_a_worker_for_each_gpu_or_node(
     params = read_params(re.search(r"--params=(\S+)", run)[1])  # type: ignore[index] # it is there
     base = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text()) | {"experiment": "e"}
     launched = {"training": {"launcher_config": str(ROOT / "conf/accelerate/ddp.yaml"), "batch_size": 64}}
-    checked = check_parameters(merged(merged(base, launched), params))
+    found = check_parameters(merged(merged(base, launched), params))
 
     assert code == 0
-    assert checked.em.iterations == 1
-    scale = checked.scale
+    assert found.em.iterations == 1
+    scale = found.scale
     assert scale.address == f"127.0.0.1:{20_000 + 77}"
     assert (scale.sampling.workers, scale.sampling.cpus, scale.sampling.gpus) == (
         expected["workers"], expected["cpus"], expected["gpus"],
     )  # fmt: skip
-    assert (checked.training.processes, checked.training.machines) == (expected["processes"], 2)
+    assert (found.training.processes, found.training.machines) == (expected["processes"], 2)
     assert run.startswith("kedro run --env tiny ")
+
+
+def test_an_experiment_of_a_study_is_named_by_its_name_or_its_number() -> None:
+    tasks = [Task(name, None, {}, {}, checked(), "") for name in ("rest_em", "2b", "star")]
+
+    assert [only_task(tasks, wanted).name for wanted in ("1", "2b", "3", "star")] == ["rest_em", "2b", "star", "star"]
+    for wanted in ("0", "4", "", "rest", "-1", "1.0"):
+        with pytest.raises(StudyError, match=r"--only=.*it has 1: rest_em, 2: 2b, 3: star$"):
+            only_task(tasks, wanted)
 
 
 @pytest.mark.long
