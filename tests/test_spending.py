@@ -183,7 +183,7 @@ def test_time_is_counted_over_runs(ledger: Ledger) -> None:
     begin(ledger, hours=0.9)
 
     assert 3599.0 <= first < 3605.0
-    with pytest.raises(BudgetError, match=r"0\.\d+ hours|1(\.\d+)? hours, and limits\.budget\.hours=0\.9"):
+    with pytest.raises(BudgetError, match=r"(0\.\d+|1(\.\d+)?) hours, and limits\.budget\.hours=0\.9"):
         spending.refuse_if_spent()
 
 
@@ -197,9 +197,18 @@ def test_money_is_what_tokens_and_hours_cost() -> None:
     assert cost_of(account, PricesParameters()) is None
     limits = LimitsParameters(budget=BudgetParameters(cost=9.0), prices=prices)
     assert [str(each) for each in measures(account, limits)] == [
-        "1,600,009 tokens", "6 requests", "2 hours", "9 of 9 cost",
+        "1,600,009 tokens", "6 requests", "2 hours", "a cost of 9 of 9",
     ]  # fmt: skip
     assert [each.name for each in measures(account, limits) if each.is_spent] == ["cost"]
+
+
+def test_spent_money_is_said_as_money(ledger: Ledger) -> None:
+    ledger.write(Account(seconds=7200.0))
+    limits = LimitsParameters(budget=BudgetParameters(cost=4.5), prices=PricesParameters(hour=2.5))
+    spending.open(ledger, limits, experiment="e")
+
+    with pytest.raises(BudgetError, match=r"is spent: a cost of 5(\.\d+)?, and limits\.budget\.cost=4\.5\. "):
+        spending.refuse_if_spent()
 
 
 def test_a_process_that_works_for_a_run_tells_it_what_it_takes_and_knows_its_budget(ledger: Ledger) -> None:

@@ -43,7 +43,8 @@ class Measure(NamedTuple):
     def __str__(self) -> str:
         """Return it as people read it."""
         of = "" if self.limit is None else f" of {shown(self.limit)}"
-        return f"{shown(self.taken)}{of} {self.name}"
+        amount = f"{shown(self.taken)}{of}"
+        return f"a cost of {amount}" if self.name == "cost" else f"{amount} {self.name}"
 
     @property
     def is_spent(self) -> bool:
@@ -170,7 +171,7 @@ class Spending:
         path = f"limits.budget.{spent.name}"
         again = suggestions.same_run({path: _more_than(spent.taken, whole=spent.name in {"tokens", "requests"})})
         return (
-            f"the budget of experiment {self._experiment!r} is spent: {shown(spent.taken)} {spent.name}, and "
+            f"the budget of experiment {self._experiment!r} is spent: {spent._replace(limit=None)}, and "
             f"{path}={_typed(spent.limit)}. {_KEPT}. Raise it and go on with: {again}"
         )
 
