@@ -1,7 +1,7 @@
 """The reference: what is read from the code, and that nothing in it is left open."""
 
 import pytest
-from tools.site.commands import commands, options_of
+from tools.site.commands import command_pages, commands, options_of
 from tools.site.comments import comments_of
 from tools.site.parameters import NO_UNIT, by_group, parameter_tables
 
@@ -66,3 +66,11 @@ def test_reads_the_comments_above_and_behind() -> None:
 def test_no_command_or_option_lacks_a_sentence(shown) -> None:
     assert shown.command.help
     assert [typed for typed, said in options_of(shown) if not said.strip()] == []
+
+
+def test_what_a_command_says_is_text_and_no_code() -> None:
+    page = command_pages()
+
+    assert "## `restem journal`\n" in page and "## `restem journal prune`\n" in page
+    outside = "".join(page.split("```")[::2])
+    assert [line for line in outside.splitlines() if line.startswith("    ")] == []

@@ -1,5 +1,6 @@
 """The reference of commands, read from click: `restem ...`, and the options of `kedro run`."""
 
+import inspect
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ def commands() -> Iterator[Shown]:
 
 def _inside(name: str, command: click.Command) -> Iterator[Shown]:
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield Shown(name, command)
         for inner, of in command.commands.items():
             yield from _inside(f"{name} {inner}", of)
     else:
@@ -46,7 +49,7 @@ def options_of(shown: Shown) -> list[tuple[str, str]]:
 def _section(shown: Shown) -> str:
     context = click.Context(shown.command, info_name=shown.name)
     usage = " ".join([shown.name, *shown.command.collect_usage_pieces(context)])
-    said = click.unstyle(shown.command.help or "").replace("\b", "").strip()
+    said = inspect.cleandoc(click.unstyle(shown.command.help or "").replace("\b", ""))
     rows = [
         f"| `{typed.replace('|', chr(92) + '|')}` | {help.replace('|', chr(92) + '|')} |"
         for typed, help in options_of(shown)
