@@ -3,13 +3,14 @@
 import pytest
 from tools.site.commands import command_pages, commands, options_of
 from tools.site.comments import comments_of
-from tools.site.parameters import NO_UNIT, by_group, parameter_tables
+from tools.site.parameters import NO_UNIT, OPTIONS, SOURCES, by_group, parameter_tables, rows_of
 
 from restem.parameters import Parameters
 from restem.parameters.decides import declared
 from tests.configuration.test_documented_parameters import configured
 
 ROWS = [row for rows in by_group().values() for row in rows]
+OF_SOURCES = [row for kind in SOURCES.values() for row in rows_of(kind, OPTIONS)]
 OF_PAPER = {
     "em.iterations", "prompt.style", "sampling.n", "sampling.temperature", "sampling.top_k", "filtering.min_reward",
     "filtering.max_per_question", "filtering.only_solved", "training.start_from", "evaluation.n",
@@ -17,7 +18,7 @@ OF_PAPER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *OF_SOURCES], ids=lambda row: row.name)
 def test_no_parameter_lacks_anything(row) -> None:
     assert all(row), f"{row.name} lacks one of these: {row}. Comments and units are in src/restem/parameters/"
     assert row.meaning.strip(".").lower() not in ("paper", "ours", "likewise")

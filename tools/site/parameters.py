@@ -1,5 +1,6 @@
 """The reference of parameters, read from where they are declared: src/restem/parameters/."""
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 from restem.parameters import Parameters
 from restem.parameters.decides import Decides
 from restem.parameters.ranges import Unit
+from restem.parameters.sources import FileOptions, HubOptions
 from tools.site.comments import comments_of
 
 BASE = Path(__file__).parents[2] / "conf/base/parameters.yml"
@@ -20,7 +22,11 @@ NO_UNIT = "none"
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 _LOWEST = {"ge": "{:,}", "minimum": "{:,}", "gt": "above {:,}", "exclusiveMinimum": "above {:,}"}
 _HIGHEST = {"le": "{:,}", "maximum": "{:,}", "lt": "below {:,}", "exclusiveMaximum": "below {:,}"}
-_MISSING = "the name of the environment"  # which conf/base/parameters.yml works out
+_OF_ENVIRONMENT = "the name of the environment"  # which conf/base/parameters.yml works out
+_MISSING = "none: it has to be given"
+OPTIONS = "questions.options."
+SOURCES = {"questions.options, of the source file": FileOptions, "questions.options, of the source hub": HubOptions}
+OF_OPTIONS = Decides("questions")
 
 
 class Row(NamedTuple):
@@ -37,8 +43,11 @@ class Row(NamedTuple):
 
 
 def parameter_tables() -> str:
-    """Return a section with a table for each group of parameters."""
-    return "\n\n".join(_section(group, rows) for group, rows in by_group().items())
+    """Return a section with a table for each group of parameters, and for the options of sources that read any data."""
+    groups = {group: (_said_of(group), rows) for group, rows in by_group().items()}
+    for name, kind in SOURCES.items():
+        groups[name] = inspect.cleandoc(kind.__doc__ or ""), [*rows_of(kind, OPTIONS)]
+    return "\n\n".join(_section(name, *of) for name, of in groups.items())
 
 
 def by_group() -> dict[str, list[Row]]:
@@ -77,7 +86,7 @@ def _row(name: str, hint: Any, default: Any, said: str) -> Row:
     of = _parts(schema)
     units = [str(note) for note in _notes(hint) if isinstance(note, Unit)]
     is_number = any(part.get("type") in ("integer", "number") for part in of)
-    (stages,) = {note.stages for note in _notes(hint) if isinstance(note, Decides)}
+    (stages,) = {note.stages for note in _notes(hint) if isinstance(note, Decides)} or {OF_OPTIONS.stages}
     return Row(
         name=name,
         type=" or ".join(dict.fromkeys(_type(part) for part in of)),
@@ -98,9 +107,9 @@ def _parts(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _type(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"list of {_type(schema['items'])}"
-    if schema.get("type") == "object":
+    if schema.get("type") == "object" or "$ref" in schema:
         return "mapping"
-    return _TYPES[schema["type"]]
+    return _TYPES[schema["type"]] if "type" in schema else "any"
 
 
 def _range(schema: Mapping[str, Any]) -> str:
@@ -121,7 +130,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def _as_yaml(value: Any) -> str:
     if isinstance(value, str) and "${" in value:
-        return _MISSING
+        return _OF_ENVIRONMENT
     return value if isinstance(value, str) and value.strip() and value.isprintable() else json.dumps(value)
 
 
@@ -149,14 +158,21 @@ def _group_in(hint: Any) -> tuple[type | None, bool]:
     return (found[0] if found else None), get_origin(hint) is dict
 
 
-def _section(group: str, rows: list[Row]) -> str:
-    of_kind = next((kind for name, kind in get_type_hints(Parameters).items() if name == group), None)
-    said = (of_kind.__doc__ or "").strip() if isinstance(of_kind, type) and is_dataclass(of_kind) else "In no group."
-    lines = [f"| {' | '.join(HEADER)} |", f"|{'---|' * len(HEADER)}", *(_line(row) for row in rows)]
+def _said_of(group: str) -> str:
+    kind = get_type_hints(Parameters).get(group)
+    return inspect.cleandoc(kind.__doc__ or "") if isinstance(kind, type) and is_dataclass(kind) else "In no group."
+
+
+def _section(group: str, said: str, rows: list[Row]) -> str:
+    lines = [
+        f"| {' | '.join(HEADER)} |",
+        f"|{'---|' * len(HEADER)}",
+        *(_line(row, has_place=group not in SOURCES) for row in rows),
+    ]
     return f"## {group}\n\n{said}\n\n" + "\n".join(lines)
 
 
-def _line(row: Row) -> str:
-    name = f'<span id="{row.name}">`{row.name}`</span>'
+def _line(row: Row, *, has_place: bool) -> str:
+    name = f'<span id="{row.name}">`{row.name}`</span>' if has_place else f"`{row.name}`"
     cells = [name, row.meaning, f"`{row.default}`", row.type, row.unit, row.range, row.source, row.decides]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
