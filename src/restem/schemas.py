@@ -25,6 +25,7 @@ TRAINING_COLUMNS = [  # of the table `training_set`, in order
     "rank",
     "token_ids",
 ]
+OPTIONAL_COLUMNS = ["closing"]  # behind these, where samples have them
 MEASURED = ("validation", "test", "transfer")  # splits by whose questions policies are measured
 LEARNED_FROM = ("train", "exemplar")  # splits whose questions policies see
 SPLITS = ("train", *MEASURED, "exemplar")
@@ -67,11 +68,12 @@ def _whole(low: int = 0) -> "Column":
     return pa.Column("int64", pa.Check.ge(low))
 
 
-def _whole_or_unknown() -> "Column":
+def _whole_or_unknown(*, required: bool = True) -> "Column":
     """Return the column of a count that an engine knows, and a file of completions may not say."""
     import pandera.pandas as pa
 
-    return pa.Column(None, [pa.Check.ge(0), pa.Check(lambda counts: counts % 1 == 0, name="whole")], nullable=True)
+    whole = pa.Check(lambda counts: counts % 1 == 0, name="whole")
+    return pa.Column(None, [pa.Check.ge(0), whole], nullable=True, required=required)
 
 
 def _one_of_or_unknown(values: tuple[str, ...]) -> "Column":
@@ -114,11 +116,16 @@ def _sample_columns() -> "Mapping[str, Column]":
         "sample_index": _whole(),  # 0 .. n-1 within (question, decoding)
         "prompt_id": _text_or_unknown(),  # fingerprint of the exact prompt text; unknown of files only, as below
         "completion": _text(),  # what the policy returned, without the stop string
+        "prefill": _text_or_unknown(required=False),  # what it was begun with, the end of its prompt; judged with it
         "n_tokens": _whole_or_unknown(),  # generated tokens, the end-of-sequence or stop tokens included
         "finish_reason": _one_of_or_unknown(FINISH_REASONS),
         "seed": _whole_or_unknown(),  # with sample_index and token position, the source of its random numbers
         "origin": _text_or_unknown(required=False),  # file and place that it was read from
         "token_ids": _token_ids(),  # the n_tokens that were generated, what ended them included
+        # Where there is reasoning before answers: the character of prefill and completion at which the answer begins,
+        # which alone is judged, and from and up to which of the completion an engine wrote the closing mark itself.
+        "answer_at": _whole_or_unknown(required=False),
+        "closing": _token_ids(),
     }
 
 
@@ -159,6 +166,7 @@ def _prompt_columns() -> "Mapping[str, Column]":
         "question_id": pa.Column(str, unique=True, coerce=True),
         "prompt_id": _text(empty=False),
         "prompt": _text(empty=False),  # the exact text that every policy is given
+        "prefill": _text_or_unknown(required=False),  # with which it ends, and with which every answer begins
     }
 
 
@@ -175,6 +183,7 @@ def _training_columns() -> "Mapping[str, Column]":
         "weight": pa.Column("float64", pa.Check.gt(0.0)),  # of the example in the loss; 1 for a binary reward
         "rank": _whole(1),  # 1 .. filtering.max_per_question within its question
         "token_ids": _token_ids(),  # of the sample; what is learnt, where they read as the completion
+        "closing": _token_ids(),  # of the sample; what of the completion is not learnt
     }
 
 
@@ -212,6 +221,11 @@ _TABLES = {
     "training_set": _training_columns,
     "evaluation": _evaluation_columns,
 }
+
+
+def training_columns(rows: Table) -> list[str]:
+    """Return the columns of training rows that are made of samples."""
+    return [*TRAINING_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in rows)]
 
 
 @cache  # as long to make as to use

@@ -5,20 +5,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
+from restem.configuration.contradictions_of_prompts import Rule, is_of_ones_own, rules_of_prompts, rules_of_reasoning
 from restem.engines import known_engines
 from restem.engines.file import ITERATION
 from restem.engines.file import NAME as FILE
 from restem.errors import ParameterError
 from restem.masking import secrets_in
-from restem.parameters import Parameters, PromptParameters, QuestionsParameters, TrainingParameters
+from restem.parameters import Parameters, QuestionsParameters, TrainingParameters
 from restem.parameters.decides import declared
 from restem.schemas import MAJORITY, OWN_SUITES
 from restem.training.launch import refuse_unlaunchable
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path holds the first, no UTF-8 the others
 _JUDGE = "judge"  # the reward that asks a server
-PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
-Rule = tuple[bool, str]  # whether it holds, and what to say where it does not
 
 
 def contradictions(parameters: Parameters) -> list[str]:
@@ -26,14 +25,14 @@ def contradictions(parameters: Parameters) -> list[str]:
     rules = [
         *_rules_of_evaluation(parameters),
         *_rules_of_training(parameters),
-        *_rules_of_prompts(parameters),
+        *rules_of_prompts(parameters),
         *_rules_of_sampling(parameters),
+        *rules_of_reasoning(parameters),
         *_rules_of_majority(parameters),
         *_rules_of_prices(parameters),
     ]
     secret = list(map(_secret, secrets_in(asdict(parameters))))  # first: what follows shows values
-    twice = list(map(_templated_twice, _templated_by_a_server(parameters)))
-    return [*secret, *(problem for holds, problem in rules if not holds), *twice, *_unwritable(parameters)]
+    return [*secret, *(problem for holds, problem in rules if not holds), *_unwritable(parameters)]
 
 
 def _rules_of_evaluation(parameters: Parameters) -> list[Rule]:
@@ -59,22 +58,6 @@ def _rules_of_training(parameters: Parameters) -> list[Rule]:
             parameters.training.eval_every is None or _may_have_validation(parameters.questions),
             "training.eval_every asks for the reward on validation questions, and questions.n_validation is 0: "
             "raise it, or train all epochs with training.eval_every=null",
-        ),
-    ]
-
-
-def _rules_of_prompts(parameters: Parameters) -> list[Rule]:
-    prompt, questions = parameters.prompt, parameters.questions
-    return [
-        *(rule for path, own in _prompts(prompt).items() for rule in _rules_of_prompt(path, own)),
-        (
-            prompt.style != "few_shot" or questions.n_exemplars > 0 or _is_of_ones_own(questions),
-            "questions.n_exemplars must be at least 1 for prompt.style=few_shot, got 0; "
-            "to show none, set prompt.style=zero_shot",
-        ),
-        (
-            all((of_suite.style == "chat") == (prompt.style == "chat") for of_suite in prompt.of_suite.values()),
-            "prompt.of_suite: either all suites have prompt.style=chat, or none",
         ),
     ]
 
@@ -158,59 +141,9 @@ def _secret(name: str) -> str:
     )
 
 
-def _templated_by_a_server(parameters: Parameters) -> list[str]:
-    """Return where a chat template is written that the server would write again."""
-    sampling = parameters.sampling
-    if sampling.engine != "openai" or sampling.engine_options.get("endpoint") != "chat":
-        return []
-    return [path for path, prompt in _prompts(parameters.prompt).items() if prompt.style == "chat"]
-
-
-def _templated_twice(path: str) -> str:
-    return (
-        f"{path}.style=chat writes the chat template, and sampling.engine_options.endpoint=chat lets the server write "
-        "it again around that: ask with endpoint=completions, or let the server do it, with prompt.style=zero_shot"
-    )
-
-
 def _may_have_validation(questions: QuestionsParameters) -> bool:
     """Return whether there can be validation questions; a file, or a source of one's own, says so itself."""
-    return questions.n_validation != 0 or _is_of_ones_own(questions)
-
-
-def _is_of_ones_own(questions: QuestionsParameters) -> bool:
-    """Return whether the questions say themselves which split they are of."""
-    return questions.source == "file" or ":" in questions.source
-
-
-def _prompts(prompt: PromptParameters) -> dict[str, PromptParameters]:
-    """Return how questions are put, by dotted path: everywhere, and for suites that want it otherwise."""
-    return {"prompt": prompt} | {f"prompt.of_suite.{suite}": own for suite, own in prompt.of_suite.items()}
-
-
-def _rules_of_prompt(path: str, prompt: PromptParameters) -> list[Rule]:
-    return [
-        (
-            ":" in prompt.style or prompt.style in PROMPT_STYLES,
-            f"{path}.style must be one of {', '.join(PROMPT_STYLES)}, or a dotted path like "
-            f"my_pkg.my_module:my_prompt, got {prompt.style!r}",
-        ),
-        (
-            ":" in prompt.style or "{question}" in prompt.template,
-            f"{path}.template must hold {{question}}, in whose place a question is put, got {prompt.template!r}",
-        ),
-        (not prompt.of_suite or path == "prompt", f"{path}.of_suite: a suite has no suites"),
-        (
-            not prompt.template_options or prompt.style == "chat",
-            f"{path}.template_options is read by chat templates, and {path}.style={prompt.style} uses none: set "
-            f"{path}.style=chat",
-        ),
-        (
-            prompt.system is None or prompt.style == "chat",
-            f"{path}.system is a turn of a chat, and {path}.style={prompt.style} writes none: set {path}.style=chat, "
-            f"or say it in {path}.instruction",
-        ),
-    ]
+    return questions.n_validation != 0 or is_of_ones_own(questions)
 
 
 def _rules_of_majority(parameters: Parameters) -> list[Rule]:

@@ -32,6 +32,9 @@ class Completion(NamedTuple):
     finish_reason: str  # "stop": end of sequence or a stop string; "length": out of tokens
     logprob: float | None = None  # natural log of the policy's probability of these tokens; on request
     token_ids: tuple[int, ...] | None = None  # the n_tokens; on request, from engines that know them
+    # From and up to which of its characters the text is the engine's own: where it closed the reasoning. See
+    # restem.engines.reasoning.
+    closing: tuple[int, int] | None = None
 
 
 class Engine(Protocol):
@@ -68,6 +71,8 @@ class Engine(Protocol):
             add_special_tokens: False for prompts that hold theirs already, as chat templates write them.
             logprobs: Fill in `Completion.logprob`.
             token_ids: Fill in `Completion.token_ids`; an engine of one's own that does not take this is not asked.
+
+        An engine that takes `reasoning` too (restem.engines.reasoning.Reasoning) closes reasoning itself.
 
         Raises:
             EngineError: If an argument is out of range, before anything is drawn.

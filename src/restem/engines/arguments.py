@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from restem.engines.reasoning import Reasoning
 from restem.errors import EngineError
 from restem.parameters.ranges import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, LOWEST_TOP_P
 from restem.store.fingerprints import question_seed
@@ -24,6 +25,7 @@ class Request:
     add_special_tokens: bool
     logprobs: bool
     token_ids: bool
+    reasoning: Reasoning | None = None
 
     @property
     def n_drawn(self) -> int:
@@ -41,7 +43,9 @@ class Work:
 
     def after(self, n_done: int) -> "Work":
         """Return what is left when the first prompts are done."""
-        request = replace(self.request, prompts=self.request.prompts[n_done:], seeds=self.request.seeds[n_done:])
+        asked = self.request
+        left = asked.reasoning and asked.reasoning.after(n_done)
+        request = replace(asked, prompts=asked.prompts[n_done:], seeds=asked.seeds[n_done:], reasoning=left)
         return Work(request, self.prompts[n_done:], self.limits[n_done:])
 
     @property
@@ -91,6 +95,29 @@ def check_request(  # noqa: PLR0913 - the arguments of Engine.sample
     )
     _check_ranges(request)
     return request
+
+
+def check_reasoning(request: Request, reasoning: Reasoning | None, *, n_closing: int) -> Request:
+    """Return the request with its reasoning.
+
+    Args:
+        request: Checked.
+        reasoning: Of its prompts, if any.
+        n_closing: Tokens of the closing mark.
+
+    Raises:
+        EngineError: If there would be no room for an answer behind it.
+    """
+    if reasoning is None:
+        return request
+    _require(len(reasoning.opened) == len(request.prompts), "reasoning must say of every prompt whether it is open")
+    _require(reasoning.budget >= 1, f"the budget of reasoning must be at least 1, got {reasoning.budget}")
+    _require(
+        reasoning.budget + n_closing < request.max_new_tokens,
+        f"sampling.reasoning.budget = {reasoning.budget} tokens and the {n_closing} of its closing mark leave no room "
+        f"for an answer within max_new_tokens = {request.max_new_tokens}",
+    )
+    return replace(request, reasoning=reasoning)
 
 
 def _check_ranges(request: Request) -> None:

@@ -15,6 +15,7 @@ from restem.engines.decoding import choose, log_probabilities
 from restem.engines.forward import RowState, SharedForward
 from restem.engines.profile import SAMPLING, part
 from restem.engines.randomness import uniforms
+from restem.engines.reasoning import Closer, add_token
 from restem.engines.texts import Draft, Reader
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class _Row:
 class ContinuousSampler:
     """Draws all samples of a request, at most `width` at once."""
 
-    def __init__(self, model: "PreTrainedModel", reader: Reader, work: Work, *, width: int) -> None:
+    def __init__(
+        self, model: "PreTrainedModel", reader: Reader, work: Work, *, width: int, closer: Closer | None = None
+    ) -> None:
         """Prepare.
 
         Args:
@@ -56,9 +59,10 @@ class ContinuousSampler:
             reader: Knows when a completion ends.
             work: What to draw.
             width: Rows at once.
+            closer: Of reasoning, if any is to be closed.
         """
         width = min(width, len(work.prompts) * work.request.n_drawn)  # each row has room for all its new tokens
-        self._reader, self._request, self._width = reader, work.request, width
+        self._reader, self._request, self._width, self._closer = reader, work.request, width, closer
         self._prompts, self._limits = work.prompts, work.limits
         self._n_prefix = common_prefix(work.prompts)
         self._forward = SharedForward(
@@ -157,8 +161,7 @@ class ContinuousSampler:
             tokens = choose(logits, numbers, self._request)
             logprobs = log_probabilities(logits, tokens).tolist() if self._request.logprobs else [0.0] * len(rows)
         for row, token, logprob in zip(rows, tokens.tolist(), logprobs, strict=True):
-            row.draft.tokens.append(token)
-            row.draft.logprob += logprob
+            add_token(row.draft, token, logprob, self._closer)
 
     def _ended(self, row: _Row) -> bool:
         """Return whether the row's draft is finished, and if so hand it over."""

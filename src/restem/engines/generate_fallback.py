@@ -14,6 +14,7 @@ from restem.engines.arguments import Work
 from restem.engines.decoding import choose, log_probabilities
 from restem.engines.profile import SAMPLING, part
 from restem.engines.randomness import uniforms
+from restem.engines.reasoning import Closer, add_token
 from restem.engines.texts import Draft, Reader
 
 if TYPE_CHECKING:
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def generate_samples(
-    model: "PreTrainedModel", reader: Reader, work: Work, *, width: int, window: int | None
+def generate_samples(  # noqa: PLR0913 - all that decides what is drawn
+    model: "PreTrainedModel",
+    reader: Reader,
+    work: Work,
+    *,
+    width: int,
+    window: int | None,
+    closer: Closer | None = None,
 ) -> Iterator[list[Draft]]:
     """Yield the drafts of each prompt, in order.
 
@@ -32,12 +39,13 @@ def generate_samples(
         work: What to draw.
         width: Rows at once, at most.
         window: Tokens that the model can read; None if there is no limit.
+        closer: Of reasoning, if any is to be closed.
     """
     n = work.request.n_drawn
     finished: list[Draft] = []
     for batch in _batches(work, width=width, window=window):
         with _undecided(model):
-            _Batch(reader, work, batch).run(model)
+            _Batch(reader, work, batch, closer).run(model)
         finished += batch
         while len(finished) >= n:
             yield finished[:n]
@@ -82,8 +90,8 @@ def _undecided(model: "PreTrainedModel") -> Iterator[None]:
 class _Batch:
     """Drafts that are drawn together; it is both the processor and the stopping criterion of a `generate`."""
 
-    def __init__(self, reader: Reader, work: Work, drafts: Sequence[Draft]) -> None:
-        self._reader, self._request, self._drafts = reader, work.request, drafts
+    def __init__(self, reader: Reader, work: Work, drafts: Sequence[Draft], closer: Closer | None) -> None:
+        self._reader, self._request, self._drafts, self._closer = reader, work.request, drafts, closer
         self._prompts = [work.prompts[draft.prompt_index] for draft in drafts]
         self._limits = [work.limits[draft.prompt_index] for draft in drafts]
         self._done = [False] * len(drafts)
@@ -128,12 +136,12 @@ class _Batch:
         for row, (token, logprob) in enumerate(zip(tokens.tolist(), logprobs, strict=True)):
             if not self._done[row]:
                 self._note(row, token, logprob)
+                tokens[row] = self._drafts[row].tokens[-1]
         return torch.full_like(logits, float("-inf")).scatter(1, tokens[:, None], 0.0)
 
     def _note(self, row: int, token: int, logprob: float) -> None:
         draft = self._drafts[row]
-        draft.tokens.append(token)
-        draft.logprob += logprob
+        add_token(draft, token, logprob, self._closer)
         at_limit = len(draft.tokens) == self._limits[row]
         self._done[row] = at_limit or self._reader.ended(self._prompts[row], draft.tokens)
 

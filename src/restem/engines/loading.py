@@ -34,7 +34,7 @@ def load_policy(policy_path: str | Path, *, dtype: str, device: str) -> LoadedPo
     folder = Path(policy_path)
     if not (folder / "config.json").is_file():
         raise PolicyError(f"{folder} holds no policy: there is no config.json in it")
-    tokenizer = _load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     model = _load_model(folder, dtype, device)
     eos = end_tokens(tokenizer, model.generation_config, model.config.get_text_config())
     if not eos:
@@ -45,7 +45,12 @@ def load_policy(policy_path: str | Path, *, dtype: str, device: str) -> LoadedPo
     return LoadedPolicy(model, tokenizer, eos, context_window(model.config))
 
 
-def _load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """Return the tokenizer of a policy.
+
+    Raises:
+        PolicyError: If there is none, or it cannot be read.
+    """
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):

@@ -22,6 +22,7 @@ class Draft:
     sample_index: int
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
+    closing: tuple[int, int] | None = None  # from and up to which of the tokens are the engine's own
 
 
 class Reader:
@@ -59,13 +60,22 @@ class Reader:
         """Return the finished completion, with what is asked for of it."""
         before_stop = self._before_stop(prompt_tail, draft.tokens)
         stopped = before_stop is not None or draft.tokens[-1] in self.eos
+        text = self.text(prompt_tail, draft.tokens) if before_stop is None else before_stop
         return Completion(
-            self.text(prompt_tail, draft.tokens) if before_stop is None else before_stop,
+            text,
             len(draft.tokens),
             "stop" if stopped else "length",
             draft.logprob if logprob else None,
             tuple(draft.tokens) if token_ids else None,
+            self._closing(prompt_tail, draft, len(text)),
         )
+
+    def _closing(self, prompt_tail: Sequence[int], draft: Draft, length: int) -> tuple[int, int] | None:
+        """Return which characters of the text the engine wrote itself."""
+        if draft.closing is None:
+            return None
+        start, end = (min(length, len(self.text(prompt_tail, draft.tokens[:n]))) for n in draft.closing)
+        return start, end
 
     def text(self, prompt_tail: Sequence[int], tokens: Sequence[int], *, with_special: bool = False) -> str:
         """Return the text that the tokens add to their prompt, special tokens written out or left out."""

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from restem.engines import Completion
-from restem.engines.arguments import Request, Work, check_request
+from restem.engines.arguments import Request, Work, check_reasoning, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
 from restem.engines.encoding import encode_prompts
 from restem.engines.memory import is_out_of_memory
+from restem.engines.reasoning import Closer, Reasoning, closing_tokens
 from restem.errors import EngineError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Positive
@@ -56,6 +57,7 @@ class TransformersEngine:
         *,
         batch_width: int | None = None,
         narrowed: Callable[[int], None] | None = None,
+        reasoning: Reasoning | None = None,
         **arguments: Any,
     ) -> Iterator[list[Completion]]:
         """Return an iterator over n completions per prompt; see `restem.engines.Engine.sample`.
@@ -64,6 +66,7 @@ class TransformersEngine:
             prompts: Exact texts.
             batch_width: Rows to draw at once; as many as fit and help if not given. See `restem.engines.Batched`.
             narrowed: Told how many are drawn at once, if memory does not allow so many.
+            reasoning: To be closed when its budget is spent; the tokens are drawn on in place.
             arguments: As of every engine.
 
         Raises:
@@ -72,6 +75,9 @@ class TransformersEngine:
         request = check_request(prompts, **arguments)
         if not request.prompts:
             return iter(())
+        if reasoning is not None:
+            n_closing = len(closing_tokens(self._loaded.tokenizer, reasoning))
+            request = check_reasoning(request, reasoning, n_closing=n_closing)
         return self._sample(self._work(request), batch_width, narrowed or _nobody)
 
     def batch_width(self, prompts: Sequence[str], **arguments: Any) -> int:
@@ -152,11 +158,22 @@ class TransformersEngine:
         from restem.engines.forward import use_attention
         from restem.engines.generate_fallback import generate_samples
 
-        model = self._loaded.model
+        model, closer = self._loaded.model, self._closer(work, reader)
         if not self._obstacle(work):
-            return ContinuousSampler(model, reader, work, width=width).run()
+            return ContinuousSampler(model, reader, work, width=width, closer=closer).run()
         use_attention(model, self._own_attention)
-        return generate_samples(model, reader, work, width=width, window=self._loaded.context_window)
+        window = self._loaded.context_window
+        return generate_samples(model, reader, work, width=width, window=window, closer=closer)
+
+    def _closer(self, work: Work, reader: "Reader") -> Closer | None:
+        if work.request.reasoning is None:
+            return None
+        return Closer(
+            work.request.reasoning,
+            self._loaded.tokenizer,
+            read=lambda index, tokens: reader.text(work.prompts[index], tokens),
+            limits=work.limits,
+        )
 
     def _obstacle(self, work: Work) -> str | None:
         """Return why keys and values cannot be shared in this call, and say it once."""

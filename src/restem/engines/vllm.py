@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 from restem.engines import Completion
-from restem.engines.arguments import Request, check_request
+from restem.engines.arguments import Request, check_reasoning, check_request
 from restem.engines.arithmetic import Arithmetic, arithmetic_of
+from restem.engines.loading import load_tokenizer
 from restem.engines.model_code import PARAMETER
+from restem.engines.reasoning import Reasoning, closing_tokens
 from restem.errors import EngineError, PolicyError
 from restem.parameters.decides import Decides, Harmless
 from restem.parameters.ranges import Seconds
@@ -37,6 +39,7 @@ _QUIET = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "HF_HUB_OFFLINE": "1",
 }
+_TUPLES = ("token_ids", "closing")  # of a completion, which JSON has as lists
 _END_S = 15.0  # to end in good order, before it is killed
 _SHOWN_LINES = 12  # of its last words
 _VERSIONS = """
@@ -68,19 +71,36 @@ def arithmetic(options: Mapping[str, Any]) -> Arithmetic:
 class VllmEngine:
     """Samples by messages to the process in which vLLM runs."""
 
-    def __init__(self, worker: "_Worker") -> None:
-        """Use the process, which is ready."""
-        self._worker = worker
+    def __init__(self, worker: "_Worker", folder: Path) -> None:
+        """Use the process, which is ready.
 
-    def sample(self, prompts: Sequence[str], **arguments: Any) -> Iterator[list[Completion]]:
+        Args:
+            worker: The process.
+            folder: Of the policy.
+        """
+        self._worker, self._folder = worker, folder
+
+    def sample(
+        self, prompts: Sequence[str], *, reasoning: Reasoning | None = None, **arguments: Any
+    ) -> Iterator[list[Completion]]:
         """Return an iterator over n completions per prompt; see `restem.engines.Engine.sample`.
+
+        Args:
+            prompts: Exact texts.
+            reasoning: To be closed when its budget is spent; what is not done then is drawn on behind its own tokens.
+            arguments: As of every engine.
 
         Raises:
             EngineError: If an argument is out of range, a prompt fills the context window, or vLLM fails.
         """
-        return self._sample(check_request(prompts, **arguments))
+        request = check_request(prompts, **arguments)
+        if reasoning is None:
+            return self._sample(request, None)
+        closing = closing_tokens(load_tokenizer(self._folder), reasoning)
+        check_reasoning(request, reasoning, n_closing=len(closing))
+        return self._sample(request, {**reasoning._asdict(), "closing": closing})
 
-    def _sample(self, request: Request) -> Iterator[list[Completion]]:
+    def _sample(self, request: Request, reasoning: Mapping[str, Any] | None) -> Iterator[list[Completion]]:
         if not request.prompts:
             return
         order = {
@@ -97,12 +117,13 @@ class VllmEngine:
             "add_special_tokens": request.add_special_tokens,
             "logprobs": request.logprobs,
             "token_ids": request.token_ids,
+            "reasoning": reasoning,
         }
         answer = self._worker.ask(order)
         spending.take("sampling", prompt_tokens=answer["n_prompt_tokens"])
         for drawn in answer["completions"]:
             completions = [
-                Completion(**{**completion, "token_ids": completion["token_ids"] and tuple(completion["token_ids"])})
+                Completion(**{**completion, **{name: completion[name] and tuple(completion[name]) for name in _TUPLES}})
                 for completion in drawn
             ]
             yield completions * (request.n // request.n_drawn)
@@ -214,7 +235,7 @@ def open_vllm(
         worker = _Worker(_interpreter(python), words)
         try:
             worker.ask(opening, timeout_s=startup_timeout_s)
-            yield VllmEngine(worker)
+            yield VllmEngine(worker, folder)
         finally:
             worker.close()
 

@@ -3,6 +3,7 @@
 One JSON object per line comes in and one goes out for each. What vLLM itself prints goes to standard error.
 """
 
+import hashlib
 import json
 import os
 import queue
@@ -80,21 +81,75 @@ def _draw(model: Any, request: dict[str, Any]) -> dict[str, Any]:
                 f"prompt {index} has {len(tokens)} tokens, the context window is {window}; "
                 "a completion needs at least one"
             )
-    special = _special_tokens(tokenizer)
-    sampling = [
-        _sampling(request, seed, min(request["max_new_tokens"], window - len(tokens)), special)
-        for seed, tokens in zip(request["seeds"], encoded, strict=True)
-    ]
+    limits = [min(request["max_new_tokens"], window - len(tokens)) for tokens in encoded]
+    reasoning = request.get("reasoning")
+    first = [min(limit, reasoning["budget"]) for limit in limits] if reasoning else limits
+    drawn = _generated(model, request, encoded, request["seeds"], first)
+    if reasoning:
+        _draw_on(model, request, encoded, limits, drawn)
+    if not request["token_ids"]:
+        drawn = [[{**completion, "token_ids": None} for completion in completions] for completions in drawn]
+    return {"completions": drawn, "n_prompt_tokens": sum(map(len, encoded))}
+
+
+def _generated(
+    model: Any, request: dict[str, Any], prompts: list[list[int]], seeds: list[int], limits: list[int]
+) -> list[list[dict[str, Any]]]:
+    """Return, for every prompt in tokens, what is drawn behind it: so many new tokens at most."""
+    special = _special_tokens(model.get_tokenizer())
     left_out = sorted(special, key=len, reverse=True) if _written_out(request, special) else []
-    outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in encoded], sampling, use_tqdm=False)
-    completions = [
-        [
-            _completion(drawn, left_out, token_ids=request["token_ids"])
-            for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)
-        ]
+    sampling = [_sampling(request, seed, limit, special) for seed, limit in zip(seeds, limits, strict=True)]
+    outputs = model.generate([{"prompt_token_ids": list(tokens)} for tokens in prompts], sampling, use_tqdm=False)
+    return [
+        [_completion(drawn, left_out) for drawn in sorted(output.outputs, key=lambda drawn: drawn.index)]
         for output in outputs
     ]
-    return {"completions": completions, "n_prompt_tokens": sum(map(len, encoded))}
+
+
+def _draw_on(
+    model: Any,
+    request: dict[str, Any],
+    prompts: list[list[int]],
+    limits: list[int],
+    drawn: list[list[dict[str, Any]]],
+) -> None:
+    """Draw on what has not ended within the budget, behind its own tokens and those that close its reasoning."""
+    reasoning = request["reasoning"]
+    places, behind, seeds, left = [], [], [], []
+    for index, completions in enumerate(drawn):
+        for number, completion in enumerate(completions):
+            tokens, closing = completion["token_ids"], reasoning["closing"]
+            if completion["finish_reason"] != "length" or len(tokens) == limits[index]:
+                continue
+            if _is_open(completion["text"], reasoning, index) and limits[index] - len(tokens) > len(closing):
+                start = len(completion["text"])
+                completion["closing"] = [start, start + len(reasoning["close"])]
+                completion["text"] += reasoning["close"]
+                completion["token_ids"] = tokens = tokens + closing
+            places.append(completion)
+            behind.append(prompts[index] + tokens)
+            seeds.append(_another_seed(request["seeds"][index], number))
+            left.append(limits[index] - len(tokens))
+    if not places:
+        return
+    for completion, (rest,) in zip(places, _generated(model, {**request, "n": 1}, behind, seeds, left), strict=True):
+        completion["text"] += rest["text"]
+        completion["token_ids"] = completion["token_ids"] + rest["token_ids"]
+        completion["n_tokens"] = len(completion["token_ids"])
+        completion["finish_reason"] = rest["finish_reason"]
+        if completion["logprob"] is not None and rest["logprob"] is not None:
+            completion["logprob"] += rest["logprob"]
+
+
+def _is_open(text: str, reasoning: dict[str, Any], index: int) -> bool:
+    """Return whether a completion ends within its reasoning; as `restem.engines.reasoning` knows it."""
+    last_open, last_close = text.rfind(reasoning["open"]), text.rfind(reasoning["close"])
+    return bool(reasoning["opened"][index]) if last_open == last_close == -1 else last_open > last_close
+
+
+def _another_seed(seed: int, number: int) -> int:
+    """Return the seed of what a sample of a prompt draws behind its reasoning, below 62 bits."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} answer {number}".encode(), digest_size=8).digest(), "big") >> 2
 
 
 def _n_behind(tokenizer: Any) -> int:
@@ -134,7 +189,7 @@ def _written_out(request: dict[str, Any], special: dict[str, int]) -> bool:
     return any(name in text for text in request["stop"] if text not in special for name in special)
 
 
-def _completion(output: Any, left_out: list[str], *, token_ids: bool) -> dict[str, Any]:
+def _completion(output: Any, left_out: list[str]) -> dict[str, Any]:
     text = output.text
     for name in left_out:
         text = text.replace(name, "")
@@ -143,7 +198,8 @@ def _completion(output: Any, left_out: list[str], *, token_ids: bool) -> dict[st
         "n_tokens": len(output.token_ids),
         "finish_reason": "length" if output.finish_reason == "length" else "stop",
         "logprob": output.cumulative_logprob,
-        "token_ids": list(output.token_ids) if token_ids else None,
+        "token_ids": list(output.token_ids),
+        "closing": None,
     }
 
 

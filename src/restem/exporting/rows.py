@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem.errors import ExperimentError
+from restem.sampling.answers import prefills_of
 from restem.sampling.conversations import Turn
 from restem.schemas import CORRECT
 from restem.store.fingerprints import question_seed
@@ -101,8 +102,10 @@ def _training_set(samples: Samples) -> Part:
     turns = samples.turns
     if turns is None:
         return Part({"prompt": _TEXT, "completion": _TEXT, **_LEARNED}, texts)
+    begun = _begun(samples)
     talks = (
-        [{**row, "messages": [*_asked(row, turns), *_answer(row["completion"])]} for row in rows] for rows in texts
+        [{**row, "messages": [*_asked(row, turns), *_answer(row, "completion", begun)]} for row in rows]
+        for rows in texts
     )
     return Part({"messages": "turns", **_LEARNED}, talks)
 
@@ -121,7 +124,7 @@ def _scored_samples(samples: Samples) -> Part:
 
 
 def _pairs(samples: Samples, pairing: Pairing) -> Part:
-    turns = samples.turns
+    turns, begun = samples.turns, _begun(samples)
     texts = dict(zip(samples.prompts["question_id"], samples.prompts["prompt"], strict=True))
 
     def rows() -> Iterator[list[Row]]:
@@ -132,7 +135,7 @@ def _pairs(samples: Samples, pairing: Pairing) -> Part:
             else:
                 both = ("chosen", "rejected")
                 yield [
-                    {**pair, "prompt": _asked(pair, turns), **{side: _answer(pair[side]) for side in both}}
+                    {**pair, "prompt": _asked(pair, turns), **{side: _answer(pair, side, begun) for side in both}}
                     for pair in made
                 ]
 
@@ -173,9 +176,15 @@ def _side(name: str, row: Mapping[Any, Any]) -> dict[str, Any]:
     return {name: row["completion"], **{f"{name}_{key}": row[key] for key in _SAMPLE if key != "question_id"}}
 
 
-def _answer(text: str) -> list[Turn]:
-    """Return the turn of a completion, without the space that parted it from its prompt."""
-    return [{"role": "assistant", "content": _PARTING_SPACE.sub("", text)}]
+def _begun(samples: Samples) -> dict[str, str]:
+    """Return what every answer to a question begins with, by its id."""
+    return dict(zip(samples.prompts["question_id"], prefills_of(samples.prompts), strict=True))
+
+
+def _answer(row: Row, column: str, begun: Mapping[str, str]) -> list[Turn]:
+    """Return the turn of a completion: with its prefill, and without a space that parted it from its prompt."""
+    said = begun.get(row["question_id"], "") + row[column]
+    return [{"role": "assistant", "content": _PARTING_SPACE.sub("", said)}]
 
 
 def _asked(row: Row, turns: Mapping[str, Sequence[Turn]]) -> list[Turn]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from restem.errors import EmptyTrainingSetError
 from restem.filtering.solutions import HUMAN
 from restem.parameters import FilteringParameters
-from restem.schemas import CORRECT, TRAINING_COLUMNS, check
+from restem.schemas import CORRECT, check, training_columns
 from restem.store.fingerprints import question_seed
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table, with_further_rows
@@ -99,7 +99,7 @@ def _own_rows(sources: Sources, prompts: Table, parameters: FilteringParameters,
         kept = best_distinct(whole, parameters=parameters, seed=seed)
         weights = _WEIGHTS[parameters.weight](kept["reward"].astype(float), parameters.weight_temperature)
         rows = kept.assign(prompt=kept["question_id"].map(text_of), weight=weights)
-        yield rows.loc[rows["weight"] > 0].reindex(columns=TRAINING_COLUMNS)
+        yield rows.loc[rows["weight"] > 0].reindex(columns=training_columns(rows))
 
 
 def _solved(sources: Sources) -> set[str]:
@@ -122,7 +122,7 @@ def _rows_from_before(
             chosen = is_human.map({True: wanted["human"], False: wanted["earlier"]})
             if solved is not None:
                 chosen &= ~is_human | shard["question_id"].isin(solved)
-            yield shard.loc[chosen].reindex(columns=TRAINING_COLUMNS)
+            yield shard.loc[chosen].reindex(columns=training_columns(shard))
 
 
 def _pairs(rows: Table) -> list[tuple[str, str]]:

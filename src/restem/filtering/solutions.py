@@ -2,6 +2,7 @@
 
 import json
 
+from restem.sampling.answers import prefills_of
 from restem.sampling.styles import as_completion
 from restem.schemas import check
 from restem.store.fingerprints import fingerprint
@@ -22,13 +23,13 @@ def human_solutions(questions: Table, prompts: Table, *, journal: Journal) -> Sh
             "question_id": row.question_id,
             "sample_index": 0,
             "prompt": row.prompt,
-            "completion": as_completion(str(row.prompt), solution),
+            "completion": as_completion(str(row.prompt), solution, prefill=prefill),
             "finish_reason": "stop",
             "weight": 1.0,
             "rank": 1,
             "token_ids": None,
         }
-        for row in trained.itertuples()
+        for row, prefill in zip(trained.itertuples(), prefills_of(trained), strict=True)
         if (solution := json.loads(str(row.gold)).get("solution"))
     ]
     if not rows:

@@ -22,7 +22,7 @@ from restem.parameters.limits import (
     TokenPriceParameters,
 )
 from restem.parameters.output import DisplayParameters, TrackingParameters
-from restem.parameters.prompting import PromptParameters
+from restem.parameters.prompting import PromptParameters, ReasoningParameters
 from restem.parameters.scale import ScaleParameters, ShareParameters, WorkersParameters
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "PricesParameters",
     "PromptParameters",
     "QuestionsParameters",
+    "ReasoningParameters",
     "SamplingParameters",
     "ScaleParameters",
     "ScoringParameters",

@@ -14,7 +14,7 @@ from restem.parameters.decides import Decides, Harmless
 from restem.parameters.evaluation import EvaluationParameters
 from restem.parameters.limits import LimitsParameters
 from restem.parameters.output import DisplayParameters, TrackingParameters
-from restem.parameters.prompting import PromptParameters
+from restem.parameters.prompting import PromptParameters, ReasoningParameters
 from restem.parameters.ranges import (
     Float,
     Int,
@@ -126,6 +126,7 @@ class SamplingParameters:
     # To train on, others every time; None is all.
     n_questions: Annotated[Positive | None, Unit("questions"), Decides("samples")] = None
     share_of_questions: Annotated[PositiveShare, Decides("samples")] = 1.0  # the same as a share of them
+    reasoning: ReasoningParameters | None = None  # None: completions are answers as they are
     follow_up: FollowUpParameters = Field(default_factory=FollowUpParameters)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from restem.engines import Completion, open_engine
-from restem.parameters import Parameters
+from restem.parameters import Parameters, ReasoningParameters
 from restem.planning.planner import Speed
 from restem.policies.policy import Policy
+from restem.sampling.answers import ANSWER_AT, answer_places, draw_completions, judged_texts
 from restem.sampling.draws import engine_choice, training_decoding, training_questions
 from restem.sampling.styles import adds_special_tokens
 from restem.schemas import CORRECT
@@ -30,11 +31,12 @@ def measure(questions: Table, prompts: Table, policy: Policy, parameters: Parame
     """
     drawn, rate = _sampled(questions, prompts, policy, parameters)
     rows: list[Any] = questions.set_index("question_id", drop=False).loc[[name for name, _ in drawn]].to_dict("records")
+    texts = _judged_texts(drawn, prompts, parameters.sampling.reasoning)
     started = time.perf_counter()
     verdicts = [
         verdict
         for name in sorted({row["reward"] for row in rows})
-        for verdict in _judged(name, [(row, sample) for row, (_, sample) in zip(rows, drawn, strict=True)], parameters)
+        for verdict in _judged(name, [(row, text) for row, text in zip(rows, texts, strict=True)], parameters)
     ]
     judged_per_second = len(drawn) / (time.perf_counter() - started)
     tokens_per_row, trained_rate = _trained(drawn, prompts, policy, parameters)
@@ -49,12 +51,22 @@ def measure(questions: Table, prompts: Table, policy: Policy, parameters: Parame
     )
 
 
+def _judged_texts(
+    drawn: list[tuple[str, Completion]], prompts: Table, reasoning: ReasoningParameters | None
+) -> list[str]:
+    asked = prompts.set_index("question_id").loc[[name for name, _ in drawn]].reset_index()
+    samples = asked.assign(completion=[completion.text for _, completion in drawn])
+    if reasoning is not None:
+        samples[ANSWER_AT] = answer_places(asked, samples["completion"].to_list(), reasoning)
+    return judged_texts(samples)
+
+
 def _sampled(
     questions: Table, prompts: Table, policy: Policy, parameters: Parameters
 ) -> tuple[list[tuple[str, Completion]], float]:
     """Return completions by question, and the tokens per second of the largest block."""
     chosen = training_questions(questions, parameters.sampling, iteration=1)
-    texts = prompts.set_index("question_id")["prompt"]
+    by_id = prompts.set_index("question_id", drop=False)
     choice, decoding = engine_choice(parameters.sampling, parameters.prompt), training_decoding(parameters.sampling)
     drawn: list[tuple[str, Completion]] = []
     rate, size, done = 0.0, _FIRST_QUESTIONS, 0
@@ -64,11 +76,12 @@ def _sampled(
             block = chosen[done : done + size]
             started = time.perf_counter()
             completions = list(
-                engine.sample(
-                    texts.loc[block].to_list(),
-                    **{name: value for name, value in decoding._asdict().items() if name not in ("name", "stop")},
+                draw_completions(
+                    engine,
+                    by_id.loc[block],
+                    decoding.reasoning,
+                    **decoding.arguments(),
                     seed=list(range(len(block))),
-                    stop=list(decoding.stop),
                     add_special_tokens=choice.add_special_tokens,
                 )
             )
@@ -79,8 +92,8 @@ def _sampled(
     return drawn, rate
 
 
-def _judged(name: str, samples: list[tuple[dict[str, Any], Completion]], parameters: Parameters) -> list[Any]:
-    own = [(row, completion.text) for row, completion in samples if row["reward"] == name]
+def _judged(name: str, samples: list[tuple[dict[str, Any], str]], parameters: Parameters) -> list[Any]:
+    own = [(row, text) for row, text in samples if row["reward"] == name]
     return open_reward(name, parameters.scoring).score([row for row, _ in own], [text for _, text in own])
 
 

@@ -63,6 +63,7 @@ def training_decoding(sampling: SamplingParameters) -> Decoding:
         top_p=sampling.top_p,
         max_new_tokens=sampling.max_new_tokens,
         stop=tuple(sampling.stop),
+        reasoning=sampling.reasoning,
     )
 
 
@@ -83,6 +84,7 @@ def _sampled(sampling: SamplingParameters, evaluation: EvaluationParameters, sui
         top_p=_either(own.top_p, evaluation.top_p),
         max_new_tokens=_either(own.max_new_tokens, sampling.max_new_tokens),
         stop=tuple(_either(own.stop, sampling.stop)),
+        reasoning=sampling.reasoning,
     )
 
 
@@ -99,7 +101,7 @@ def greedy_decoding(sampling: SamplingParameters, own: SuiteParameters | None = 
     """
     own = own or SuiteParameters()
     length, stop = _either(own.max_new_tokens, sampling.max_new_tokens), _either(own.stop, sampling.stop)
-    return Decoding("greedy", 1, 0.0, 0, 1.0, length, tuple(stop))
+    return Decoding("greedy", 1, 0.0, 0, 1.0, length, tuple(stop), sampling.reasoning)
 
 
 def evaluation_draws(  # noqa: PLR0913 - everything that decides what is measured

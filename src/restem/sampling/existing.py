@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from restem.engines.file import FIELDS, Files, files_of
 from restem.errors import EngineError, first_few
 from restem.questions.reading import PLACE, as_text
+from restem.sampling.answers import PREFILL, prefills_of
 from restem.sampling.existing_rows import KnownQuestions, completions_of, records_of
-from restem.sampling.sampler import Draw
+from restem.sampling.sampler import Draw, with_answers
 from restem.sampling.styles import as_completion
 from restem.schemas import FROM_FILE, check
 from restem.screen import screen
@@ -70,6 +71,7 @@ def existing_samples(
         prompts=fingerprint(draw.prompts[["question_id", "prompt_id", "suite"]].to_numpy().tolist()),
         questions=fingerprint(sorted(questions[["question_id", "text", "split"]].to_numpy().tolist())),
         questions_per_shard=per_shard,
+        **({} if draw.decoding.reasoning is None else {"reasoning": draw.decoding.deciding()["reasoning"]}),
         versions=versions("restem"),
     )
     found = _Found(draw, KnownQuestions(questions, set(draw.prompts["question_id"])))
@@ -104,8 +106,10 @@ class _Found:
 
     def __init__(self, draw: Draw, questions: KnownQuestions) -> None:
         self._questions = questions
-        asked = draw.prompts[["question_id", "prompt", "suite"]]
-        self._asked = {name: (prompt, suite) for name, prompt, suite in asked.itertuples(index=False)}
+        asked = draw.prompts[["question_id", "prompt", "suite"]].assign(prefill=prefills_of(draw.prompts))
+        self._asked = {name: tuple(of_question) for name, *of_question in asked.itertuples(index=False)}
+        self._is_begun = PREFILL in draw.prompts
+        self._draw, self._reasoning = draw, draw.decoding.reasoning
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self._asked}
         self.left_out: list[LeftOut] = []
 
@@ -123,11 +127,13 @@ class _Found:
                 self.left_out.append(LeftOut(str(file), place, question[:200], str(error)))
 
     def _row(self, name: str, fields: Mapping[str, Any], writer: str, origin: str) -> dict[str, Any]:
-        prompt, suite = self._asked[name]
+        prompt, suite, prefill = self._asked[name]
         written_behind = as_text(fields["prompt"])
         # As people's solutions: a space parts it from a prompt that ends in none.
         text = fields["completion"]
-        text = text if not text or text[0].isspace() else as_completion(prompt, text)
+        parted = as_completion(prompt, text, prefill=prefill)
+        is_parted = text[:1].isspace() and parted.endswith(text)  # by itself, so that it was not begun with the prefill
+        text = text if is_parted or not text else parted
         return {
             "policy_id": f"{FROM_FILE}:{as_text(fields['policy']) or writer}",
             "question_id": name,
@@ -140,6 +146,7 @@ class _Found:
             "finish_reason": fields["finish_reason"],
             "seed": None,
             "origin": origin,
+            **({PREFILL: prefill} if self._is_begun else {}),
         }
 
     def refuse_if_empty(self) -> None:
@@ -169,7 +176,8 @@ class _Found:
         filled = [rows for rows in self._rows.values() if rows]
         for start in range(0, len(filled), per_shard):
             table = pd.DataFrame([row for rows in filled[start : start + per_shard] for row in rows])
-            yield table.astype({"n_tokens": "Int64", "seed": "Int64"})
+            table = table.astype({"n_tokens": "Int64", "seed": "Int64"})
+            yield table if self._reasoning is None else with_answers(table, self._draw.prompts, self._reasoning)
 
 
 def _named_columns(source: Files) -> dict[str, str]:

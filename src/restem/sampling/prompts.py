@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from restem.engines.context import context_window_of
 from restem.engines.encoding import encode_prompts, surrounding_tokens
@@ -12,6 +12,7 @@ from restem.errors import PromptError
 from restem.parameters import PromptParameters
 from restem.policies.policy import Policy
 from restem.questions import suite_of
+from restem.sampling.answers import prefills_of, with_prefills
 from restem.sampling.conversations import Turn, asked, conversation
 from restem.sampling.styles import Exemplar, adds_special_tokens, chats, renderer, turn
 from restem.store.fingerprints import fingerprint
@@ -31,23 +32,36 @@ def render_prompts(questions: Table, policy: Policy, parameters: PromptParameter
     import pandas as pd
 
     bare = questions[questions["split"] != "exemplar"]
-    rendered: dict[Any, str] = {}
-    for rows, texts in _rendered(bare, _exemplars(questions), policy, parameters):
-        rendered.update(zip(rows, texts, strict=True))
-    prompts = [rendered[row] for row in bare.index]
+    rendered: dict[Any, _Rendered] = {}
+    for rows, prompts in _rendered(bare, _exemplars(questions), policy, parameters):
+        rendered.update(zip(rows, prompts, strict=True))
+    of_row = [rendered[row] for row in bare.index]
     table = pd.DataFrame(
         {
             "question_id": bare["question_id"].to_list(),
-            "prompt_id": [fingerprint(prompt) for prompt in prompts],
-            "prompt": prompts,
+            "prompt_id": [prompt.name for prompt in of_row],
+            "prompt": [prompt.text for prompt in of_row],
         }
     )
-    return _readable(table, policy, add_special_tokens=adds_special_tokens(parameters))
+    prompts_table = with_prefills(table, [prompt.prefill for prompt in of_row])
+    return _readable(prompts_table, policy, add_special_tokens=adds_special_tokens(parameters))
+
+
+class _Rendered(NamedTuple):
+    """A prompt."""
+
+    text: str  # whole
+    prefill: str  # with which it ends
+
+    @property
+    def name(self) -> str:
+        """Return its id. The same text with another prefill is judged otherwise, so it is another prompt."""
+        return fingerprint([self.prefill, self.text]) if self.prefill else fingerprint(self.text)
 
 
 def _rendered(
     questions: Table, exemplars: Sequence[tuple[str, Exemplar]], policy: Policy, parameters: PromptParameters
-) -> Iterator[tuple[Sequence[Any], list[str]]]:
+) -> Iterator[tuple[Sequence[Any], list[_Rendered]]]:
     """Yield the prompts of all questions, with their rows: first those of the experiment, then each transfer suite's.
 
     A transfer suite is asked in its own words, behind its own exemplars.
@@ -55,15 +69,19 @@ def _rendered(
     suites = questions["source"].where(questions["split"] == "transfer", "")
     transferred = set(suites) - {""}
     # Nothing is rendered that is not asked; but a style that cannot be had is noticed also where no question needs it.
-    renderers = {"": renderer([shown for source, shown in exemplars if source not in transferred], policy, parameters)}
+    bare = [shown for source, shown in exemplars if source not in transferred]
+    renderers = {"": (renderer(bare, policy, parameters), parameters.prefill or "")}
     for source in sorted(transferred):
         name = suite_of(source)
         of_suite = parameters.of_suite.get(name)
         path = "prompt" if of_suite is None else f"prompt.of_suite.{name}"
         own = [shown for of_source, shown in exemplars if of_source == source]
-        renderers[source] = renderer(own, policy, of_suite or parameters, path=path)
+        asking = of_suite or parameters
+        renderers[source] = renderer(own, policy, asking, path=path), asking.prefill or ""
     for source, of_source in questions.groupby(suites):
-        yield list(of_source.index), renderers[str(source)](asked(of_source))
+        write, prefill = renderers[str(source)]
+        texts = write(asked(of_source))
+        yield list(of_source.index), [_Rendered(text + prefill, prefill) for text in texts]
 
 
 def conversations(questions: Table, parameters: PromptParameters) -> dict[str, list[Turn]]:
@@ -127,6 +145,7 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
     too_long = n_tokens[n_tokens >= (window or float("inf"))].sort_values(ascending=False)
     if too_long.empty:
         return prompts
+    _check_prefills(prompts, policy, tokenizer, window=window or 0)
     faults = (
         f"{len(too_long)} of {len(prompts)} prompts leave no room for an answer: that of question {too_long.index[0]} "
         f"has {too_long.iloc[0]} tokens, and the context window of {policy.name} is {window}"
@@ -137,6 +156,21 @@ def _readable(prompts: Table, policy: Policy, *, add_special_tokens: bool) -> Ta
         )
     _logger.warning("%s; these questions are not asked", faults)
     return prompts[~prompts["question_id"].isin(too_long.index)].reset_index(drop=True)
+
+
+def _check_prefills(prompts: Table, policy: Policy, tokenizer: Any, *, window: int) -> None:
+    """Raise if a prefill alone fills the policy's context window.
+
+    Raises:
+        PromptError: With how long it is.
+    """
+    for prefill in sorted({*prefills_of(prompts)} - {""}):
+        (ids,) = encode_prompts(tokenizer, [prefill], add_special_tokens=False)
+        if len(ids) >= window:
+            raise PromptError(
+                f"prompt.prefill has {len(ids)} tokens ({prefill[:40]!r} ...), and the context window of {policy.name} "
+                f"is {window}: shorten it, so that there is room for a question and an answer"
+            )
 
 
 def _check_special_tokens(

@@ -6,6 +6,7 @@ A shard is a fixed block of questions, so a rerun draws the same batches and giv
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,8 +21,10 @@ from restem.engines import (
 )
 from restem.engines.arithmetic import Arithmetic
 from restem.errors import EngineError, ScaleError
+from restem.parameters import ReasoningParameters
 from restem.parameters.scale import ScaleParameters
 from restem.policies.policy import Policy
+from restem.sampling.answers import ANSWER_AT, CLOSING, PREFILL, answer_places, draw_completions
 from restem.sampling.batch_widths import BatchWidth
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, Workers, open_workers
@@ -34,6 +37,7 @@ from restem.store.provenance import OF_SAMPLING, unlike, versions
 from restem.store.tables import ShardedTable, Table, write_shard
 
 _logger = logging.getLogger(__name__)
+_OF_ENGINES = ("n", "temperature", "top_k", "top_p", "max_new_tokens")  # of a decoding
 
 
 class Decoding(NamedTuple):
@@ -46,6 +50,23 @@ class Decoding(NamedTuple):
     top_p: float
     max_new_tokens: int
     stop: tuple[str, ...]
+    reasoning: ReasoningParameters | None = None
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> "Decoding":
+        """Return what was written by `deciding`."""
+        reasoning = written.get("reasoning")
+        read = None if reasoning is None else ReasoningParameters(**reasoning)
+        return cls(**{**written, "stop": tuple(written["stop"]), "reasoning": read})
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what an engine is told of it."""
+        return {**{name: getattr(self, name) for name in _OF_ENGINES}, "stop": list(self.stop)}
+
+    def deciding(self) -> dict[str, Any]:
+        """Return all of it, as JSON-like values; reasoning only where there is any."""
+        reasoning = {} if self.reasoning is None else {"reasoning": asdict(self.reasoning)}
+        return {"name": self.name, **self.arguments(), **reasoning}
 
     def __str__(self) -> str:
         """Return the part of it that decides the distribution."""
@@ -215,7 +236,7 @@ def _journal_entry(draw: Draw, work: Sampling, journal: Journal) -> JournalEntry
         "-".join(map(str, ["samples", *draw.random_stream, draw.decoding.name])),
         policy=work.policy.fingerprint,
         prompts=fingerprint(prompts),
-        decoding=draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
+        decoding=draw.decoding.deciding(),
         random_stream=list(draw.random_stream),
         engine=work.choice.deciding(),
         seed=work.experiment_seed,
@@ -229,13 +250,12 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
     draw: Draw = shard.inputs
     questions, decoding = draw.prompts, draw.decoding
     seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in questions["question_id"]]
-    arguments = {name: value for name, value in decoding._asdict().items() if name != "name"}
-    arguments |= {"stop": list(decoding.stop), "add_special_tokens": work.choice.add_special_tokens}
+    arguments = {**decoding.arguments(), "add_special_tokens": work.choice.add_special_tokens}
     prompts = questions["prompt"].to_list()
     lengths = [*prompts, draw.longest_prompt or prompts[0]]
     width = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
     tokens: dict[str, Any] = {"token_ids": True} if tells_tokens(engine) else {}
-    drawn = engine.sample(prompts, seed=seeds, **arguments, **width, **tokens)
+    drawn = draw_completions(engine, questions, decoding.reasoning, seed=seeds, **arguments, **width, **tokens)
     rows: list[dict[str, Any]] = []
     for question, seed, completions in zip(questions.itertuples(), seeds, drawn, strict=True):
         of_question = {
@@ -244,6 +264,8 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
             "suite": question.suite,
             "decoding": decoding.name,
         }
+        if PREFILL in questions:
+            of_question |= {PREFILL: question.prefill}
         rows += [
             of_question
             | {
@@ -254,6 +276,7 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
                 "finish_reason": completion.finish_reason,
                 "seed": seed,
                 "token_ids": None if completion.token_ids is None else list(completion.token_ids),
+                **({CLOSING: completion.closing and list(completion.closing)} if decoding.reasoning else {}),
             }
             for index, completion in enumerate(completions)
         ]
@@ -261,4 +284,11 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
         if not counts_tokens(engine):
             spending.take("sampling", completion_tokens=n_tokens)
         advance(n_questions=1, n_samples=len(completions), n_tokens=n_tokens)
-    return pd.DataFrame(rows)
+    samples = pd.DataFrame(rows)
+    return samples if decoding.reasoning is None else with_answers(samples, questions, decoding.reasoning)
+
+
+def with_answers(samples: Table, prompts: Table, reasoning: ReasoningParameters) -> Table:
+    """Return samples with the place of each answer behind its reasoning."""
+    asked = prompts.set_index("question_id").loc[samples["question_id"]].reset_index()
+    return samples.assign(**{ANSWER_AT: answer_places(asked, samples["completion"].to_list(), reasoning)})

@@ -92,8 +92,17 @@ def _asked(text: str, parameters: PromptParameters) -> str:
     return parameters.template.replace("{question}", text) + parameters.answer_prefix
 
 
-def as_completion(prompt: str, solution: str) -> str:
-    """Return a solution as a policy would write it behind a prompt: after a space, if the prompt ends in none."""
+def as_completion(prompt: str, solution: str, *, prefill: str = "") -> str:
+    """Return a solution as a policy would write it behind a prompt: after a space, if the prompt ends in none.
+
+    Args:
+        prompt: Whole, with its prefill.
+        solution: Written by others. If it begins with the prefill, what follows that is returned.
+        prefill: With which the prompt ends.
+    """
+    begun, said = prefill.lstrip(), solution.lstrip()
+    if begun and said.startswith(begun):
+        return said.removeprefix(begun)
     return solution if prompt[-1:].isspace() else f" {solution}"
 
 

@@ -17,6 +17,7 @@ from restem.rewards.composition import checked_parts
 from restem.rewards.golden import golden_cases
 from restem.rewards.loading import COMPOSED, load_reward
 from restem.rewards.verdicts import Verdict
+from restem.sampling.answers import judged_texts
 from restem.schemas import CORRECT
 from restem.scoring.verdicts import kept_open, open_reward, refuse_unpaid_opinions
 from restem.store.fingerprints import question_seed
@@ -176,7 +177,7 @@ def _second(
             yield Check(NO_SECOND, name, agrees=_CANNOT_SAY, found=lacking)
         elif lacking is None and rows:
             second = kept_open(load_second, name, options, parameters)
-            verdicts = second.score(rows, [row["completion"] for row in rows])
+            verdicts = second.score(rows, [row["judged"] for row in rows])
             for row, verdict in zip(rows, verdicts, strict=True):
                 agrees, found = _answer_of(verdict)
                 where = row["question_id"], row["sample_index"]
@@ -253,14 +254,15 @@ class _Forms:
 
 
 def _accepted(scored: ShardedTable, forms: _Forms, seed: int) -> Iterator[_Sample]:
-    columns = ["question_id", "sample_index", "completion", "found_by"]
+    columns = ["question_id", "sample_index", "found_by", "judged"]
     for shard in scored:
-        for name, index, completion, found_by in shard.loc[shard["reward"] >= CORRECT, columns].itertuples(index=False):
+        right = shard[shard["reward"] >= CORRECT]
+        for name, index, found_by, text in right.assign(judged=judged_texts(right))[columns].itertuples(index=False):
             judged = forms.of(name)
             if judged is not None:
                 way = found_by if isinstance(found_by, str) else "not said"
                 key = (question_seed(seed, "audit", name, index), name, index)
-                row = {"question_id": name, "sample_index": index, "completion": completion}
+                row = {"question_id": name, "sample_index": index, "judged": text}
                 yield _Sample(key, (*judged, way), {**row, "form": judged[1], "found_by": way})
 
 

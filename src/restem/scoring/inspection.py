@@ -105,6 +105,7 @@ def format_sample(row: Mapping[str, Any]) -> str:
             f"{row['question_id']}, sample {row['sample_index']}",
             "  question:",
             _indented(row["text"]),
+            *(["  begun for it (prompt.prefill):", _indented(row["prefill"])] if row.get("prefill") else []),
             "  completion:",
             _indented(row["completion"]),
             *answer,

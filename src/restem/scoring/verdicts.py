@@ -15,6 +15,7 @@ from restem.parameters.scale import ScaleParameters
 from restem.rewards import Reward, load_reward
 from restem.rewards.judge import ModelJudge
 from restem.rewards.scoring import SingleReward
+from restem.sampling.answers import ANSWER_AT, CLOSING, judged_texts
 from restem.sampling.progress import Progress
 from restem.scale import LOCAL, CountDone, MakeShard, Shard, open_workers
 from restem.schemas import CORRECT, MAJORITY, check
@@ -156,11 +157,12 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     `warn_above`; `warnings`, which are logged too, name those that are higher. `questions_all_same` have several
     samples that are one and the same text. `n_tokens` is null where files do not say it. Of questions that are labelled
     by the majority of their samples, `majority` says how many there are, how many got a label, and which share of the
-    samples agreed with it.
+    samples agreed with it. Where there is reasoning before answers, `reasoning` says in how many samples the engine
+    closed it, and how many have no answer behind it.
     """
     by_reason, by_found = Counter[str](), Counter[str]()
     n_correct, n_tokens = 0, list[int | None]()
-    rates, agreed, same = list[float](), list[float](), list[bool]()
+    rates, agreed, same, reasoning = list[float](), list[float](), list[bool](), Counter[str]()
     for shard in scored:
         by_reason.update(shard["reason"])
         correct = shard["reward"] >= CORRECT
@@ -168,6 +170,7 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
         agreed += _agreed(shard)
         same += _all_same(shard)
+        reasoning.update(_reasoning(shard))
         n_correct += int(correct.sum())
         n_tokens.append(None if shard["n_tokens"].isna().any() else int(shard["n_tokens"].sum()))
     n = by_reason.total()
@@ -186,8 +189,18 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
         "questions_with_correct": sum(rate > 0 for rate in rates),
         "questions_all_same": sum(same),
         "majority": _majority(agreed),
+        "reasoning": dict(reasoning),
         "n_tokens": _sum_if_known(n_tokens),
     }
+
+
+def _reasoning(shard: Table) -> dict[str, int]:
+    """Return how many samples ended within their reasoning, and in how many the engine closed it."""
+    if ANSWER_AT not in shard:
+        return {}
+    n_closed = int(shard[CLOSING].notna().sum()) if CLOSING in shard else 0  # nothing is closed in files
+    n_open = sum(not text for text in judged_texts(shard))
+    return {"n_closed_by_engine": n_closed, "n_without_answer": n_open}
 
 
 def _sum_if_known(counts: Sequence[int | None]) -> int | None:
@@ -244,10 +257,11 @@ def _score(shard: Table, questions: Mapping[str, dict[str, Any]], rewards: Mappi
     rows_of = [questions[question_id] for question_id in shard["question_id"]]
     verdicts: list[Any] = [None] * len(shard)
     versions: list[str] = [""] * len(shard)
+    texts = judged_texts(shard)
     for name, reward in rewards.items():
         rows = [row for row, question in enumerate(rows_of) if question["reward"] == name]
-        completions = [shard["completion"].iloc[row] for row in rows]
-        for row, verdict in zip(rows, reward.score([rows_of[row] for row in rows], completions), strict=True):
+        answers = [texts[row] for row in rows]
+        for row, verdict in zip(rows, reward.score([rows_of[row] for row in rows], answers), strict=True):
             verdicts[row] = verdict
             versions[row] = reward.version
     scored["reward"] = [float(verdict.reward) for verdict in verdicts]

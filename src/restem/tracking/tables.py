@@ -62,7 +62,7 @@ def _samples(samples: ShardedTable, texts: Table, *, max_rows: int) -> Table:
     chosen = total.index[(total <= max_rows) | (total.index == order[0])]
     shown = [shard[shard["question_id"].isin(chosen)] for shard in samples]
     rows = pd.concat(shown, ignore_index=True).sort_values(["suite", "question_id", "decoding", "sample_index"])
-    left_out = ["prompt_id", "seed", "reward_version", "seconds", "token_ids"]
+    left_out = ["prompt_id", "seed", "reward_version", "seconds", "token_ids", "answer_at", "closing"]
     return _question_first(rows.drop(columns=left_out, errors="ignore"), texts)
 
 

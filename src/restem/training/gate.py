@@ -17,7 +17,7 @@ from restem.store.tables import Table
 from restem.training.batches import Batching, batching, learnt_by_row
 from restem.training.continuations import Continuations, writer_of
 from restem.training.launch import launch_of
-from restem.training.rows import Example, encode_rows, row_names, sampled_tokens
+from restem.training.rows import Example, closings, encode_rows, row_names, sampled_tokens
 
 PASSED, FAILED, NOTED = "passed", "failed", "noted"
 _N_SHOWN = 3  # rows whose text is shown
@@ -104,10 +104,7 @@ def _token_findings(
     ]
     from_prompt = [len(label) > example.n_trained for label, example in zip(labels, examples, strict=True)]
     # Read where it stands, behind its prompt: what was meant is in question, and the text of the sample is not.
-    whole = [
-        [*example.input_ids[example.n_prompt : example.n_read], *label]
-        for example, label in zip(examples, labels, strict=True)
-    ]
+    whole = [example.completion_ids(label) for example, label in zip(examples, labels, strict=True)]
     unlike = [
         not cut and not write.reads(prompt, ids, text)
         for prompt, ids, text, cut in zip(prompts, whole, rows["completion"], is_cut, strict=True)
@@ -118,9 +115,21 @@ def _token_findings(
         _finding("nothing of the prompt is learnt", rows, from_prompt),
         _finding("what is learnt reads as the completion, behind its prompt", rows, other),
         _finding("every row has something to learn", rows, [not label for label in labels]),
+        *_closing_findings(rows, examples, labels),
         _sampled_finding(rows, whole),
         Finding("completions for which the tokenizer has no tokens as they are", NOTED, str(sum(unlike) - sum(other))),
     ]
+
+
+def _closing_findings(rows: Table, examples: Sequence[Example], labels: Sequence[list[int]]) -> list[Finding]:
+    """Return whether what an engine wrote to close reasoning is learnt, where it wrote anything."""
+    n = sum(place is not None for place in closings(rows))
+    if not n:
+        return []
+    own = [[token for start, end in example.learnt for token in example.input_ids[start:end]] for example in examples]
+    check = "what the engine wrote to close reasoning is not learnt"
+    unlike = [label != meant for label, meant in zip(labels, own, strict=True)]
+    return [_finding(check, rows, unlike), Finding("rows whose reasoning the engine closed", NOTED, str(n))]
 
 
 def _reasoning_findings(
@@ -131,7 +140,8 @@ def _reasoning_findings(
         return [Finding("reasoning before an answer", NOTED, "learnt as it was sampled: training.learn_after is null")]
     answers = [text.rpartition(mark)[2] for text in rows["completion"]]
     learnt = [
-        not answer.endswith(write.said(example.input_ids[: example.n_read], label)) and write.can_write(text)
+        not answer.endswith(write.said(example.input_ids[: example.n_read], _behind(example, label)))
+        and write.can_write(text)
         for example, label, answer, text in zip(examples, labels, answers, rows["completion"], strict=True)
     ]
     n_with = sum(mark in text for text in rows["completion"])
@@ -140,6 +150,11 @@ def _reasoning_findings(
         _finding(f"nothing up to {mark} is learnt", rows, learnt),
         Finding("reasoning before an answer", NOTED, f"{n_tokens} tokens of {n_with} rows are read, and not learnt"),
     ]
+
+
+def _behind(example: Example, label: Sequence[int]) -> list[int]:
+    """Return what follows the reasoning that is not learnt."""
+    return example.completion_ids(label)[example.n_reasoning :]
 
 
 def _sampled_finding(rows: Table, labels: Sequence[list[int]]) -> Finding:

@@ -107,7 +107,7 @@ def spending_in(folder: Path) -> dict[str, Any]:
 def _plain(validation: Validation) -> dict[str, Any]:
     draw = validation.draw
     return {
-        "decoding": draw.decoding._asdict(),
+        "decoding": draw.decoding.deciding(),
         "purpose": draw.purpose,
         "iteration": draw.iteration,
         "choice": validation.choice._asdict(),
@@ -118,12 +118,11 @@ def _plain(validation: Validation) -> dict[str, Any]:
 def _validation(content: dict[str, Any], folder: Path) -> Validation:
     import pandas as pd
 
-    decoding = content["decoding"]
     return Validation(
         questions=pd.read_parquet(folder / "questions.parquet"),
         draw=Draw(
             prompts=pd.read_parquet(folder / "prompts.parquet"),
-            decoding=Decoding(**{**decoding, "stop": tuple(decoding["stop"])}),
+            decoding=Decoding.read(content["decoding"]),
             purpose=content["purpose"],
             iteration=content["iteration"],
         ),

@@ -4,6 +4,7 @@ The prompt is never a target. The rows of a batch that begin alike, as few-shot 
 shared prefix and their own rests, so that what they share is computed once; the loss stays the same.
 """
 
+import itertools
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,7 @@ class Example(NamedTuple):
     n_prompt: int  # of input_ids, the first that are the prompt; none of them is learnt
     weight: float  # of the row's tokens in the loss
     n_reasoning: int = 0  # behind the prompt, the first that are read and not learnt either
+    closing: tuple[int, int] = (0, 0)  # from and up to which input_ids an engine wrote: read, and not learnt
 
     @property
     def n_read(self) -> int:
@@ -36,7 +38,22 @@ class Example(NamedTuple):
     @property
     def n_trained(self) -> int:
         """Return how many tokens are learnt."""
-        return len(self.input_ids) - self.n_read
+        return sum(end - start for start, end in self.learnt)
+
+    @property
+    def learnt(self) -> list[tuple[int, int]]:
+        """Return from and up to which of input_ids they are learnt."""
+        n = len(self.input_ids)
+        start, end = (min(max(place, self.n_read), n) for place in self.closing)
+        spans = [(self.n_read, start), (end, n)] if start < end else [(self.n_read, n)]
+        return [(first, last) for first, last in spans if first < last]
+
+    def completion_ids(self, learnt: Sequence[int]) -> list[int]:
+        """Return the tokens behind the prompt, those that are learnt as they are given."""
+        ids, left = list(self.input_ids), iter(learnt)
+        for start, end in self.learnt:
+            ids[start:end] = list(itertools.islice(left, end - start))
+        return [*ids[self.n_prompt :], *left]
 
 
 def encode_training_set(
@@ -70,12 +87,34 @@ def encode_rows(rows: Table, write: Continuations, *, learn_after: str | None = 
             rows["prompt"], rows["completion"], rows["finish_reason"], rows["weight"], sampled_tokens(rows), strict=True
         )
     ]
+    examples = [
+        _with_closing(example, write, completion, of_engine)
+        for example, completion, of_engine in zip(examples, rows["completion"], closings(rows), strict=True)
+    ]
     if learn_after is None:
         return examples
     return [
         without_reasoning(example, write, completion, learn_after)
         for example, completion in zip(examples, rows["completion"], strict=True)
     ]
+
+
+def closings(rows: Table) -> list[tuple[int, int] | None]:
+    """Return from and up to which character of each completion an engine wrote it; None where it wrote nothing."""
+    if "closing" not in rows:
+        return [None] * len(rows)
+    return [(int(place[0]), int(place[1])) if hasattr(place, "__len__") else None for place in rows["closing"]]
+
+
+def _with_closing(example: Example, write: Continuations, completion: str, closing: tuple[int, int] | None) -> Example:
+    """Return the row with what an engine wrote read and not learnt; nor a token that holds some of that."""
+    if closing is None:
+        return example
+    prompt, ids = example.input_ids[: example.n_prompt], example.input_ids[example.n_prompt :]
+    start, end = (write.n_that_say(prompt, ids, completion[:place]) for place in closing)
+    if len(write.said(prompt, ids[:start])) > closing[0]:
+        start -= 1
+    return example._replace(closing=(example.n_prompt + start, example.n_prompt + end))
 
 
 def without_reasoning(example: Example, write: Continuations, completion: str, learn_after: str) -> Example:
@@ -207,7 +246,8 @@ def collate(examples: Sequence[Example], *, share_prefix: bool) -> "dict[str, to
         ids = torch.tensor(example.input_ids)
         own = len(ids) - n_shared
         input_ids[row, :own] = ids[n_shared:]
-        targets[row, example.n_read - n_shared - 1 : own - 1] = ids[example.n_read :]
+        for start, end in example.learnt:
+            targets[row, start - n_shared - 1 : end - n_shared - 1] = ids[start:end]
         attention_mask[row, : len(ids)] = 1
     return {
         "prefix_ids": torch.tensor([examples[0].input_ids[:n_shared]], dtype=torch.long),
@@ -235,7 +275,10 @@ def pack(examples: Sequence[Example]) -> "dict[str, torch.Tensor]":
     for example in examples:
         own = len(example.input_ids)
         ids += example.input_ids
-        targets += [IGNORED] * (example.n_read - 1) + example.input_ids[example.n_read :] + [IGNORED]
+        first = len(targets)
+        targets += [IGNORED] * own
+        for start, end in example.learnt:
+            targets[first + start - 1 : first + end - 1] = example.input_ids[start:end]
         positions += range(own)
         weights += [example.weight] * own
     return {

@@ -14,7 +14,7 @@ from restem.parameters import FilteringParameters, SamplingParameters, ScoringPa
 from restem.policies.policy import Policy
 from restem.sampling.draws import greedy_decoding
 from restem.sampling.sampler import Draw, EngineChoice, draw_samples
-from restem.schemas import TRAINING_COLUMNS, check
+from restem.schemas import check, training_columns
 from restem.scoring.verdicts import open_reward, score_samples
 from restem.spending import spending
 from restem.store.fingerprints import fingerprint
@@ -106,7 +106,7 @@ def validation_decided_by(validation: Validation) -> dict[str, Any]:
     return {
         "questions": fingerprint(questions[["question_id", "gold", "reward"]].to_numpy().tolist()),
         "prompts": fingerprint(draw.prompts[["question_id", "prompt_id"]].to_numpy().tolist()),
-        "decoding": draw.decoding._asdict() | {"stop": list(draw.decoding.stop)},
+        "decoding": draw.decoding.deciding(),
         "engine": validation.choice.deciding(),
         "versions": versions(*OF_SAMPLING),
         "rewards": {name: open_reward(name, validation.scoring).version for name in names},
@@ -132,4 +132,4 @@ def select_validation_set(scored: ShardedTable, prompts: Table, *, parameters: F
     rows = rows.assign(
         prompt=rows["question_id"].map(text_of), weight=rows["reward"].astype(float), rank=rows["rank"].astype("int64")
     )
-    return check("training_set", rows.reindex(columns=TRAINING_COLUMNS))
+    return check("training_set", rows.reindex(columns=training_columns(rows)))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from restem import questions
+from restem.configuration.check import check_parameters
 from restem.filtering import solutions
 from restem.parameters import (
     LimitsParameters,
@@ -15,7 +16,7 @@ from restem.parameters import (
 from restem.policies import base_models
 from restem.policies.policy import Policy
 from restem.questions import contamination
-from restem.sampling import prompts
+from restem.sampling import prompts, room
 from restem.scoring import quarantine
 from restem.store.journal import Journal
 from restem.store.tables import ShardedTable, Table
@@ -63,9 +64,11 @@ def collect_human_solutions(questions: Table, prompts: Table, journal: Journal) 
     return solutions.human_solutions(questions, prompts, journal=journal)
 
 
-def render_prompts(judgeable_questions: Table, policy_0: Policy, parameters: PromptParameters) -> Table:
+def render_prompts(judgeable_questions: Table, policy_0: Policy, parameters: dict[str, Any]) -> Table:
     """Return the exact prompt of every question that the policy can read."""
-    return prompts.render_prompts(judgeable_questions, policy_0, parameters)
+    groups = check_parameters(parameters)
+    room.refuse_what_does_not_fit(policy_0, groups)
+    return prompts.render_prompts(judgeable_questions, policy_0, groups.prompt)
 
 
 def summarise_questions(

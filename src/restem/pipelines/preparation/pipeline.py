@@ -41,7 +41,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 render_prompts,
-                ["judgeable_questions", "policy_0", "params:prompt"],
+                ["judgeable_questions", "policy_0", "parameters"],
                 "prompts",
                 name="render_prompts",
             ),
