@@ -20,6 +20,7 @@ from restem.commands.inspect import audit, inspect
 from restem.commands.journal import journal
 from restem.commands.plan import plan
 from restem.commands.project import mlflow_sync, status
+from restem.commands.prompt import prompt
 from restem.commands.questions import questions
 from restem.commands.run import run
 from restem.commands.score import score
@@ -55,6 +56,7 @@ for _command in (
     study,
     view,
     trace,
+    prompt,
     journal,
     export,
     mlflow_sync,
