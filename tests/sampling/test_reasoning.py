@@ -41,7 +41,7 @@ def r1(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     folder = tmp_path_factory.mktemp("r1")
     tokenizer = chat("r1")
     tokenizer.save_pretrained(folder)
-    tiny_model("llama", vocabulary=len(tokenizer), eos_token_id=tokenizer.eos_token_id).save_pretrained(folder)
+    tiny_model("llama", vocabulary=len(tokenizer)).save_pretrained(folder)
     return Policy(path=folder.as_posix(), fingerprint="r1", iteration=0, name="r1", base="r1")
 
 

@@ -26,7 +26,8 @@ def test_no_parameter_lacks_anything(row) -> None:
 
 
 def test_every_parameter_that_can_be_set_is_there() -> None:
-    parameters = configured(runtime={"training": {"lora": {}}, "evaluation": {"of_suite": {"test": {}}}})
+    optional = {"training": {"lora": {}}, "sampling": {"reasoning": {"budget": 1}}}
+    parameters = configured(runtime={**optional, "evaluation": {"of_suite": {"test": {}}}})
     names = {parameter.name.replace("of_suite.test", "of_suite.SUITE") for parameter in declared(parameters)}
 
     assert {row.name for row in ROWS} == names

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from restem.engines.file import NAME as FILE
 from restem.parameters import Parameters, PromptParameters, QuestionsParameters, SamplingParameters
+from restem.sampling.room import lengths_of_completions
 
 PROMPT_STYLES = ("few_shot", "zero_shot", "chat")
 Rule = tuple[bool, str]  # whether it holds, and what to say where it does not
@@ -42,11 +43,6 @@ def rules_of_reasoning(parameters: Parameters) -> list[Rule]:
     stops = {"sampling.stop": parameters.sampling.stop} | {
         f"evaluation.of_suite.{name}.stop": own.stop or [] for name, own in of_suite.items()
     }
-    lengths = {"sampling.max_new_tokens": parameters.sampling.max_new_tokens} | {
-        f"evaluation.of_suite.{name}.max_new_tokens": own.max_new_tokens
-        for name, own in of_suite.items()
-        if own.max_new_tokens is not None
-    }
     return [
         *(
             (
@@ -54,7 +50,7 @@ def rules_of_reasoning(parameters: Parameters) -> list[Rule]:
                 f"{path}.budget must be less than {name} = {length}, within which the answer follows, got "
                 f"{reasoning.budget}",
             )
-            for name, length in lengths.items()
+            for name, length in lengths_of_completions(parameters).items()
         ),
         (
             begin not in end and end not in begin,

@@ -166,14 +166,7 @@ def sample_in_rounds(
     drawn = list(engine.sample(prompts, n=n, max_new_tokens=budget, **arguments))
     for is_to_close in (True, False):
         closing = reasoning.close if is_to_close else ""
-        places = [
-            (index, number)
-            for index, completions in enumerate(drawn)
-            for number, completion in enumerate(completions)
-            if completion.finish_reason == "length"
-            and completion.closing is None
-            and reasoning.is_open(index, completion.text) == is_to_close
-        ]
+        places = list(_unfinished(drawn, reasoning, is_open=is_to_close))
         left = max_new_tokens - budget - len(closing.encode())
         if not places or left < 1:
             continue
@@ -186,6 +179,17 @@ def sample_in_rounds(
         for (index, number), (rest,) in zip(places, again, strict=True):
             drawn[index][number] = _joined(drawn[index][number], rest, closing)
     yield from drawn
+
+
+def _unfinished(
+    drawn: Sequence[Sequence[Completion]], reasoning: Reasoning, *, is_open: bool
+) -> Iterator[tuple[int, int]]:
+    """Yield the places of completions that ran out of tokens, within their reasoning or behind it."""
+    for index, completions in enumerate(drawn):
+        for number, completion in enumerate(completions):
+            is_cut_off = completion.finish_reason == "length" and completion.closing is None
+            if is_cut_off and reasoning.is_open(index, completion.text) == is_open:
+                yield index, number
 
 
 def _joined(first: Completion, rest: Completion, closing: str) -> Completion:

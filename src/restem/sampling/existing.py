@@ -62,7 +62,7 @@ def existing_samples(
         EngineError: If a file cannot be read, or nothing in any of them can be used.
     """
     source = files_of(options)
-    files = source.of_iteration(draw.iteration)
+    files, decoding = source.of_iteration(draw.iteration), draw.decoding.deciding()
     writers = [_writer_of(file, files) for file in files]
     entry = journal.open(
         f"samples-file-{draw.iteration}",
@@ -71,7 +71,7 @@ def existing_samples(
         prompts=fingerprint(draw.prompts[["question_id", "prompt_id", "suite"]].to_numpy().tolist()),
         questions=fingerprint(sorted(questions[["question_id", "text", "split"]].to_numpy().tolist())),
         questions_per_shard=per_shard,
-        **({} if draw.decoding.reasoning is None else {"reasoning": draw.decoding.deciding()["reasoning"]}),
+        **{name: decoding[name] for name in ("reasoning",) if name in decoding},
         versions=versions("restem"),
     )
     found = _Found(draw, KnownQuestions(questions, set(draw.prompts["question_id"])))
@@ -84,8 +84,7 @@ def existing_samples(
             for number, rows in enumerate(found.shards(per_shard))
         ]
     )
-    listed = entry.part(LEFT_OUT, found.list_left_out)
-    _say(table, found.left_out, files, draw, listed)
+    _say(table, found.left_out, files, draw, listed=entry.part(LEFT_OUT, found.list_left_out))
     return table
 
 

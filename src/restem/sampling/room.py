@@ -24,6 +24,15 @@ def refuse_what_does_not_fit(policy: Policy, parameters: Parameters) -> None:
         raise PromptError("; ".join(problems))
 
 
+def lengths_of_completions(parameters: Parameters) -> dict[str, int]:
+    """Return how many tokens completions may have, by the parameter that says so."""
+    return {"sampling.max_new_tokens": parameters.sampling.max_new_tokens} | {
+        f"evaluation.of_suite.{name}.max_new_tokens": own.max_new_tokens
+        for name, own in parameters.evaluation.of_suite.items()
+        if own.max_new_tokens is not None
+    }
+
+
 def _prefills(policy: Policy, parameters: Parameters) -> Iterator[str]:
     """Yield what is wrong with a prefill of questions that are trained on."""
     prefill, most = parameters.prompt.prefill, parameters.training.max_length
@@ -45,11 +54,7 @@ def _reasoning(policy: Policy, parameters: Parameters) -> Iterator[str]:
     n = len(asked.close.encode())  # as engines count it that know texts alone
     if drawing_engine(sampling.engine, sampling.engine_options)[0] in _TO_THE_TOKEN:
         n = len(closing_tokens(load_tokenizer(policy.folder), Reasoning(asked.open, asked.close, asked.budget, ())))
-    lengths = {"sampling.max_new_tokens": sampling.max_new_tokens}
-    for name, own in parameters.evaluation.of_suite.items():
-        if own.max_new_tokens is not None:
-            lengths[f"evaluation.of_suite.{name}.max_new_tokens"] = own.max_new_tokens
-    for name, most in lengths.items():
+    for name, most in lengths_of_completions(parameters).items():
         if asked.budget + n >= most:
             yield (
                 f"sampling.reasoning.budget = {asked.budget} tokens and the {n} of {asked.close!r} leave no room for "

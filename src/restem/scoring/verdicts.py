@@ -157,19 +157,16 @@ def summarise_scoring(scored: ShardedTable, *, warn_above: Mapping[Fault, float]
     `warn_above`; `warnings`, which are logged too, name those that are higher. `questions_all_same` have several
     samples that are one and the same text. `n_tokens` is null where files do not say it. Of questions that are labelled
     by the majority of their samples, `majority` says how many there are, how many got a label, and which share of the
-    samples agreed with it. Where there is reasoning before answers, `reasoning` says in how many samples the engine
-    closed it, and how many have no answer behind it.
+    samples agreed with it. `reasoning` says how many samples' the engine closed, and how many have no answer behind it.
     """
-    by_reason, by_found = Counter[str](), Counter[str]()
-    n_correct, n_tokens = 0, list[int | None]()
-    rates, agreed, same, reasoning = list[float](), list[float](), list[bool](), Counter[str]()
+    by_reason, by_found, reasoning, n_correct = Counter[str](), Counter[str](), Counter[str](), 0
+    rates, agreed, same, n_tokens = list[float](), list[float](), list[bool](), list[int | None]()
     for shard in scored:
         by_reason.update(shard["reason"])
         correct = shard["reward"] >= CORRECT
         rates += correct.groupby(shard["question_id"]).mean().tolist()
         by_found.update(shard.loc[correct, "found_by"].fillna("not said"))
-        agreed += _agreed(shard)
-        same += _all_same(shard)
+        agreed, same = agreed + _agreed(shard), same + _all_same(shard)
         reasoning.update(_reasoning(shard))
         n_correct += int(correct.sum())
         n_tokens.append(None if shard["n_tokens"].isna().any() else int(shard["n_tokens"].sum()))
