@@ -108,13 +108,12 @@ def closings(rows: Table) -> list[tuple[int, int] | None]:
 
 def _with_closing(example: Example, write: Continuations, completion: str, closing: tuple[int, int] | None) -> Example:
     """Return the row with what an engine wrote read and not learnt; nor a token that holds some of that."""
-    if closing is None:
+    if closing is None or closing[0] == closing[1]:
         return example
     prompt, ids = example.input_ids[: example.n_prompt], example.input_ids[example.n_prompt :]
-    start, end = (write.n_that_say(prompt, ids, completion[:place]) for place in closing)
-    if len(write.said(prompt, ids[:start])) > closing[0]:
-        start -= 1
-    return example._replace(closing=(example.n_prompt + start, example.n_prompt + end))
+    # Its first token says its first character; the one before may say the rest of a character that is in several.
+    first, end = (write.n_that_say(prompt, ids, completion[:place]) for place in (closing[0] + 1, closing[1]))
+    return example._replace(closing=(example.n_prompt + first - 1, example.n_prompt + end))
 
 
 def without_reasoning(example: Example, write: Continuations, completion: str, learn_after: str) -> Example:
