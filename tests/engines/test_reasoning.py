@@ -226,7 +226,7 @@ def test_vllm_goes_on_behind_its_own_tokens_and_those_of_the_mark(monkeypatch: p
         "reasoning": {**thinking(True, False)._asdict(), "closing": closing},
     }  # fmt: skip
 
-    closed, open_ended = vllm_worker._draw(model, order)
+    closed, open_ended = vllm_worker._draw(model, order)["completions"]
 
     assert [one["text"] for one in closed] == ["wxyzwx</think>4"] * 2
     assert closed[0]["closing"] == [6, 14]

@@ -251,8 +251,7 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
     questions, decoding = draw.prompts, draw.decoding
     seeds = [question_seed(work.experiment_seed, *draw.random_stream, name) for name in questions["question_id"]]
     arguments = {**decoding.arguments(), "add_special_tokens": work.choice.add_special_tokens}
-    prompts = questions["prompt"].to_list()
-    lengths = [*prompts, draw.longest_prompt or prompts[0]]
+    lengths = [*questions["prompt"], draw.longest_prompt or questions["prompt"].iloc[0]]
     width = BatchWidth(shard.target, work.width_in).arguments(engine, lengths, **arguments)
     tokens: dict[str, Any] = {"token_ids": True} if tells_tokens(engine) else {}
     drawn = draw_completions(engine, questions, decoding.reasoning, seed=seeds, **arguments, **width, **tokens)
@@ -263,9 +262,8 @@ def _sample(shard: Shard, engine: Engine, work: Sampling, advance: CountDone) ->
             "question_id": question.question_id,
             "suite": question.suite,
             "decoding": decoding.name,
+            **({PREFILL: question.prefill} if PREFILL in questions else {}),
         }
-        if PREFILL in questions:
-            of_question |= {PREFILL: question.prefill}
         rows += [
             of_question
             | {
