@@ -39,6 +39,15 @@ def bootstrap(project: Path) -> None:
         configure_project("restem")
 
 
+def bootstrap_around() -> None:
+    """Let Kedro know the project that the current folder is in, if it is in one: its modules can be imported then."""
+    from kedro.utils import find_kedro_project
+
+    project = find_kedro_project(Path.cwd())
+    if project is not None:
+        bootstrap(Path(project))
+
+
 @contextmanager
 def opened(
     env: str | None,

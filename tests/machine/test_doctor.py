@@ -212,6 +212,9 @@ def test_a_project_is_looked_at_too(project: ProjectOnDisk) -> None:
     whole = CliRunner().invoke(restem, ["doctor", "--env", "tiny"])
     broken = CliRunner().invoke(restem, ["doctor", "--env", "tiny", "--params=em.iterations=0"])
 
+    (project.folder / "conf" / "tiny" / "parameters.yml").write_text("em: {iterations: 1")
+    unreadable = CliRunner().invoke(restem, ["doctor", "--env", "tiny"])
+
     assert whole.exit_code == 0, whole.output
     assert f"ok       project: {project.folder}, experiment tiny\n" in whole.output
     assert "warning  catalog: conf/base/catalog.yml lacks best_policy, which would not be kept\n" in whole.output
@@ -219,6 +222,9 @@ def test_a_project_is_looked_at_too(project: ProjectOnDisk) -> None:
     assert "file is not a database" in whole.output
     assert broken.exit_code == 1
     assert "fault    project: em.iterations must be" in broken.output
+    assert unreadable.exit_code == 1
+    assert "fault    project: its configuration cannot be read: " in unreadable.output
+    assert "conf/tiny/parameters.yml" in unreadable.output
 
 
 def test_repair_is_of_data_alone() -> None:

@@ -123,6 +123,18 @@ def test_the_tests_of_a_made_project_pass(made: Made) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "1 passed"), done.stdout
 
 
+@pytest.mark.slow
+def test_the_reward_of_a_made_project_judges_a_file(made: Made, tmp_path: Path) -> None:
+    completions = tmp_path / "completions.jsonl"
+    completions.write_text('{"gold": {"answer": "4"}, "completion": "2 + 2 = 4"}\n')
+    score = ["restem", "score", str(completions), "--reward", "my_project.rewards:last_number"]
+
+    done = forked.run(score, made.folder, PYTHONDONTWRITEBYTECODE="1")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reward"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("name", "package"),
     [

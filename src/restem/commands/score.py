@@ -34,9 +34,12 @@ def score(file: str, reward: str, timeout_s: float, workers: int, options: tuple
     summary to standard error. The exit code is 0 when every line was judged, and 1 when a line is broken or the
     reward is.
     """
+    from restem.project import bootstrap_around
     from restem.rewards import load_reward
     from restem.schemas import MAJORITY
 
+    if any(":" in text for text in (reward, *options)):  # a function of the project's own, perhaps
+        bootstrap_around()
     counts: Counter[str] = Counter()
     with (
         load_reward(reward, timeout_s=timeout_s, workers=workers, **dict(map(_option, options))) as judge,

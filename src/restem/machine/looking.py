@@ -142,6 +142,8 @@ def _project(opened: Opened) -> Project | str:
             )
     except RestemError as error:
         return error.message
+    except Exception as error:  # of YAML that cannot be read, in words of Kedro's or of its loader's
+        return f"its configuration cannot be read: {' '.join(str(error).split())}"
 
 
 def _not_in(catalog: Any) -> tuple[str, ...]:
