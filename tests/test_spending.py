@@ -307,6 +307,12 @@ def test_a_run_stops_by_its_budget_says_so_and_goes_on_to_the_same_tables(projec
     told = CliRunner().invoke(restem, ["status", "--env", "tiny", "--params=limits.budget.tokens=100"]).output
     assert BudgetError("x").exit_code == 75
     assert " of 100 tokens, 0 requests, " in told
+    file = ledger_file(project.folder / "data/02_intermediate/journal", "tiny")
+    kept = file.read_text()
+    file.write_text("{")
+    told = CliRunner().invoke(restem, ["status", "--env", "tiny"])
+    assert (told.exit_code, "is damaged" in told.output, "next: " in told.output) == (0, True, True)
+    file.write_text(kept)
 
     project.run("prepare", "baseline", limits__budget__tokens=10**9)
 

@@ -10,7 +10,7 @@ import click
 from restem import suggestions
 from restem.commands.options import Where, of_experiment
 from restem.configuration.consistency import ChangedParameter, changed_parameters, describe
-from restem.errors import ExperimentError
+from restem.errors import DamageError, ExperimentError
 from restem.experiment import Catalog, Standing, current_standing, next_command, recorded_iterations
 from restem.parameters import Parameters
 from restem.project import known_experiments
@@ -56,10 +56,19 @@ def status(where: Where) -> None:
         if running:
             click.echo(running)
         *standing, following = _standing(catalog, parameters, current_standing())
-        taken = measures_of(Ledger(ledger_file(root, parameters.experiment)), parameters.limits)
-        so_far = [f"taken so far: {', '.join(map(str, taken))}"] if taken else []
-        for line in (*standing, *so_far, following):
+        for line in (*standing, *_taken(root, parameters), following):
             click.echo(line)
+
+
+def _taken(root: Path, parameters: Parameters) -> Iterator[str]:
+    """Yield what was taken of what the experiment may, if that was counted."""
+    try:
+        taken = measures_of(Ledger(ledger_file(root, parameters.experiment)), parameters.limits)
+    except DamageError as error:
+        yield error.message
+    else:
+        if taken:
+            yield f"taken so far: {', '.join(map(str, taken))}"
 
 
 def _standing(catalog: Catalog, parameters: Parameters, standing: Standing) -> Iterator[str]:
