@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,8 +128,8 @@ def made(n_samples: int, folder: Path) -> Source:
 
 
 def _parameters(name: str) -> Parameters:
-    groups = (field.name for field in fields(Parameters) if field.name != "experiment")
-    return check_parameters({**{group: {} for group in groups}, "experiment": name})
+    needed = (field.name for field in fields(Parameters) if field.default is field.default_factory is MISSING)
+    return check_parameters({**{group: {} for group in needed}, "experiment": name})
 
 
 def _questions(n_train: int, n_test: int) -> pd.DataFrame:

@@ -12,8 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from restem.masking import mask
+
+VIEW_PORT = 8631  # ours: where `restem view` serves its page, if it can
 
 _ONCE = "em.iteration"  # forces one run; the command after it is not to be forced
 _PLAIN = re.compile(r"(?!.*(: |:$))[A-Za-z_./@][\w./@: +-]*(?<! )")  # a text that YAML reads as one without quotes
@@ -83,6 +86,16 @@ def restem(*words: str, of: str = "experiment", on_page: bool = False) -> str:
     program = "restem" if on_page else _program("restem")
     options = ["--experiment", str(named)] if named is not None else []
     return _whole([program, *words], given, options)
+
+
+def page_of(question_id: str) -> str:
+    """Return the address of a question, where `restem view` is open."""
+    return f"http://127.0.0.1:{VIEW_PORT}/#{fragment_of(question_id)}"
+
+
+def fragment_of(question_id: str) -> str:
+    """Return what leads to a question on the page of `restem view`, behind the # of its address."""
+    return f"q={quote(question_id, safe='')}"
 
 
 def _run(pipelines: Sequence[str], *, on_page: bool = False) -> list[str]:

@@ -215,3 +215,16 @@ def test_what_was_not_measured_is_a_dash() -> None:
     table = results_table({0: METRICS[0], 1: without_train})
 
     assert format_table(table).splitlines()[3].split()[-2:] == ["-", "-"]
+
+
+def test_readers_marks_stand_beside_the_audit_and_examples_lead_to_all_answers() -> None:
+    share = {"value": 0.25, "low": 0.1, "high": 0.5}
+    said = {"n_readers": 2, "n_samples": 6, "accepted_right": 3, "accepted_wrong": 1, "rejected_right": 0}
+    said |= {"rejected_wrong": 0, "n_doubtful": 2, "wrong_among_accepted": share, "right_among_rejected": None}
+
+    made = build_report(ReportInputs(**inputs(marks={1: said}, examples=[example("3", kept=True)])))
+
+    assert "| 1 | 2 | 6 | 1 of 4 | 0.250 [0.100, 0.500] | 0 of 0 | - | 2 |" in made.markdown
+    assert "restem view" in made.markdown
+    name = example("3", kept=True)["question_id"]
+    assert f'<a href="http://127.0.0.1:8631/#q={name}">All answers</a>' in made.html

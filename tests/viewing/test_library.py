@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from restem.errors import DamageError, ExperimentError, LineageError, SelectionError
+from restem.errors import DamageError, ExperimentError, LineageError, SelectionError, StorageError
 from restem.viewing.index import index_of
 from restem.viewing.library import Library
 from restem.viewing.source import Source
@@ -140,6 +140,18 @@ def test_an_index_is_made_once_for_a_state_of_the_tables_and_anew_for_another(tm
 
     assert (again, again.stat().st_mtime_ns if again.exists() else made_at) == (first, made_at)
     assert list((tmp_path / "indexes").iterdir()) == [other]  # the filter has other rules
+
+
+def test_an_index_that_is_cut_short_is_made_anew_and_a_place_that_takes_none_is_named(tmp_path: Path) -> None:
+    made = source(tmp_path)
+    file = index_of([made], tmp_path / "indexes")
+    whole = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:100])
+
+    assert index_of([made], tmp_path / "indexes").stat().st_size == whole
+    (tmp_path / "in_the_way").touch()
+    with pytest.raises(StorageError, match="in_the_way is in the way"):
+        index_of([made], tmp_path / "in_the_way" / "indexes")
 
 
 def test_a_damaged_table_is_refused(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_another_port_is_taken_unless_one_is_asked_for(index: Path, monkeypatch:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
-        monkeypatch.setattr("restem.viewing.server.PORT", taken)
+        monkeypatch.setattr("restem.viewing.server.VIEW_PORT", taken)
         with ViewServer(library, notes, user="") as server:
             assert server.server_port != taken
             assert server.server_address[0] == "127.0.0.1"

@@ -82,6 +82,7 @@ def audit(  # noqa: PLR0913 - one argument per option
     if a known case or a gold failed.
     """
     from restem.scoring.audit import audit_rewards, summarise_audit
+    from restem.scoring.marks import summarise_marks
 
     with where.open() as (catalog, parameters, _):
         chosen = {name: n for name, n in (("n_samples", samples), ("n_questions", n_questions)) if n is not None}
@@ -99,8 +100,11 @@ def audit(  # noqa: PLR0913 - one argument per option
             i, scored = _scored(catalog, parameters.em.iterations, iteration)
             click.echo(f"experiment {parameters.experiment}, iteration {i}")
         table = audit_rewards(scored, judged, parameters=scoring, seed=seed)
+        readers = summarise_marks(catalog.load("marks"))
     summary = summarise_audit(table)
     click.echo(_as_text(summary))
+    for marked in sorted(readers):
+        click.echo(_of_readers(marked, readers[marked]))
     rows: list[Any] = table[table["agrees"] == "no"].to_dict("records")
     for row in rows:
         where = row["question_id"] + (f", sample {row['sample_index']}" if row["sample_index"] >= 0 else "")
@@ -124,6 +128,23 @@ def _as_text(summary: dict[str, Any]) -> str:
         lines.append(f"accepted samples of which it cannot say: {summary['n_unchecked']}")
     lines += [f"{name} has no second verifier: {why}" for name, why in summary["not_audited"].items()]
     return "\n".join(lines)
+
+
+def _of_readers(iteration: int, said: dict[str, Any]) -> str:
+    """Return what readers said of the verdicts of an iteration."""
+    parts = []
+    for name, shown in (
+        ("wrong_among_accepted", ("accepted", "called wrong", "accepted_wrong", "accepted_right")),
+        ("right_among_rejected", ("rejected", "called right", "rejected_right", "rejected_wrong")),
+    ):
+        verdict, called, n, others = shown
+        share = said[name]
+        if share is not None:
+            rate = in_text(share["value"], share["low"], share["high"])
+            parts.append(f"{verdict} ones {called}: {said[n]} of {said[n] + said[others]}, {rate}")
+    by = f"{said['n_readers']} reader{'s' if said['n_readers'] > 1 else ''}"
+    marked = f"iteration {iteration}, marked by {by}: {said['n_samples']} samples"
+    return "; ".join([marked, *parts, f"doubtful: {said['n_doubtful']}"])
 
 
 def _scored(catalog: "Catalog", iterations: int, iteration: int | None) -> "tuple[int, ShardedTable]":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restem import suggestions
 from restem.commands.options import Where, of_experiment
 from restem.schemas import FROM_FILE
 from restem.store.tables import Table
@@ -34,6 +35,7 @@ def trace(name: str, where: Where, *, samples: bool, full: bool) -> None:
         singly = samples or wanted.sample_index is not None
         for step in steps(catalog, wanted):
             click.echo("\n".join(_step(step, singly=singly, full=full)))
+    click.echo(f"in a browser: {suggestions.restem('view', '--question', wanted.question_id)}")
 
 
 def _origin(origin: "Origin", *, full: bool) -> Iterator[str]:

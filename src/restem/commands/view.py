@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 import click
 
@@ -58,7 +57,7 @@ def view(  # noqa: PLR0913 - one argument per option
         _refuse_output(output)
     said = None if add_marks is None else _read(add_marks)
     with _opened(experiments, where, question) as opened:
-        command = suggestions.restem("view", *experiments, on_page=True)
+        command = suggestions.restem("view", *experiments, of="project" if experiments else "experiment", on_page=True)
         if said is not None:
             _add(opened.notes, said, add_marks)
         elif output is not None:
@@ -149,7 +148,7 @@ def _write(opened: _Opened, output: Path, command: str) -> None:
     with writing(output), appearing(output) as partial:
         partial.write_text(text, encoding="utf-8")
         partial.replace(output)
-    fragment = f"#{_fragment(opened.question)}" if opened.question else ""
+    fragment = f"#{suggestions.fragment_of(opened.question)}" if opened.question else ""
     click.echo(f"samples: {output.absolute().as_uri()}{fragment}")
 
 
@@ -157,15 +156,11 @@ def _serve(opened: _Opened, port: int | None, *, no_browser: bool) -> None:
     from restem.viewing.server import ViewServer
 
     with ViewServer(opened.library, opened.notes, user=_user(), port=port) as server:
-        url = server.url + (f"#{_fragment(opened.question)}" if opened.question else "")
+        url = server.url + (f"#{suggestions.fragment_of(opened.question)}" if opened.question else "")
         click.echo(f"samples: {url}  (Ctrl-C ends)")
         if not no_browser and not webbrowser.open(url):
             click.echo("no browser can be opened from here; open the page yourself")
         server.serve_forever()
-
-
-def _fragment(question: str) -> str:
-    return f"q={quote(question, safe='')}"
 
 
 def _user() -> str:

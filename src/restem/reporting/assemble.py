@@ -12,6 +12,7 @@ from restem.reporting import figures
 from restem.reporting.report import Report, ReportInputs, build_report
 from restem.reporting.results import main_suite
 from restem.reporting.table_sections import Tables, curves_of, difficulty_metrics
+from restem.scoring.marks import summarise_marks
 from restem.spending import Measure
 from restem.store.fingerprints import question_seed
 from restem.store.records import Record, stale_iterations
@@ -42,7 +43,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int, taken: Se
 
     Args:
         experiment: Its name.
-        datasets: evaluation_i and record_i from 0; breakdown, pass_at_k, changed_questions and cost; figures.
+        datasets: evaluation_i and record_i from 0; breakdown, pass_at_k, changed_questions and cost; figures; marks.
         seed: Of the bootstrap.
         taken: What all runs together took, of what they may.
     """
@@ -66,6 +67,7 @@ def report(experiment: str, datasets: Mapping[str, Any], *, seed: int, taken: Se
         },
         tables=Tables(*(datasets[name] for name in Tables._fields)),
         recommendation=recommend(records),
+        marks=summarise_marks(datasets.get("marks", ())),
         seed=seed,
         taken=taken,
     )

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from restem import suggestions
-from restem.reporting.sections import Grid, Section, interval, words
+from restem.reporting.sections import ABSENT, Grid, Section, interval, words
 
 
-def audit_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
-    """Return what the audit of every iteration's rewards found."""
+def audit_section(
+    records: Mapping[int, Mapping[str, Any]], marks: Mapping[int, Mapping[str, Any]] | None = None
+) -> Section:
+    """Return what the audit of every iteration's rewards found, and what readers said of verdicts.
+
+    Args:
+        records: Of all iterations.
+        marks: As from `summarise_marks`.
+    """
     audits = {i: record["audit"] for i, record in sorted(records.items()) if record.get("audit")}
+    readers = _readers(marks or {})
     if not audits:
-        return Section("Audit of the rewards")
+        return Section("Audit of the rewards", tables=readers)
     rows = [
         [
             str(i),
@@ -34,11 +42,48 @@ def audit_section(records: Mapping[int, Mapping[str, Any]]) -> Section:
     forms = _forms(audits)
     if forms is not None:
         tables.append(forms)
+    tables += readers
     return Section(
         "Audit of the rewards",
         text=[f"The reward {name} has no second verifier: {why}." for name, why in sorted(lacking.items())],
         tables=tables,
     )
+
+
+def _readers(marks: Mapping[int, Mapping[str, Any]]) -> list[Grid]:
+    """Return how readers' marks agree with verdicts."""
+    rows = [
+        [
+            str(i),
+            str(said["n_readers"]),
+            str(said["n_samples"]),
+            f"{said['accepted_wrong']} of {said['accepted_wrong'] + said['accepted_right']}",
+            _share(said["wrong_among_accepted"]),
+            f"{said['rejected_right']} of {said['rejected_right'] + said['rejected_wrong']}",
+            _share(said["right_among_rejected"]),
+            str(said["n_doubtful"]),
+        ]
+        for i, said in sorted(marks.items())
+    ]
+    header = [
+        "iteration",
+        "readers",
+        "marked",
+        "accepted, called wrong",
+        "share",
+        "rejected, called right",
+        "share",
+        "doubtful",
+    ]
+    caption = (
+        "What readers said of samples, against their verdicts, with 95 % intervals. They chose what they read, so "
+        f"that these are not shares of all samples. Read and mark some with: {suggestions.restem('view', on_page=True)}"
+    )
+    return [Grid(caption, header, rows)] if rows else []
+
+
+def _share(share: Mapping[str, float] | None) -> str:
+    return ABSENT if share is None else interval(share["value"], share["low"], share["high"])
 
 
 def _forms(audits: Mapping[int, Mapping[str, Any]]) -> Grid | None:

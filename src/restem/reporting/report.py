@@ -64,6 +64,7 @@ class ReportInputs:
     examples: Sequence[Mapping[str, Any]] = ()  # iteration, question_id, question, completion, reason and kept of each
     training_logs: Mapping[int, Table] = field(default_factory=dict)  # from 1, with columns step and loss
     svgs: Mapping[str, str] = field(default_factory=dict)  # the figures of assemble.draw_figures by name
+    marks: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)  # of readers, from summarise_marks
     tables: Tables = field(default_factory=Tables)  # of the catalog
     recommendation: Recommendation | None = None  # which iteration to keep
     seed: int = 0  # of the bootstrap
@@ -85,7 +86,7 @@ def build_report(inputs: ReportInputs) -> Report:
         breakdown_section(inputs.tables.breakdown, suite=suite, svgs=inputs.svgs),
         changed_questions_section(inputs.tables.changed_questions, suite=suite),
         data_section(inputs.filtering, inputs.scoring, inputs.svgs),
-        audit_section(records),
+        audit_section(records, inputs.marks),
         sentinels_section(records),
         training_section(inputs.training_logs, records, inputs.svgs),
         examples_section(inputs.examples),

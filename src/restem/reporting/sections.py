@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem import suggestions
 from restem.errors import first_few
 from restem.evaluation.intervals import in_text
 from restem.evaluation.metrics import GAP, Measured
@@ -56,6 +57,7 @@ class ShownSample(NamedTuple):
     question: str
     completion: str
     anchor: str = ""  # that a cell leads to
+    page: str = ""  # where all answers to the question are
 
 
 class Section(NamedTuple):
@@ -197,10 +199,17 @@ def examples_section(examples: Sequence[Mapping[str, Any]]) -> Section:
             f"question {example['question_id']}, {words(example['reason'])}{_answered(example)}",
             question=str(example["question"]),
             completion=str(example["completion"]),
+            page=suggestions.page_of(str(example["question_id"])),
         )
         for example in sorted(examples, key=lambda example: (not example["kept"], example["iteration"]))
     ]
-    return Section("Examples", examples=shown)
+    return Section("Examples", text=[readable_at()] if shown else [], examples=shown)
+
+
+def readable_at() -> str:
+    """Return where the links behind examples lead."""
+    command = suggestions.restem("view", on_page=True)
+    return f'"All answers" opens a question where {command} runs, on the machine that has the experiment.'
 
 
 def _answered(example: Mapping[str, Any]) -> str:

@@ -10,7 +10,17 @@ from restem.evaluation.metrics import Measured
 from restem.evaluation.solved_and_lost import LOST, SOLVED
 from restem.reporting import figures
 from restem.reporting.figures import Metrics
-from restem.reporting.sections import ABSENT, Grid, Link, Section, ShownSample, drawings_of, interval, words
+from restem.reporting.sections import (
+    ABSENT,
+    Grid,
+    Link,
+    Section,
+    ShownSample,
+    drawings_of,
+    interval,
+    readable_at,
+    words,
+)
 from restem.spending import Measure, shown
 from restem.store.tables import Table
 
@@ -98,7 +108,8 @@ def changed_questions_section(changed: Table | None, *, suite: str) -> Section:
     counts = ", ".join(f"{int((rows['change'] == change).sum())} {change}" for change in (SOLVED, LOST))
     text = (
         f"Greedy answers of iteration {last} against those of the base policy on {suite}: {counts}. All of them are in "
-        f"changed_questions; {suggestions.restem('trace', 'QUESTION_ID', on_page=True)} shows a question's whole way."
+        f"changed_questions; {suggestions.restem('trace', 'QUESTION_ID', on_page=True)} shows a question's whole way. "
+        f"{readable_at()}"
     )
     table = Grid(
         f"The first {_SHOWN_EACH} of each.",
@@ -133,6 +144,7 @@ def _example(row: Mapping[str, Any], iteration: int) -> ShownSample:
         question=_cut(row["question"]),
         completion=after,
         anchor=_anchor(row),
+        page=suggestions.page_of(str(row["question_id"])),
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from restem import suggestions
 from restem.parameters import Parameters
 from restem.store.records import record_id
 from restem.tracking import tags
@@ -111,6 +112,7 @@ def _create_parent(session: TrackingSession) -> str:
         tags.EXPERIMENT: name,
         tags.METHOD: parameters.method,
         tags.BASE: parameters.policy.model,
+        tags.VIEW: suggestions.restem("view", on_page=True),
     }
     run = session.client.create_run(session.experiment_id, tags=named, run_name=name, start_time=session.started_ms)
     session.client.set_terminated(run.info.run_id)

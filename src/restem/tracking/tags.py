@@ -5,6 +5,7 @@ EXPERIMENT = "restem.experiment"
 STUDY = "restem.study"
 METHOD = "restem.method"
 BASE = "restem.base"  # the base policy's model
+VIEW = "restem.view"  # the command that shows every sample
 ITERATION = "restem.iteration"  # 0 is the base policy
 POLICY = "restem.policy"  # the fingerprint of what the iteration made
 PARENT = "restem.parent"  # of the policy that it was sampled from

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restem.errors import StorageError
 from restem.filtering.fates import KEPT, NOT_LEARNED_FROM
 from restem.store.fingerprints import fingerprint
 from restem.store.partials import appearing, remove_partials
+from restem.store.storage import writing
 from restem.viewing.source import SAMPLE_COLUMNS, Source
 from restem.viewing.words import words
 
@@ -62,8 +64,9 @@ def index_of(sources: Sequence[Source], folder: Path) -> Path:
     names = fingerprint([source.name for source in sources])
     state = fingerprint([FORMAT, *([source.name, source.fingerprint()] for source in sources)])
     file = folder / f"{names}-{state}.sqlite"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not _is_readable(file):
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         remove_partials(file, dead_only=True)
         with appearing(file) as partial:
             build_index(sources, partial)
@@ -74,8 +77,24 @@ def index_of(sources: Sequence[Source], folder: Path) -> Path:
     return file
 
 
+def _is_readable(file: Path) -> bool:
+    if not file.exists():
+        return False
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return bool(connection.execute("SELECT count(*) FROM about").fetchone() == (1,))
+    except sqlite3.DatabaseError:  # cut short, or something else
+        return False
+    finally:
+        connection.close()
+
+
 def build_index(sources: Sequence[Source], file: Path) -> None:
-    """Write the index of these experiments to a new file."""
+    """Write the index of these experiments to a new file.
+
+    Raises:
+        StorageError: If the disk is full or failing.
+    """
     connection = sqlite3.connect(file)
     try:
         connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;")
@@ -95,6 +114,8 @@ def build_index(sources: Sequence[Source], file: Path) -> None:
         _add_words(connection)
         connection.execute("INSERT INTO about VALUES (?)", [json.dumps(_about(connection, sources))])
         connection.commit()
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"{file.parent} does not take the index of samples: {error}. Make room there") from error
     finally:
         connection.close()
 

@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from restem.errors import RestemError, ScaleError
 from restem.masking import mask
+from restem.suggestions import VIEW_PORT
 from restem.viewing.html import page
 from restem.viewing.library import Library
 from restem.viewing.notes import Notes, lines_of
 from restem.viewing.one_file import title_of
 
 HOST = "127.0.0.1"
-PORT = 8631  # ours; links of the report lead there
 _LARGEST_NUMBER = 2**53
 _LARGEST = 1_000_000  # bytes of what is sent to it
 _HEADERS = {
@@ -45,7 +45,7 @@ class ViewServer(ThreadingHTTPServer):
         self.library, self.notes, self.user = library, notes, user
         self.page = page(title_of(library.about)).encode()
         try:
-            super().__init__((HOST, PORT if port is None else port), _Handler)
+            super().__init__((HOST, VIEW_PORT if port is None else port), _Handler)
         except OSError as error:
             if port is not None:
                 raise ScaleError(

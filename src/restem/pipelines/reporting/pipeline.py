@@ -45,7 +45,7 @@ def create_pipeline(last: int) -> Pipeline:
             Node(draw_figures, records | _by_name(["breakdown", "pass_at_k"]), "figures", name="draw_figures"),
             Node(
                 write_report,
-                {"experiment": "params:experiment", "em": "params:em", "figures": "figures"}
+                {"experiment": "params:experiment", "em": "params:em", "figures": "figures", "marks": "marks"}
                 | records
                 | evaluations
                 | _by_name(Tables._fields),

@@ -16,15 +16,52 @@ function wordsOf(text) {
   return plain.match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
+/** What this reader said where it cannot be kept beside the experiment: in this browser, to be downloaded. */
+class OwnMarks {
+  constructor(experiments) {
+    this.place = `restem view ${experiments.map((each) => each.name).join(" ")}`;
+    this.list = this.stored();
+  }
+  stored() {
+    try {
+      return JSON.parse(localStorage.getItem(this.place) || "[]");
+    } catch {
+      return []; // marking says so
+    }
+  }
+  add(said) {
+    this.list = [...this.list, { ...said, when: new Date().toISOString() }];
+    try {
+      localStorage.setItem(this.place, JSON.stringify(this.list));
+    } catch (error) {
+      throw new Error(`this browser keeps nothing here (${error.message}): download the marks before you close the page`);
+    }
+  }
+  /** A JSON object per line. */
+  lines() { return this.list.map((mark) => JSON.stringify(mark) + "\n").join(""); }
+}
+
 class Served {
-  async about() { return this.ask("about", {}); }
+  async about() {
+    const about = await this.ask("about", {});
+    this.own = about.keeps_marks ? null : new OwnMarks(about.experiments);
+    this.marked = about.marked;
+    return about;
+  }
   async page(filters, offset) { return this.ask("questions", { ...filters, offset }); }
-  async question(id, filters) { return this.ask("question", { ...filters, question_id: id }); }
+  async question(id, filters) {
+    const question = await this.ask("question", { ...filters, question_id: id });
+    return { ...question, marks: newest([...question.marks, ...(this.own?.list ?? [])]).filter((mark) => mark.question_id === id) };
+  }
   async samples(id, column, filters, offset) {
     const of = { of_experiment: column.experiment, of_iteration: column.iteration, of_stage: column.stage };
     return (await this.ask("samples", { ...filters, ...of, question_id: id, offset })).samples;
   }
   async mark(said) {
+    if (this.own) {
+      this.own.add(said);
+      return { marked: this.marked };
+    }
     const body = JSON.stringify(said);
     return this.read(await fetch("api/marks", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
   }
@@ -42,8 +79,7 @@ class InFile {
     this.place = new Map(data.questions.map((question, place) => [question.question_id, place]));
     this.parts = new Map();
     this.texts = null; // the words of every question
-    this.store = `restem view ${data.experiments.map((each) => each.name).join(" ")}`;
-    this.own = this.stored();
+    this.own = new OwnMarks(data.experiments);
   }
   async about() {
     const { questions, alike, marks, ...about } = this.data;
@@ -78,12 +114,7 @@ class InFile {
     return ordered(await this.whole(id), column, filters).slice(offset, offset + SHOWN);
   }
   async mark(said) {
-    this.own = [...this.own, { ...said, when: new Date().toISOString() }];
-    try {
-      localStorage.setItem(this.store, JSON.stringify(this.own));
-    } catch (error) {
-      throw new Error(`this browser keeps nothing for files (${error.message}): download the marks before you close the page`);
-    }
+    this.own.add(said);
     return { marked: this.marked() };
   }
   /** A question with its samples, which are unpacked with those beside it. */
@@ -119,29 +150,23 @@ class InFile {
     }
     return counts;
   }
-  marks() {
-    const newest = new Map();
-    for (const mark of [...this.data.marks, ...this.own]) {
-      const key = JSON.stringify([mark.who, ...keyOf(mark)]), known = newest.get(key);
-      if (!known || Date.parse(mark.when) >= Date.parse(known.when)) newest.set(key, mark);
-    }
-    return [...newest.values()].filter((mark) => mark.opinion || mark.text);
-  }
+  marks() { return newest([...this.data.marks, ...this.own.list]); }
   byOpinion() {
     const found = {};
     for (const mark of this.marks()) for (const name of [mark.opinion || "comment", "any"]) (found[name] ??= new Set()).add(mark.question_id);
     return found;
   }
   marked() { return Object.fromEntries(Object.entries(this.byOpinion()).map(([name, ids]) => [name, ids.size])); }
-  stored() {
-    try {
-      return JSON.parse(localStorage.getItem(this.store) || "[]");
-    } catch {
-      return []; // marking says so
-    }
+}
+
+/** The last mark of every reader on every sample. */
+function newest(marks) {
+  const found = new Map();
+  for (const mark of marks) {
+    const key = JSON.stringify([mark.who, ...keyOf(mark)]), known = found.get(key);
+    if (!known || Date.parse(mark.when) >= Date.parse(known.when)) found.set(key, mark);
   }
-  /** This reader's marks, a JSON object per line. */
-  download() { return this.own.map((mark) => JSON.stringify(mark) + "\n").join(""); }
+  return [...found.values()].filter((mark) => mark.opinion || mark.text);
 }
 
 function keyOf(one) {

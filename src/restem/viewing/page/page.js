@@ -229,7 +229,7 @@ class Page {
   }
 
   download() {
-    const text = this.source.download?.() ?? "";
+    const text = this.source.own?.lines() ?? "";
     if (!text) { this.say("Nothing is marked yet"); return; }
     const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "application/jsonl" })), download: "marks.jsonl" });
     link.click();

@@ -215,7 +215,7 @@ class Question {
       this.page.say(opinion ? `Marked as ${opinion}` : text.trim() ? "Comment kept" : "Taken back");
     } catch (error) {
       this.page.say(`Not kept: ${error.message}`);
-      if (!(this.page.source instanceof InFile)) return;
+      if (!this.page.source.own) return;
     }
     const key = JSON.stringify([who, ...keyOf(said)]);
     const others = this.question.marks.filter((mark) => JSON.stringify([mark.who, ...keyOf(mark)]) !== key);

@@ -1,6 +1,6 @@
 // Elements, texts as models wrote them, and the difference of two texts. Nothing here reads a text as HTML.
 
-const MOST_EDITS = 2000; // two texts that differ in more words are shown beside each other
+const MOST_EDITS = 700; // two texts that differ in more words are shown beside each other
 const SHOWN_AS_NUMBER = new RegExp(
   "[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Co}\\p{Cs}\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u034f\\u115f\\u1160\\u17b4\\u17b5" +
     "\\u180b-\\u180f\\u2800\\u3164\\uffa0\\ufe00-\\ufe0f\\u{e0100}-\\u{e01ef}]",
