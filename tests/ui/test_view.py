@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from restem.viewing.one_file import one_file
 from restem.viewing.server import ViewServer
+from tests.ui.conftest import Shown
 from tests.ui.page import Page
 from tests.viewing.planted import HOSTILE, UNSEEN, Kept, opened, source
 
@@ -299,3 +300,17 @@ def test_a_file_that_cannot_hold_everything_says_what_is_left_out(page: Page, tm
 
     assert listed(page) == ["train-2", "test-1"]
     page.read("This file holds 2 questions of 5: 10 samples are left out", "All are in: restem view planted")
+
+
+def test_what_an_experiment_newly_solves_is_shown_with_the_answers_before_and_after(
+    page: Page, shown: Shown, tmp_path: Path
+) -> None:
+    file = tmp_path / "samples.html"
+    shown.command("restem", "view", *shown.options, "--output", str(file))
+
+    go(page, Read(file.as_uri(), False, Kept()), "#stage=evaluation")
+    press(page, "j")
+    js(page, "document.getElementById('more').open = true")
+
+    page.read("policy_0, evaluated", "policy_1, evaluated", "Compare the first and the last greedy answer")
+    page.picture("view")
