@@ -53,7 +53,7 @@ def test_a_file_is_written_and_a_colleagues_marks_come_back_into_the_audit(copie
     assert (mark.reason, mark.opinion) == ("correct", "wrong")
     shown = "iteration 2, marked by 1 reader: 1 samples; accepted ones called wrong: 1 of 1, 1.000 [0.207, 1.000]"
     assert f"{shown}; doubtful: 0" in audited.output
-    copied.run("report")
+    copied.run("compare")
     report = copied.catalog().load("report_markdown")
     assert "| 2 | 1 | 1 | 1 of 1 | 1.000 [0.207, 1.000] | 0 of 0 | - | 0 |" in report
 

@@ -91,10 +91,7 @@ def audit(  # noqa: PLR0913 - one argument per option
         named = sorted(set(judged["reward"]))
         judged = judged if reward is None else judged[judged["reward"] == reward]
         if judged.empty:
-            raise RewardError(
-                f"no question of experiment {parameters.experiment} is judged by the reward {reward!r}; they are "
-                f"judged by {', '.join(named)}"
-            )
+            raise RewardError(_unknown(reward, named, parameters.experiment))
         scored = None
         if iteration is not None or _last_scored(catalog, parameters.em.iterations) is not None:
             i, scored = _scored(catalog, parameters.em.iterations, iteration)
@@ -102,15 +99,20 @@ def audit(  # noqa: PLR0913 - one argument per option
         table = audit_rewards(scored, judged, parameters=scoring, seed=seed)
         readers = summarise_marks(catalog.load("marks"))
     summary = summarise_audit(table)
-    click.echo(_as_text(summary))
-    for marked in sorted(readers):
-        click.echo(_of_readers(marked, readers[marked]))
+    click.echo("\n".join([_as_text(summary), *(_of_readers(marked, said) for marked, said in readers.items())]))
     rows: list[Any] = table[table["agrees"] == "no"].to_dict("records")
     for row in rows:
         where = row["question_id"] + (f", sample {row['sample_index']}" if row["sample_index"] >= 0 else "")
         click.echo(f"  {row['check']}, {row['reward']}, {where}: {row['found']}")
     if summary["golden_failed"] or summary["canaries_failed"]:
         raise click.exceptions.Exit(1)
+
+
+def _unknown(reward: str | None, named: list[str], experiment: str) -> str:
+    return (
+        f"no question of experiment {experiment} is judged by the reward {reward!r}; they are "
+        f"judged by {', '.join(named)}"
+    )
 
 
 def _as_text(summary: dict[str, Any]) -> str:

@@ -39,10 +39,7 @@ def audit_section(
     )
     lacking = {name: why for audit in audits.values() for name, why in audit["not_audited"].items()}
     tables = [Grid(caption, header, rows)]
-    forms = _forms(audits)
-    if forms is not None:
-        tables.append(forms)
-    tables += readers
+    tables += [*_forms(audits), *readers]
     return Section(
         "Audit of the rewards",
         text=[f"The reward {name} has no second verifier: {why}." for name, why in sorted(lacking.items())],
@@ -86,7 +83,7 @@ def _share(share: Mapping[str, float] | None) -> str:
     return ABSENT if share is None else interval(share["value"], share["low"], share["high"])
 
 
-def _forms(audits: Mapping[int, Mapping[str, Any]]) -> Grid | None:
+def _forms(audits: Mapping[int, Mapping[str, Any]]) -> list[Grid]:
     """Return the accepted samples by form and way of finding answers, the rare ones last."""
     rows = [
         [
@@ -102,10 +99,10 @@ def _forms(audits: Mapping[int, Mapping[str, Any]]) -> Grid | None:
         for row in audit.get("accepted", ())
     ]
     if not rows:
-        return None
+        return []
     caption = (
         "Accepted samples by the form of answer that accepted them and by how the answer was found. Of rare ones some "
         "were chosen to be checked; these are not part of the rate above. See some of what was refused with: "
         f"{suggestions.restem('inspect', '--doubtful', on_page=True)}"
     )
-    return Grid(caption, ["iteration", "reward", "form", "found by", "accepted", "checked", "refused"], rows)
+    return [Grid(caption, ["iteration", "reward", "form", "found by", "accepted", "checked", "refused"], rows)]

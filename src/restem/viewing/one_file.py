@@ -35,6 +35,30 @@ def one_file(
         first: A question that is to be there in any case.
         most: Characters of JSON.
     """
+    questions = _chosen(library, notes, first, most)
+    parts = list(_parts(questions))
+    head = {
+        **library.about,
+        "command": command,
+        "questions": list(_listed(parts)),
+        "alike": _alike(questions),
+        "marks": _marks(notes, questions),
+        "left_out": _left_out(library.about, questions, most),
+    }
+    shown = (
+        {each["question_id"]: {name: each[name] for name in ("asked", "samples")} for each in part} for part in parts
+    )
+    packed = {f"part-{number}": part for number, part in enumerate(shown)}
+    return page(title_of(library.about), parts={"data": head, "words": list(map(_words, questions)), **packed})
+
+
+def title_of(about: Mapping[str, Any]) -> str:
+    """Return the title of a page."""
+    return f"{', '.join(experiment['name'] for experiment in about['experiments'])}: samples"
+
+
+def _chosen(library: Library, notes: Notes, first: str | None, most: int) -> list[dict[str, Any]]:
+    """Return the questions that fit, with all that there is of them, in the order of the list."""
     questions: list[dict[str, Any]] = []
     left = most
     for question in library.whole_questions(first=first, marked=notes.marked()):
@@ -42,36 +66,19 @@ def one_file(
         if left < 0 and questions:
             break
         questions.append(question)
-    questions.sort(key=lambda question: int(question["number"]))
-    parts = list(_parts(questions))
-    head = {
-        **library.about,
-        "command": command,
-        "questions": [
-            {**{name: question[name] for name in _LISTED}, "part": number}
-            for number, part in enumerate(parts)
-            for question in part
-        ],
-        "alike": _alike(questions),
-        "marks": [mark for mark in notes.all() if mark["question_id"] in {each["question_id"] for each in questions}],
-        "left_out": _left_out(library.about, questions, most),
-    }
-    shown = [
-        {each["question_id"]: {name: each[name] for name in ("asked", "samples")} for each in part} for part in parts
-    ]
-    return page(
-        title_of(library.about),
-        parts={
-            "data": head,
-            "words": list(map(_words, questions)),
-            **{f"part-{number}": part for number, part in enumerate(shown)},
-        },
-    )
+    return sorted(questions, key=lambda question: int(question["number"]))
 
 
-def title_of(about: Mapping[str, Any]) -> str:
-    """Return the title of a page."""
-    return f"{', '.join(experiment['name'] for experiment in about['experiments'])}: samples"
+def _listed(parts: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield what the list says of every question, and in which part it is."""
+    for number, part in enumerate(parts):
+        for question in part:
+            yield {**{name: question[name] for name in _LISTED}, "part": number}
+
+
+def _marks(notes: Notes, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = {question["question_id"] for question in questions}
+    return [mark for mark in notes.all() if mark["question_id"] in names]
 
 
 def _left_out(about: Mapping[str, Any], questions: Sequence[Mapping[str, Any]], most: int) -> dict[str, Any] | None:
