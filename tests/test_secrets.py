@@ -21,7 +21,7 @@ from restem.engines import open_engine
 from restem.errors import EngineError, ParameterError, PolicyError, RestemError, RewardError
 from restem.masking import mask, mask_all_messages
 from restem.rewards import load_reward
-from restem.tracking.sync import TrackingError, reaching
+from restem.tracking.destination import TrackingError, reaching
 from tests import forked
 from tests.builders import checked
 from tests.conftest import Project

@@ -16,6 +16,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -41,6 +42,8 @@ class _Ending:
         self.kept = ""
         self.folder = ""
         self.lock = -1  # the descriptor of its lock
+        self.farewell: Callable[[], None] | None = None
+        self._farewell = threading.Thread(target=self._say_farewell, daemon=True)
         self._has_said = threading.Event()
         self._mask = threading.local()  # signals that a thread keeps back while it forks
         self._told, self._telling = socket.socketpair()
@@ -82,12 +85,17 @@ class _Ending:
         number = self._next()
         self.code = 128 + number
         os.write(2, f"\n{_said(signal.Signals(number).name, self.kept)}\n".encode())
-        self._has_said.set()
         atexit.register(_end_processes)
+        self._farewell.start()
+        self._has_said.set()  # the main thread may be at its end a moment later
         self._told.settimeout(PATIENCE_S)
         with contextlib.suppress(TimeoutError):
             self._next()  # told twice
         self._cut_off()
+
+    def _say_farewell(self) -> None:
+        if self.farewell is not None:
+            self.farewell()
 
     def _next(self) -> int:
         while (number := self._told.recv(1)[0]) not in _SIGNALS:
@@ -106,6 +114,7 @@ class _Ending:
             return
         self._clear()
         if self.code:
+            self._farewell.join(PATIENCE_S)
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):  # closed
                     stream.flush()
@@ -147,6 +156,12 @@ def begin_work(kept: str) -> None:
         _remove_left_over(Path(tempfile.gettempdir()))
         _ending.folder = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix=_PREFIX)
         _ending.lock = _locked(Path(_ending.folder) / _LOCK)
+
+
+def on_told(farewell: Callable[[], None] | None) -> None:
+    """Call this, in a thread of its own, when the command is told to end: it has a second; None calls nothing."""
+    if _ending is not None:
+        _ending.farewell = farewell
 
 
 def end_work() -> None:

@@ -1,4 +1,4 @@
-"""What happens around the nodes: the experiment's state, its lock, the clock, MLflow.
+"""What happens around the nodes: the experiment's state, its lock, the clock.
 
 Nodes know none of this; everything here reads and writes the catalog.
 """
@@ -136,39 +136,6 @@ class RetentionHooks:
         if recorded and self._catalog is not None and parameters is not None:
             retention = Retention(parameters.experiment, parameters.em.keep_policies)
             _delete_unneeded(self._catalog, int(recorded[1]), retention)
-
-
-class TrackingHooks:
-    """Logs to MLflow what the catalog holds: each iteration when it is recorded, the report at the end."""
-
-    def __init__(self, experiment: ExperimentHooks) -> None:
-        """Read where to log to from the parameters that were checked."""
-        self._experiment = experiment
-
-    @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Log every iteration that MLflow does not have yet, and the report."""
-        recorded = any(name.startswith("record_") for name in pipeline.all_outputs())
-        if recorded:
-            self._log(catalog)
-
-    @hook_impl
-    def on_pipeline_error(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Log what was recorded before a run stopped, as the base policy where the first iteration found nothing."""
-        recorded = any(name.startswith("record_") for name in pipeline.all_outputs())
-        if recorded and experiment.is_recorded(catalog, 0):
-            self._log(catalog)
-
-    def _log(self, catalog: DataCatalog) -> None:
-        parameters = self._experiment.parameters
-        if parameters is None or not parameters.tracking.enabled:
-            return
-        from restem.tracking.sync import TrackingError, sync
-
-        try:
-            sync(catalog, parameters, project=self._experiment.project)
-        except TrackingError as error:
-            _logger.warning("%s", error)
 
 
 def _refuse_without_inputs(pipeline: Pipeline, catalog: DataCatalog, name: str) -> None:

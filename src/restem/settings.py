@@ -18,10 +18,11 @@ end_when_told()  # before what takes a while to import
 
 from restem.configuration.loader import MethodConfigLoader  # noqa: E402 - after the variables
 from restem.display import DisplayHooks  # noqa: E402 - after the variables
-from restem.hooks import ExperimentHooks, RetentionHooks, TrackingHooks  # noqa: E402 - after the variables
+from restem.hooks import ExperimentHooks, RetentionHooks  # noqa: E402 - after the variables
 from restem.masking import mask_all_messages  # noqa: E402 - after the variables
 from restem.run_status import DatasetStatsHook, RunStatusHooks  # noqa: E402 - after the variables
 from restem.session import ExperimentSession  # noqa: E402 - after the variables
+from restem.tracking_hooks import TrackingHooks  # noqa: E402 - after the variables
 
 mask_all_messages()
 

@@ -1,5 +1,6 @@
 """MLflow holds what the catalog holds: in the project's store, on a server, at once or later."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -286,6 +287,46 @@ def test_greedy_answers_are_a_logged_table_with_a_row_per_question(finished: Pro
     assert sorted(zip(table["suite"], table["question_id"], table["reward"] >= 1, strict=True)) == sorted(
         zip(evaluation["suite"], evaluation["question_id"], evaluation["greedy_correct"] == 1, strict=True)
     )
+
+
+def test_answers_of_all_policies_are_a_logged_table_of_the_experiments_run(finished: Project) -> None:
+    (parent,) = [run for run in mlflow_runs(finished) if run.data.tags["restem.kind"] == "experiment"]
+    greedy = finished.catalog().load("greedy_answers_1").set_index(["suite", "question_id"])
+
+    table = pd.read_json(client_of(finished).download_artifacts(parent.info.run_id, "answers.json"), orient="split")
+
+    assert list(table.columns[:5]) == ["question", "policy_0", "policy_1", "policy_2", "gold"]
+    assert len(table) == len(greedy)
+    for row in table.to_dict("records"):
+        answer = greedy.loc[(row["suite"], row["question_id"])]
+        assert row["policy_1"] == f"{answer['reason']}: {answer['completion']}"
+
+
+def test_the_list_of_runs_has_a_view_with_metrics_and_the_main_charts_first(finished: Project) -> None:
+    client = client_of(finished)
+    experiment = client.get_experiment_by_name("restem")
+    assert experiment is not None
+
+    view = json.loads(experiment.tags["mlflow.sharedViewState.restem"])
+
+    assert "metrics.`test/pass_at_1`" in view["selectedColumns"]
+    assert [section["name"] for section in view["compareRunSections"]][:2] == ["test", "validation"]
+
+
+def test_duration_of_the_experiments_run_is_what_was_worked_on_it(finished: Project) -> None:
+    (parent,) = [run for run in mlflow_runs(finished) if run.data.tags["restem.kind"] == "experiment"]
+
+    worked = sum(finished.catalog().load("node_seconds").values())
+
+    assert (parent.info.end_time - parent.info.start_time) / 1000 == pytest.approx(worked, abs=0.01)
+
+
+@pytest.mark.parametrize("i", [0, 1, 2])
+def test_every_parameter_is_recorded_whatever_was_run(finished: Project, i: int) -> None:
+    params = children(finished)[i].data.params
+
+    assert {"policy.teacher", "limits.samples", "training.lora", "evaluation.top_k"} <= set(params)
+    assert params["policy.teacher"] == "None"
 
 
 def test_training_samples_are_a_logged_table_that_says_what_was_kept(finished: Project) -> None:

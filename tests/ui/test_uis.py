@@ -65,6 +65,15 @@ def test_mlflow_lists_the_iterations_under_their_experiment_with_model_and_durat
     page.picture("mlflow-runs")
 
 
+def test_mlflow_lists_metrics_at_once_and_draws_the_main_ones_first(page: Page, runs_url: str, shown: Shown) -> None:
+    page.open(f"{runs_url}&viewStateShareKey=restem")
+    page.read(shown.name, "test/pass_at_1", "validation/pass_at_1", "Duration")
+
+    page.open(f"{runs_url}&viewStateShareKey=restem&compareRunsMode=CHART")
+    page.read(shown.name, "test (", "audit (")
+    assert page.text().index("test (") < page.text().index("audit (")
+
+
 def test_mlflow_compares_the_child_runs_in_a_chart_of_pass_at_1(
     page: Page, runs_url: str, client: mlflow.MlflowClient, shown: Shown
 ) -> None:

@@ -20,6 +20,7 @@ from restem.project import experiment_folders, known_experiments, load_path
 from restem.store.journal import Journal, state_file
 from restem.store.journal_usage import Choice, prunable
 from restem.store.ledger import ledger_file
+from restem.tracking.spool import delete_spools
 
 _MB = 1e6
 
@@ -117,6 +118,7 @@ def delete(name: str, where: Where, *, yes: bool) -> None:
                 journal.delete(use.name)
             for file in (state_file(root, name), ledger_file(root, name)):
                 file.unlink(missing_ok=True)
+            delete_spools(root, name)
     again = suggestions.restem("delete", name, "--yes", of="project")
     click.echo(f"deleted experiment {name}" if yes else f"nothing is deleted yet; do it with: {again}")
 

@@ -115,7 +115,7 @@ def report(name: str, env: str | None, params: dict[str, Any], output: Path | No
 
 def _log(page: "StudyReport", name: str, parameters: "Parameters", project: Path) -> None:
     from restem.studies.tracking import log_study
-    from restem.tracking.sync import TrackingError
+    from restem.tracking.destination import TrackingError
 
     try:
         log_study({"study.md": page.markdown, "study.html": page.html}, name, parameters, project=project)

@@ -6,6 +6,7 @@ files have moved and packages are missing.
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 
 from restem.engines import check_engine
 from restem.errors import ParameterError, RestemError
@@ -41,6 +42,16 @@ def _looks(parameters: Parameters) -> Iterator[Callable[[], object]]:
     yield from _sources(parameters.questions)
     yield from _styles(parameters.prompt)
     yield from _rewards(parameters)
+    if parameters.tracking.enabled and parameters.tracking.system_metrics:
+        yield _look_for_psutil
+
+
+def _look_for_psutil() -> None:
+    if find_spec("psutil") is None:
+        raise ParameterError(
+            "tracking.system_metrics=true asks for CPU and memory, which MLflow reads with psutil, and that is not "
+            "installed: pip install psutil"
+        )
 
 
 def _sources(questions: QuestionsParameters) -> Iterator[Callable[[], object]]:

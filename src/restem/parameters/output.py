@@ -21,6 +21,8 @@ class TrackingParameters:
     timeout_s: Annotated[Int, Field(ge=1, le=86_400), Unit("seconds"), Harmless] = (
         10  # per request to a tracking server
     )
+    # CPU, memory, disk, network and GPUs of this machine while an iteration is made, by MLflow's own monitor.
+    system_metrics: Annotated[bool, Harmless] = False
     # Of a table of samples in the UI, in whole questions; the catalog has them all.
     max_table_rows: Annotated[Positive, Unit("rows"), Harmless] = 5000
 

@@ -6,6 +6,7 @@ It is the last thing that an iteration writes; an iteration without a record is 
 from collections.abc import Mapping
 from typing import Any
 
+from restem.parameters import Parameters
 from restem.policies.policy import Policy
 from restem.rewards import opinions
 from restem.store.fingerprints import fingerprint
@@ -19,7 +20,7 @@ def make_record(
     policy: Policy,
     questions_summary: Mapping[str, Any],
     metrics: Mapping[str, Any],
-    parameters: Mapping[str, Any],
+    parameters: Parameters,
     *,
     decided_by: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def make_record(
         policy: That was evaluated.
         questions_summary: Of the experiment.
         metrics: By suite.
-        parameters: All of them, as they were asked for.
+        parameters: As they were asked for; those that were not named are recorded too, whatever was run.
         decided_by: What decides over iterations, as it became on this machine; see restem.configuration.consistency.
     """
     return {
@@ -53,7 +54,7 @@ def make_record(
         "versions": versions(),
         "git_commit": git_commit(),
         "questions_digest": questions_summary["questions_digest"],
-        "opinions": opinions(questions_summary["by_reward"], plain(parameters["scoring"])["options"]),
+        "opinions": opinions(questions_summary["by_reward"], parameters.scoring.options),
     }
 
 

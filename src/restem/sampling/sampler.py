@@ -89,6 +89,12 @@ class Draw(NamedTuple):
         """Return what its random numbers follow from, beside the experiment's seed and the question."""
         return (self.purpose,) if self.for_every_policy else (self.purpose, self.iteration)
 
+    @property
+    def live_as(self) -> str:
+        """Return what its readings are of, see restem.live; of those during a training the reward alone is told."""
+        measured = f"evaluation/{self.decoding.name}"
+        return {"train": "sampling", "evaluation": measured, "validation": ""}.get(self.purpose, self.purpose)
+
     def __str__(self) -> str:
         """Return what it is called in the log."""
         # What is measured during training is of no iteration's policy yet.
@@ -208,7 +214,14 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
         _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
         parts = (draw._replace(prompts=draw.prompts.iloc[blocks[name]], longest_prompt=longest) for name in missing)
         shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
-        with Progress(str(draw), n_questions=len(draw.prompts), n_before=len(draw.prompts) - n_missing) as progress:
+        n_before = len(draw.prompts) - n_missing
+        with Progress(
+            str(draw),
+            n_questions=len(draw.prompts),
+            n_before=n_before,
+            n_samples_before=n_before * draw.decoding.n,
+            live_as=draw.live_as,
+        ) as progress:
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
 

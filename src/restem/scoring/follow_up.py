@@ -73,7 +73,14 @@ def _drawn_and_judged(draw: Draw, policy: Policy, rounds: Rounds) -> ShardedTabl
     journal, scale = rounds.journal, rounds.scale
     choice = engine_choice(rounds.sampling, rounds.prompt)
     samples = draw_samples([draw], policy, choice=choice, journal=journal, experiment_seed=rounds.seed, scale=scale)
-    return score_samples(samples, rounds.questions, parameters=rounds.scoring, journal=journal, scale=scale)
+    return score_samples(
+        samples,
+        rounds.questions,
+        parameters=rounds.scoring,
+        journal=journal,
+        scale=scale,
+        live_as=f"{draw.live_as}/scoring",
+    )
 
 
 def _count_correct(scored: ShardedTable) -> Counter[str]:

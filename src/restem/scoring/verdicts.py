@@ -29,13 +29,14 @@ _FEWEST_ALIKE, _MOST_ALIKE = 2, 0.9  # questions; share of them beyond which n s
 _open_rewards: dict[tuple[str, str, int], Reward] = {}  # by name, version, and number of worker processes
 
 
-def score_samples(
+def score_samples(  # noqa: PLR0913 - what decides verdicts, where they are made, and what they are told as
     samples: ShardedTable,
     questions: Table,
     *,
     parameters: ScoringParameters,
     journal: Journal,
     scale: ScaleParameters = LOCAL,
+    live_as: str = "",
 ) -> ShardedTable:
     """Return `scored_samples`: every sample with its verdict.
 
@@ -45,6 +46,7 @@ def score_samples(
         parameters: `scoring`.
         journal: Where finished shards are kept.
         scale: Where it is done; the verdicts are the same everywhere.
+        live_as: What its readings are of; see restem.live.
 
     Raises:
         RewardError: If a reward is unknown, or its own machinery keeps failing.
@@ -61,10 +63,9 @@ def score_samples(
     by_id = questions.set_index("question_id", drop=False)
     with entry.making(names) as missing:
         shards = (_shard(files[name], by_id, entry.path(name)) for name in missing)
-        n_questions = sum(len(_questions_of(files[name])) for name in missing)
         with (
             open_workers(Scoring(parameters, rewards), scale, shared=journal.root) as workers,
-            Progress("scoring", n_questions=n_questions) as progress,
+            _progress(files, missing, live_as) as progress,
         ):
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return ShardedTable([entry.path(name) for name in names])
@@ -104,6 +105,14 @@ class Scoring(NamedTuple):
             advance(n_questions=len(questions), n_samples=len(scored), n_accepted=n_accepted)
 
         yield make
+
+
+def _progress(files: Mapping[str, Path], missing: Sequence[str], live_as: str) -> Progress:
+    """Return what counts the samples of the shards that are missing; the others were judged before."""
+    n_questions = sum(len(_questions_of(files[name])) for name in missing)
+    judged = [file for name, file in files.items() if name not in missing] if missing else []
+    n_before = sum(len(ShardedTable([file])) for file in judged)
+    return Progress("scoring", n_questions=n_questions, n_samples_before=n_before, live_as=live_as)
 
 
 def _shard(file: Path, questions: Table, target: Path) -> Shard:

@@ -6,8 +6,8 @@ from pathlib import Path
 from restem import suggestions
 from restem.parameters import Parameters
 from restem.tracking import tags
+from restem.tracking.destination import reaching
 from restem.tracking.runs import experiment_id
-from restem.tracking.sync import reaching
 
 
 def log_study(pages: Mapping[str, str], name: str, parameters: Parameters, *, project: Path) -> None:

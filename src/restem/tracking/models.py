@@ -27,11 +27,15 @@ class PolicyCard(NamedTuple):
 
 
 def create_model(client: "MlflowClient", run: str, card: PolicyCard) -> str:
-    """Return the id of the logged model that is made of a policy, an output of the run."""
+    """Return the id of the logged model that is made of a policy, an output of the run; of one that has it already."""
     from mlflow.entities import LoggedModelInput, LoggedModelOutput
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
 
-    experiment_id = client.get_run(run).info.experiment_id
+    found = client.get_run(run)
+    if tags.MODEL in found.data.tags:
+        return str(found.data.tags[tags.MODEL])
+    experiment_id = found.info.experiment_id
+    supersede_models(client, run, experiment_id=experiment_id)  # what was cut short in here
     model = client.create_logged_model(
         experiment_id,
         name=_FORBIDDEN.sub("_", f"{card.experiment}-policy_{card.policy.iteration}"),

@@ -6,51 +6,39 @@ over many of them, and its commands import mlflow (seconds) at every start of ke
 """
 
 import json
-import logging
-import os
-import shlex
-import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem import suggestions
-from restem.errors import ExperimentError, RestemError, StorageError
 from restem.experiment import Catalog, records_of
 from restem.parameters import Parameters
-from restem.store.locks import acquire
-from restem.store.records import stale_iterations
+from restem.store.fingerprints import fingerprint
+from restem.store.records import record_id, stale_iterations
 from restem.tracking import tags
-from restem.tracking.iterations import log_iteration, span_of
-from restem.tracking.runs import TrackingSession, ensure_runs, experiment_id
+from restem.tracking.attempts import attempt_of, is_gone, this_process
+from restem.tracking.destination import Destination, reaching
+from restem.tracking.iterations import contradicts, log_iteration, log_tables, span_of, tags_at_first
+from restem.tracking.runs import (
+    Point,
+    Runs,
+    TrackingSession,
+    create_child,
+    ensure_runs,
+    experiment_id,
+    log_points,
+    values_in,
+)
+from restem.tracking.spool import last_process, last_status, read_begun, read_points, spools_in
+from restem.tracking.tables import answers_of_all
+from restem.tracking.view import ensure_view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-
-_logger_of_store = logging.getLogger("mlflow.store.db.utils")
-
-
-class TrackingError(RestemError):
-    """MLflow could not be reached or refused; the catalog has everything all the same."""
-
-
-class Destination(NamedTuple):
-    """Where runs are logged."""
-
-    uri: str
-    artifacts: str | None  # artifact root of a new MLflow experiment; None lets the server choose
-
-
-def destination(project: Path) -> Destination:
-    """Return the server of MLFLOW_TRACKING_URI, or the project's own store, which `mlflow ui` opens there."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        return Destination(uri, None)
-    return Destination(f"sqlite:///{project / 'mlflow.db'}", (project / "mlartifacts").as_uri())
+_REPORTS = {"report_html": "report.html", "report_markdown": "report.md"}  # dataset -> artifact
 
 
 def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int]:
@@ -65,124 +53,130 @@ def sync(catalog: Catalog, parameters: Parameters, *, project: Path) -> list[int
         TrackingError: If MLflow cannot be reached, with the command that logs later.
     """
     with reaching(parameters, project, later=suggestions.restem("mlflow-sync")) as where:
-        return _sync(catalog, parameters, where)
+        session = open_session(catalog, parameters, where)
+        return synchronise(session, catalog).logged
 
 
-@contextmanager
-def reaching(parameters: Parameters, project: Path, *, later: str) -> Iterator[Destination]:
-    """Return where to log to, and take whatever MLflow raises inside as one error.
+class Synced(NamedTuple):
+    """What MLflow holds after a synchronisation."""
 
-    Args:
-        parameters: All parameters.
-        project: The project's folder, for its own store.
-        later: The command that logs later.
-
-    Raises:
-        TrackingError: If MLflow cannot be reached or refuses.
-    """
-    seconds = str(parameters.tracking.timeout_s)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", seconds)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    from alembic.util import CommandError  # of a store that another version of MLflow made
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    where = destination(project)
-    file = database(where.uri)
-    _logger_of_store.addFilter(_is_no_traceback)
-    try:
-        with nullcontext() if file is None else _held(file):
-            yield where
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        first = f"move the file away ({_moving(file)}), and " if file is not None and _is_damage(error) else ""
-        raise TrackingError(
-            f"MLflow at {where.uri} did not take the results: {reason}. Nothing is lost: the catalog has them all; "
-            f"{first}log them later with: {later}"
-        ) from error
-    finally:
-        _logger_of_store.removeFilter(_is_no_traceback)
+    runs: Runs
+    logged: list[int]  # iterations that were logged by it
 
 
-def _is_no_traceback(record: logging.LogRecord) -> bool:
-    """Return whether a record of MLflow stays: what it logs of an error it raises too, which is told in a sentence."""
-    return not record.exc_info
-
-
-def database(uri: str) -> Path | None:
-    """Return the file of a store in SQLite; None for another store."""
-    prefix, _, path = uri.partition(":///")
-    return Path(path) if prefix == "sqlite" and path else None
-
-
-@contextmanager
-def _held(file: Path) -> Iterator[None]:
-    """Keep others from the file meanwhile: two that make a store at once, or log the same iteration, spoil it.
-
-    Raises for a file that cannot be a store, which MLflow would try for minutes.
-
-    Raises:
-        OSError: If it is a folder, or cannot be written or locked.
-        sqlite3.Error: If it is not what SQLite wrote, or is kept locked by another program.
-    """
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} should be a file, and is a folder")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise PermissionError(f"user {os.geteuid()} cannot write {file}")
-    try:
-        lock = acquire(file.with_name(f".{file.name}.lock"), wait_for=f"logs to {file}")
-    except (ExperimentError, StorageError) as error:
-        raise OSError(str(error)) from error
-    with lock or nullcontext():
-        if file.exists():
-            with closing(sqlite3.connect(file)) as database:
-                database.execute("SELECT count(*) FROM sqlite_master")  # an empty file is an empty database
-        yield
-
-
-def _is_damage(error: BaseException) -> bool:
-    """Return whether an error says that a file is not what SQLite wrote; MLflow and SQLAlchemy raise others from it."""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    cause = getattr(error, "orig", None) or error.__cause__ or error.__context__
-    return isinstance(error, IsADirectoryError) or (cause is not None and _is_damage(cause))
-
-
-def _moving(file: Path) -> str:
-    """Return the command that gives a file a name that is free."""
-    free = next(name for n in count(1) if not (name := file.with_name(f"{file.name}.damaged-{n}")).exists())
-    return shlex.join(["mv", str(file), str(free)])
-
-
-def _sync(catalog: Catalog, parameters: Parameters, where: Destination) -> list[int]:
+def open_session(catalog: Catalog, parameters: Parameters, where: Destination) -> TrackingSession:
+    """Return a session in the MLflow experiment, which is made if there is none."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=where.uri)
-    mlflow_experiment = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
-    records = records_of(catalog)
-    spans = [span_of(catalog, i) for i in records]
-    started = min((span.start_ms for span in spans), default=None)
-    session = TrackingSession(client, mlflow_experiment, parameters, started)
-    parent, logged = ensure_runs(session, records)
-    runs = dict(logged)
-    new = [i for i in records if i not in logged]
+    holder = experiment_id(client, parameters.tracking.mlflow_experiment, where.artifacts)
+    ensure_view(client, holder)
+    started = min((span_of(catalog, i).start_ms for i in records_of(catalog)), default=None)
+    return TrackingSession(client, holder, parameters, started)
+
+
+def synchronise(
+    session: TrackingSession, catalog: Catalog, *, ended_as: str | None = None, midway: bool = False
+) -> Synced:
+    """Log what MLflow does not have of an experiment.
+
+    Args:
+        session: Where it is logged.
+        catalog: The experiment's.
+        ended_as: The status of a run that ends with this; None is that of whoever made the experiment last.
+        midway: Whether the run goes on, so that there is neither a report yet nor an end.
+    """
+    client, records = session.client, records_of(catalog)
+    root, name = Path(catalog.load("journal").root), session.parameters.experiment
+    spools = spools_in(root, name)
+
+    def differs(run: "Run", i: int) -> bool:
+        return i in records and contradicts(client, run, catalog, records[i])
+
+    runs = ensure_runs(session, records, differs)
+    new = [i for i in records if i not in runs.logged]
     for i in new:
-        runs[i] = log_iteration(session, parent, catalog, records[i], runs)
-    stale = stale_iterations(records)
-    for i, run in runs.items():
-        client.set_tag(run, tags.STALE, str(i in stale).lower())
-    if new:
-        _log_report(client, parent, catalog)
-        client.set_terminated(parent, end_time=max(span.end_ms for span in spans))
-    return new
+        attempt = attempt_of(records[i])
+        runs.logged[i] = log_iteration(session, runs, catalog, records[i], spools.get((i, attempt), root / "no spool"))
+    _mark_stale(client, runs, stale_iterations(records))
+    if midway:
+        return Synced(runs, new)
+    unfinished = {key: file for key, file in spools.items() if not _is_done(key, records)}
+    is_left = [log_unfinished(session, runs, file) for file in unfinished.values()]
+    parent = runs.parent.info.run_id
+    _log_report(client, runs.parent, catalog, records)
+    status = ended_as or _status_of(client.get_run(parent), is_left=any(is_left))
+    if status:
+        client.set_terminated(parent, status, end_time=runs.parent.info.start_time + worked_ms(catalog))
+    return Synced(runs, new)
 
 
-def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
+def log_unfinished(session: TrackingSession, runs: Runs, file: Path) -> bool:
+    """Log what was measured of an iteration that has no record; return whether nobody makes it any more.
+
+    Args:
+        session: Where it is logged.
+        runs: The experiment's.
+        file: What was measured.
+    """
+    client, begun = session.client, read_begun(file)
+    made_by = last_process(file)
+    if begun is None or made_by is None or not (made_by == this_process() or is_gone(made_by)):
+        return False
+    run = runs.begun.get(begun.iteration)
+    if run is None or run.data.tags.get(tags.ATTEMPT) != begun.attempt:
+        named = tags_at_first(begun.iteration, session.parameters.method, session.parameters.experiment)
+        named |= {tags.ATTEMPT: begun.attempt, tags.PROCESS: made_by}
+        run = create_child(session, runs.parent.info.run_id, begun.iteration, named, begun.started_ms)
+    there, points = set(values_in(client, run.info.run_id)), read_points(file).points
+    missing = [point for point in points if (point.name, point.step) not in there]
+    log_points(client, run.info.run_id, (Point(p.name, p.value, p.step, time_ms=p.time_ms) for p in missing))
+    status = last_status(file) or "KILLED"
+    if client.get_run(run.info.run_id).info.status != status:
+        end = max((point.time_ms for point in points), default=begun.started_ms)
+        client.set_terminated(run.info.run_id, status, end_time=end)
+    return True
+
+
+def _is_done(key: tuple[int, str], records: Mapping[int, Mapping[str, Any]]) -> bool:
+    i, attempt = key
+    return i in records and attempt_of(records[i]) == attempt
+
+
+def _mark_stale(client: "MlflowClient", runs: Runs, stale: list[int]) -> None:
+    for i, run in runs.logged.items():
+        said = str(i in stale).lower()
+        if run.data.tags.get(tags.STALE) != said:
+            client.set_tag(run.info.run_id, tags.STALE, said)
+
+
+def _status_of(parent: "Run", *, is_left: bool) -> str | None:
+    """Return the status to give the experiment's run; None while another process works on it."""
+    status = parent.info.status
+    if status == "RUNNING":
+        if not is_gone(parent.data.tags.get(tags.PROCESS, "")):
+            return None
+        return "KILLED" if is_left else "FINISHED"
+    return "FINISHED" if status == "SCHEDULED" else status
+
+
+def worked_ms(catalog: Catalog) -> int:
+    """Return how long was worked on an experiment in all its runs, in milliseconds."""
+    return int(1000 * sum(catalog.load("node_seconds").values())) if catalog.exists("node_seconds") else 0
+
+
+def _log_report(client: "MlflowClient", run: "Run", catalog: Catalog, records: Mapping[int, Mapping[str, Any]]) -> None:
+    """Log the report and the answers of all policies, unless they are those that were logged."""
     from restem.reporting.results import format_table
 
+    parent = run.info.run_id
+    pages = [catalog.load(name) if catalog.exists(name) else None for name in _REPORTS]
+    digest = fingerprint([*pages, *map(record_id, records.values())])
+    if run.data.tags.get(tags.REPORT) == digest:
+        return
     if catalog.exists("results"):
         client.set_tag(parent, "mlflow.note.content", f"```\n{format_table(catalog.load('results'))}\n```")
-    for name, file in (("report_html", "report.html"), ("report_markdown", "report.md")):
+    for name, file in _REPORTS.items():
         if catalog.exists(name):
             client.log_text(parent, catalog.load(name), file)
     if catalog.exists("figures"):
@@ -192,6 +186,9 @@ def _log_report(client: "MlflowClient", parent: str, catalog: Catalog) -> None:
             client.log_text(parent, catalog.load(name).to_csv(index=False), f"{name}.csv")
     if catalog.exists("node_seconds"):
         client.log_text(parent, json.dumps(catalog.load("node_seconds"), indent=1), "node_seconds.json")
+    if records and all(catalog.exists(f"greedy_answers_{i}") for i in records):
+        log_tables(client, parent, [answers_of_all(catalog, records)])
+    client.set_tag(parent, tags.REPORT, digest)
 
 
 def _log_figures(client: "MlflowClient", parent: str, files: Mapping[str, bytes]) -> None:

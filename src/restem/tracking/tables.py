@@ -5,7 +5,7 @@ ones in every iteration.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from restem.experiment import Catalog
@@ -39,6 +39,21 @@ def logged_tables(catalog: Catalog, i: int, *, max_rows: int) -> Iterator[Logged
         first, further = (catalog.load(f"iteration_{i}.{name}") for name in ("scored_samples", "follow_up_samples"))
         rows = _samples(ShardedTable([*first.files, *further.files]), texts, max_rows=max_rows)
         yield LoggedTable("training_samples.json", _with_kept(rows, catalog.load(f"iteration_{i}.training_set")))
+
+
+def answers_of_all(catalog: Catalog, iterations: Iterable[int]) -> LoggedTable:
+    """Return a row per question and suite, with a column per policy: its greedy answer behind the verdict on it."""
+    import pandas as pd
+
+    questions = catalog.load("questions").set_index("question_id")
+    texts = questions.assign(gold=questions["gold"].map(_answer))[["text", "gold", "level"]]
+    keys, columns = ["suite", "question_id"], {}
+    for i in iterations:
+        greedy = catalog.load(f"greedy_answers_{i}").set_index(keys)
+        columns[f"policy_{i}"] = greedy["reason"] + ": " + greedy["completion"]
+    rows = pd.DataFrame(columns).reset_index().join(texts, on="question_id").rename(columns={"text": "question"})
+    first = ["question", *columns, "gold"]
+    return LoggedTable("answers.json", rows[[*first, *(name for name in rows.columns if name not in first)]])
 
 
 def _greedy_answers(evaluation: Table, answers: ShardedTable, texts: Table) -> Table:

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from restem import errors
+from restem import errors, live
 from restem.engines.arithmetic import arithmetic_of
 from restem.errors import RestemError, TrainingError
 from restem.parameters.scale import ScaleParameters
@@ -33,6 +33,7 @@ from restem.training.request import (
     FAILURE,
     LIVE_MARK,
     LOG_MARK,
+    READING_MARK,
     RESULT,
     SPENT_MARK,
     TrainingRequest,
@@ -43,7 +44,7 @@ from restem.training.request import (
 _logger = logging.getLogger(__name__)
 
 _FOLDER = "launch"
-_UNSHOWN = (f"{LIVE_MARK}|", f"{SPENT_MARK}|")
+_UNSHOWN = (f"{LIVE_MARK}|", f"{SPENT_MARK}|", f"{READING_MARK}|")
 _LOGS = "logs"
 _CONFIG = "accelerate.yaml"
 _N_LAST_LINES = 12
@@ -79,6 +80,8 @@ class _Output:
             screen.live(title, state.rstrip("\n"))
         elif mark == SPENT_MARK:
             spending.add(Account.from_json(json.loads(rest)))
+        elif mark == READING_MARK:
+            live.report(*json.loads(rest))
         elif text.strip():
             self.kept[machine].append(text.rstrip("\n"))
 

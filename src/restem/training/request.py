@@ -23,6 +23,7 @@ FAILURE = "failure-"
 LOG_MARK = "restem"  # begins a line that is to be logged: restem|LEVEL|message
 SPENT_MARK = "restem-spent"  # begins one that says what was taken: restem-spent|JSON of spending.Account
 LIVE_MARK = "restem-live"  # begins one that is to be shown while it holds: restem-live|title|state
+READING_MARK = "restem-reading"  # begins one that holds numbers, as JSON; see restem.live
 
 
 @dataclass(frozen=True, kw_only=True)

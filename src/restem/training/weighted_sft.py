@@ -214,7 +214,7 @@ class WeightedSFTTrainer(SFTTrainer):  # type: ignore[misc] # TRL is not typed
         screen.live("training", f"optimizer step {step} of {self.state.max_steps}, loss {logs['loss']:.4f}")
         if step % max(1, self.state.max_steps // _N_LINES) == 0 or step == self.state.max_steps:
             _logger.info("optimizer step %d of %d: loss %.4f", step, self.state.max_steps, logs["loss"])
-        self.watch.course.log.append(
+        self.watch.course.note_step(
             {
                 "step": step,
                 "epoch": float(self.state.epoch or 0.0),

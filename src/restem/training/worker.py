@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from restem import suggestions
+from restem import live, suggestions
 from restem.screen import screen
 from restem.spending import spending
 from restem.store.ledger import Account
@@ -21,6 +21,7 @@ from restem.training.request import (
     FAILURE,
     LIVE_MARK,
     LOG_MARK,
+    READING_MARK,
     RESULT,
     SPENT_MARK,
     asked_in,
@@ -37,6 +38,7 @@ def main(folder: Path) -> int:
 
     _end_with_parents()
     _log_to_stdout(logging.INFO if is_first_process() else logging.ERROR)
+    live.listen(_report_to_launcher if is_first_process() else None)
     screen.relay(_show_to_launcher if is_first_process() else lambda title, state: None)
     suggestions.use(asked_in(folder))
     spending.join(spending_in(folder), _tell_launcher)
@@ -84,6 +86,11 @@ def _show_to_launcher(title: str, state: str) -> None:
 
 def _tell_launcher(taken: Account) -> None:
     sys.stdout.write(f"{SPENT_MARK}|{json.dumps(taken.as_json())}\n")
+    sys.stdout.flush()
+
+
+def _report_to_launcher(reading: live.Reading) -> None:
+    sys.stdout.write(f"{READING_MARK}|{json.dumps(reading)}\n")
     sys.stdout.flush()
 
 

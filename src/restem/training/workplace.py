@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from restem import live
 from restem.store.journal import JournalEntry
 from restem.store.partials import remove
 
@@ -32,11 +33,16 @@ class Course:
     n_not_better: int = 0  # validations since
     micro_batch_size: int | None = None  # what fits, if that is less than was asked for
 
+    def note_step(self, row: dict[str, float]) -> None:
+        """Log an optimizer step."""
+        self.log.append(row)
+        live.report(live.TRAINING, int(row["step"]), {name: row[name] for name in row if name != "step"})
+
     def note_validation(self, *, reward: float, loss: float | None) -> bool:
         """Return whether the weights of the last logged step are the best so far, and log their reward and loss."""
-        self.log[-1]["validation_reward"] = reward
-        if loss is not None:
-            self.log[-1]["validation_loss"] = loss
+        measured = {"validation_reward": reward} | ({} if loss is None else {"validation_loss": loss})
+        self.log[-1] |= measured
+        live.report(live.TRAINING, int(self.log[-1]["step"]), measured)
         if reward <= self.best_reward:
             self.n_not_better += 1
             return False

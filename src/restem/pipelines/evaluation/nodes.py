@@ -39,7 +39,14 @@ def score_evaluation_samples(
     scale: ScaleParameters,
 ) -> ShardedTable:
     """Return every evaluation sample with its verdict, by the same rewards as in the E-step."""
-    return verdicts.score_samples(evaluation_samples, questions, parameters=parameters, journal=journal, scale=scale)
+    return verdicts.score_samples(
+        evaluation_samples,
+        questions,
+        parameters=parameters,
+        journal=journal,
+        scale=scale,
+        live_as="evaluation/scoring",
+    )
 
 
 def evaluate_policy(

@@ -23,8 +23,9 @@ def record_baseline(
     **tables: ShardedTable | Table,
 ) -> Record:
     """Return the record of the base policy, which no iteration made, with the tables that later steps read."""
-    decided_by = consistency.deciding_here(check_parameters(parameters))
-    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
+    asked = check_parameters(parameters)
+    decided_by = consistency.deciding_here(asked)
+    record = records.make_record(evaluated_policy, questions_summary, metrics, asked, decided_by=decided_by)
     return Record(record | {"cost": cost_summary}, tables)
 
 
@@ -115,6 +116,7 @@ def record_iteration(  # noqa: PLR0913 - a node names all that it reads
         "sentinels": sentinels[["sentinel", "sign", "evidence"]].to_dict("records"),
         "cost": cost_summary,
     }
-    decided_by = consistency.deciding_here(check_parameters(parameters))
-    record = records.make_record(evaluated_policy, questions_summary, metrics, parameters, decided_by=decided_by)
+    asked = check_parameters(parameters)
+    decided_by = consistency.deciding_here(asked)
+    record = records.make_record(evaluated_policy, questions_summary, metrics, asked, decided_by=decided_by)
     return Record(record | made, tables)

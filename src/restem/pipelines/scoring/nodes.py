@@ -16,7 +16,9 @@ def score_samples(
     samples: ShardedTable, questions: Table, journal: Journal, parameters: ScoringParameters, scale: ScaleParameters
 ) -> ShardedTable:
     """Return every sample with its verdict."""
-    return verdicts.score_samples(samples, questions, parameters=parameters, journal=journal, scale=scale)
+    return verdicts.score_samples(
+        samples, questions, parameters=parameters, journal=journal, scale=scale, live_as="scoring"
+    )
 
 
 def draw_follow_up_samples(  # noqa: PLR0913 - a node names all that it reads
