@@ -52,7 +52,7 @@ def test_delete_shows_first_and_then_leaves_nothing_but_what_others_need(copied:
     assert "nothing is deleted yet" in shown.output
     assert still_there
     assert done.exit_code == 0, done.output
-    assert list(data.glob("*/tiny")) == []
+    assert list(data.glob("*/tiny")) == list(data.glob("02_intermediate/journal/.tiny.live")) == []
     assert needed <= set(data.glob("02_intermediate/journal/samples-*"))
     assert list(data.glob("02_intermediate/journal/policy-*")) == []
     assert (data / "06_models/base").is_dir()

@@ -15,7 +15,8 @@ from restem.parameters import Parameters
 from restem.store.locks import acquire
 
 _MOMENT_S = 2.0
-_logger_of_store = logging.getLogger("mlflow.store.db.utils")
+# What they say of trouble is told in a sentence: an error that is raised too, and each retry.
+_loggers = (logging.getLogger("mlflow.store.db.utils"), logging.getLogger("urllib3.connectionpool"))
 
 
 class TrackingError(RestemError):
@@ -35,6 +36,16 @@ def destination(project: Path) -> Destination:
     if uri:
         return Destination(uri, None)
     return Destination(f"sqlite:///{project / 'mlflow.db'}", (project / "mlartifacts").as_uri())
+
+
+def import_client(where: Destination) -> None:
+    """Import what logging needs, for seconds, before a thread does: two that import at once may find half a library."""
+    import alembic.util  # noqa: F401
+    import sqlalchemy.exc  # noqa: F401
+    from mlflow import MlflowClient  # noqa: F401
+
+    if _database(where.uri):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def answers(where: Destination) -> bool:
@@ -78,7 +89,8 @@ def reaching(parameters: Parameters, project: Path, *, later: str, wait: bool = 
 
     where = destination(project)
     file = _database(where.uri)
-    _logger_of_store.addFilter(_is_no_traceback)
+    for logger in _loggers:
+        logger.addFilter(_is_news)
     try:
         with nullcontext() if file is None else _held(file, wait=wait):
             yield where
@@ -90,12 +102,13 @@ def reaching(parameters: Parameters, project: Path, *, later: str, wait: bool = 
             f"{first}log them later with: {later}"
         ) from error
     finally:
-        _logger_of_store.removeFilter(_is_no_traceback)
+        for logger in _loggers:
+            logger.removeFilter(_is_news)
 
 
-def _is_no_traceback(record: logging.LogRecord) -> bool:
-    """Return whether a record of MLflow stays: what it logs of an error it raises too, which is told in a sentence."""
-    return not record.exc_info
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record says more than the sentence in which the trouble is told."""
+    return not record.exc_info and not record.getMessage().startswith("Retrying (")
 
 
 def _database(uri: str) -> Path | None:

@@ -14,7 +14,15 @@ from restem import suggestions
 from restem.experiment import Catalog
 from restem.parameters import Parameters
 from restem.screen import screen
-from restem.tracking.destination import BusyError, Destination, TrackingError, answers, destination, reaching
+from restem.tracking.destination import (
+    BusyError,
+    Destination,
+    TrackingError,
+    answers,
+    destination,
+    import_client,
+    reaching,
+)
 from restem.tracking.runs import (
     ChildCard,
     Point,
@@ -72,8 +80,7 @@ class Publisher:
             project: The project's folder.
             open_catalog: Returns a catalog of the experiment that no other thread uses.
         """
-        from mlflow import MlflowClient  # noqa: F401 - here, and not in the thread
-
+        import_client(destination(project))
         self._parameters, self._project, self._open_catalog = parameters, project, open_catalog
         self._later = suggestions.restem("mlflow-sync")
         self._followed: Followed | None = None
