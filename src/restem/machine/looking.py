@@ -27,7 +27,7 @@ from restem.rewards.sandbox.launch import SandboxError
 from restem.rewards.sandbox.limits import Limits
 from restem.starter.making import TEMPLATE
 from restem.store.processes import n_cores
-from restem.tracking.sync import database, destination
+from restem.tracking.destination import database, destination
 
 _PATIENCE_S = 5.0  # for a service to answer
 _HUB = "https://huggingface.co"

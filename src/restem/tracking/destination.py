@@ -44,7 +44,7 @@ def import_client(where: Destination) -> None:
     import sqlalchemy.exc  # noqa: F401
     from mlflow import MlflowClient  # noqa: F401
 
-    if _database(where.uri):
+    if database(where.uri):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
@@ -88,7 +88,7 @@ def reaching(parameters: Parameters, project: Path, *, later: str, wait: bool = 
     from sqlalchemy.exc import SQLAlchemyError
 
     where = destination(project)
-    file = _database(where.uri)
+    file = database(where.uri)
     for logger in _loggers:
         logger.addFilter(_is_news)
     try:
@@ -111,7 +111,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.exc_info and not record.getMessage().startswith("Retrying (")
 
 
-def _database(uri: str) -> Path | None:
+def database(uri: str) -> Path | None:
     """Return the file of a store in SQLite; None for another store."""
     prefix, _, path = uri.partition(":///")
     return Path(path) if prefix == "sqlite" and path else None
