@@ -207,7 +207,8 @@ def test_a_spool_keeps_points_with_their_times_over_a_kill_in_mid_line(tmp_path:
         stream.write(b'[17, 2, {"a": 0')
     again = Spool(tmp_path, BEGUN._replace(process="host 3 4"))
     again.write(2, {"a": 1.5})
-    again.end("FAILED")
+    again.note_status("FAILED")
+    again.close()
 
     points = read_points(spool.file).points
 

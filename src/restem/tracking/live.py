@@ -98,14 +98,17 @@ class LiveTracking:
         self._publisher.end(status)
 
     def is_told_to_end(self) -> None:
-        """Tell MLflow that the run is killed; the process has a second left."""
-        self._leave_iteration("KILLED")
+        """Tell MLflow that the run is killed, from another thread than the run's; the process has a second left."""
+        live.listen(None)
+        if self._spool is not None:
+            self._spool.note_status("KILLED")  # and leave it open: the run may be writing to it
         self._publisher.mark_killed()
 
     def _leave_iteration(self, status: str) -> None:
         live.listen(None)
         if self._spool is not None:
-            self._spool.end(status)
+            self._spool.note_status(status)
+            self._spool.close()
         self._spool = None
 
     def _hear(self, reading: live.Reading) -> None:

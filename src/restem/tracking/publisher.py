@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restem import suggestions
 from restem.experiment import Catalog
+from restem.masking import mask
 from restem.parameters import Parameters
 from restem.screen import screen
 from restem.tracking.destination import (
@@ -37,6 +38,7 @@ from restem.tracking.spool import Begun, read_points
 from restem.tracking.sync import open_session, synchronise, worked_ms
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 _logger = logging.getLogger(__name__)
@@ -69,6 +71,14 @@ class _Place(NamedTuple):
         return self.runs.begun[self.followed.begun.iteration]
 
 
+class _Shown(NamedTuple):
+    """The runs that are shown as running now."""
+
+    client: "MlflowClient"
+    parent: "Run"
+    child: "Run | None"  # between two iterations there is none
+
+
 class Publisher:
     """The thread, and what it is asked for."""
 
@@ -85,8 +95,9 @@ class Publisher:
         self._later = suggestions.restem("mlflow-sync")
         self._followed: Followed | None = None
         self._place: _Place | None = None
+        self._shown: _Shown | None = None
         self._offset = 0  # in the file of what is followed
-        self._has_records = self._in_trouble = self._has_said_where = False
+        self._has_records = self._in_trouble = self._is_broken = self._has_said_where = False
         self._ended_as = ""
         self._error: Exception | None = None
         self._worked_ms, self._began = 0, time.time()
@@ -132,15 +143,15 @@ class Publisher:
     def mark_killed(self) -> None:
         """Mark the runs, from any thread; what is not marked now is found by the next run or synchronisation."""
         self._is_over.set()
-        place = self._place
-        if place is None:
+        if self._shown is None:
             return
-        client, parent, now = place.session.client, place.runs.parent.info, int(1000 * time.time())
+        client, parent, child = self._shown
+        now = time.time()
         try:
-            if self._followed is not None:
-                client.set_terminated(place.child.info.run_id, "KILLED", end_time=now)
-            worked_ms = self._worked_ms + int(1000 * (time.time() - self._began))
-            client.set_terminated(parent.run_id, "KILLED", end_time=parent.start_time + worked_ms)
+            if child is not None:
+                client.set_terminated(child.info.run_id, "KILLED", end_time=int(1000 * now))
+            end_ms = parent.info.start_time + self._worked_ms + int(1000 * (now - self._began))
+            client.set_terminated(parent.info.run_id, "KILLED", end_time=end_ms)
         except Exception as error:  # whatever it is, the process ends now
             _logger.info("MLflow was not told that the run was killed: %s", error)
 
@@ -149,6 +160,8 @@ class Publisher:
             self._wake.wait(_AFTER_TROUBLE_S if self._in_trouble else _EVERY_S)
             self._wake.clear()
             is_last = bool(self._ended_as)
+            if self._is_broken and not is_last:
+                continue
             try:
                 with reaching(self._parameters, self._project, later=self._later, wait=is_last) as where:
                     self._catch_up(where)
@@ -157,7 +170,8 @@ class Publisher:
             except TrackingError as error:
                 self._note_trouble(error, is_last=is_last)
             except Exception as error:  # of a damaged table, say: the run goes on, and hears of it at its end
-                _logger.warning("this run is not shown in MLflow any more until its end: %s", error)
+                _logger.warning("MLflow shows no more of this run until its end: %s", error)
+                self._is_broken = True
                 self._note_failure(error, is_last=is_last)
             else:
                 self._note_success()
@@ -185,13 +199,15 @@ class Publisher:
         for name, step in values_in(session.client, child):
             last[name] = max(step, last.get(name, step))
         self._place, self._offset = _Place(session, followed, runs, last), 0
+        self._shown = _Shown(session.client, runs.parent, self._place.child)
         self._say_where(session.experiment_id, runs, where)
         self._start_monitor(child, where)
 
     def _say_where(self, experiment_id: str, runs: Runs, where: Destination) -> None:
         """Say once where a server shows the run."""
         if not self._has_said_where and where.uri.startswith("http"):
-            screen.line(f"MLflow: {where.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{runs.parent.info.run_id}")
+            page = f"{where.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{runs.parent.info.run_id}"
+            screen.line(f"MLflow: {mask(page)}")
         self._has_said_where = True
 
     def _send(self) -> None:
@@ -218,6 +234,7 @@ class Publisher:
             raise
         if not ended_as:
             mark_running(session.client, runs.parent)
+            self._shown = _Shown(session.client, runs.parent, None)
         self._place = None  # iterations that are followed now begin anew, under the parent that there is now
 
     def _start_monitor(self, run: str, where: Destination) -> None:

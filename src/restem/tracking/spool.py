@@ -74,24 +74,26 @@ class Spool:
         os.write(self._descriptor, b"\n" if os.fstat(self._descriptor).st_size else b"")
         os.write(self._descriptor, _line(begun._asdict()))  # once per run that works on it
 
-    def end(self, status: str) -> None:
-        """Say how the run that works on it ended, and end it."""
-        if self._descriptor >= 0:
-            os.write(self._descriptor, _line({"status": status}))
-        self.close()
+    def note_status(self, status: str) -> None:
+        """Say how the run that works on it ended, or is about to."""
+        self._append({"status": status})
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append numbers of a step, with the time; where there is no room for them, end the file, and say so."""
+        """Append numbers of a step, with the time."""
+        self._append([round(1000 * time.time()), step, dict(values)])
+
+    def _append(self, content: Any) -> None:
+        """Append a line; where there is no room for it, end the file, and say so."""
         if self._descriptor < 0:
             return
         try:
-            os.write(self._descriptor, _line([round(1000 * time.time()), step, dict(values)]))
+            os.write(self._descriptor, _line(content))
         except OSError as error:
             if not is_of_storage(error):
                 raise
             self.close()
-            _logger.warning("%s cannot be written (%s): MLflow shows no more of this iteration until its end",
-                            self.file, error.strerror)  # fmt: skip
+            said = "%s cannot be written (%s): MLflow shows no more of this iteration until its end"
+            _logger.warning(said, self.file, error.strerror)
 
     def close(self) -> None:
         """End it."""
