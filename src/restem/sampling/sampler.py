@@ -215,13 +215,12 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
         parts = (draw._replace(prompts=draw.prompts.iloc[blocks[name]], longest_prompt=longest) for name in missing)
         shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
         n_before = len(draw.prompts) - n_missing
-        with Progress(
-            str(draw),
-            n_questions=len(draw.prompts),
-            n_before=n_before,
-            n_samples_before=n_before * draw.decoding.n,
-            live_as=draw.live_as,
-        ) as progress:
+        counts = {
+            "n_questions": len(draw.prompts),
+            "n_before": n_before,
+            "n_samples_before": n_before * draw.decoding.n,
+        }
+        with Progress(str(draw), **counts, live_as=draw.live_as) as progress:
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
 
