@@ -214,13 +214,9 @@ def _shards(draw: Draw, work: Sampling, workers: Workers, journal: Journal) -> l
         _say_reused(draw, [entry.path(name) for name in blocks if name not in missing], len(blocks))
         parts = (draw._replace(prompts=draw.prompts.iloc[blocks[name]], longest_prompt=longest) for name in missing)
         shards = (_shard(part, entry.path(name)) for part, name in zip(parts, missing, strict=True))
-        n_before = len(draw.prompts) - n_missing
-        counts = {
-            "n_questions": len(draw.prompts),
-            "n_before": n_before,
-            "n_samples_before": n_before * draw.decoding.n,
-        }
-        with Progress(str(draw), **counts, live_as=draw.live_as) as progress:
+        n, n_before = len(draw.prompts), len(draw.prompts) - n_missing
+        before = {"n_before": n_before, "n_samples_before": n_before * draw.decoding.n}
+        with Progress(str(draw), n_questions=n, **before, live_as=draw.live_as) as progress:
             workers.do(shards, n_shards=len(missing), advance=progress.advance)
     return [entry.path(name) for name in blocks]
 
