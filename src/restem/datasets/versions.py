@@ -40,6 +40,9 @@ class DatasetFault(RestemError):
 class MendableErrors(_Unversioned):
     """Lets errors that the user can mend out of Kedro's whole. Stands before Kedro's class."""
 
+    def _refuse_missing_pin(self) -> None:
+        """Raise if a version was asked for that is not there; what has no versions is never asked for one."""
+
     @classmethod
     def _load_wrapper(cls, load_func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the loading with Kedro's error handling, out of which an error that the user can mend comes whole."""
