@@ -50,7 +50,6 @@ class MendableErrors(_Unversioned):
 
         @wraps(wrapped)
         def load(self: Any) -> Any:
-            self._refuse_missing_pin()
             try:
                 return wrapped(self)
             except DatasetError as error:
@@ -86,6 +85,19 @@ class PinnedVersions(MendableErrors, _Dataset):
     """Resolves versions so that a clock that was set back brings up nothing stale. Stands before Kedro's class."""
 
     _saved: str | None = None  # the version that this object saved, or is about to
+
+    @classmethod
+    def _load_wrapper(cls, load_func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the loading as `MendableErrors` has it, once the version that is asked for is there."""
+        mended = super()._load_wrapper(load_func)
+
+        @wraps(mended)
+        def load(self: Any) -> Any:
+            self._refuse_missing_pin()
+            return mended(self)
+
+        load.__wrapped__ = load_func  # Kedro's own methods look for it
+        return load
 
     def resolve_save_version(self) -> str | None:
         """Return this run's version; where others are dated later, the name after theirs."""
