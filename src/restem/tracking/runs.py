@@ -252,14 +252,13 @@ def _adopt(client: "MlflowClient", parent: str, child: "Run", i: int) -> None:
 
 
 def values_in(client: "MlflowClient", run: str) -> dict[tuple[str, int], float]:
-    """Return what a run holds, by metric and step."""
-    names = client.get_run(run).data.metrics
-    return {
-        (metric.key, metric.step): metric.value
-        for name in names
-        if not name.startswith(SYSTEM)
-        for metric in client.get_metric_history(run, name)
-    }
+    """Return what a child run holds, by metric and step; curves are asked for, all else is at its iteration's step."""
+    data = client.get_run(run).data
+    curves = [name for name in data.metrics if name.startswith((CURVE, LIVE))]
+    points = (metric for name in curves for metric in client.get_metric_history(run, name))
+    i = int(data.tags[tags.ITERATION])
+    others = {(name, i): value for name, value in data.metrics.items() if not name.startswith((CURVE, LIVE, SYSTEM))}
+    return others | {(metric.key, metric.step): metric.value for metric in points}
 
 
 def log_points(client: "MlflowClient", run: str, points: Iterable[Point]) -> None:
