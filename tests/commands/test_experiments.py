@@ -190,7 +190,8 @@ def test_what_was_measured_before_a_run_stopped_is_in_mlflow(project: Project) -
     client = mlflow.MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
     (experiment,) = client.search_experiments(filter_string="name = 'restem'")
     runs = client.search_runs([experiment.experiment_id])
-    assert {run.data.tags.get("restem.iteration") for run in runs} == {None, "0"}
+    status = {run.data.tags.get("restem.iteration"): run.info.status for run in runs}
+    assert status == {None: "FAILED", "0": "FINISHED", "1": "FAILED"}
 
 
 def test_commands_work_where_there_is_a_conf_and_no_project(copied: Project) -> None:

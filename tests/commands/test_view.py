@@ -70,7 +70,7 @@ def test_it_is_served_until_it_is_told_to_end(copied: Project) -> None:
     about = httpx.get(f"{url}api/about").json()
 
     os.kill(process.pid or 0, signal.SIGINT)
-    process.join(5)
+    process.join(60)
 
     assert about["n_questions"] == 49
     assert about["keeps_marks"]

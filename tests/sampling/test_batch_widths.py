@@ -70,11 +70,10 @@ def most_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def little(policy: Policy) -> int:
     """Return the bytes that must be free for eight rows at once."""
     with open_engine(CHOICE.name, policy.path, **CHOICE.options) as engine, pytest.MonkeyPatch.context() as patch:
-        arguments = {name: value for name, value in DECODING._asdict().items() if name != "name"}
         for n_bytes in (1 << power for power in range(40)):
             patch.setattr("restem.engines.memory.free_bytes", lambda _device, n_bytes=n_bytes: n_bytes)
             assert isinstance(engine, Batched)
-            if engine.batch_width(ASKED["prompt"].to_list(), **arguments) == 8:
+            if engine.batch_width(ASKED["prompt"].to_list(), **DECODING.arguments()) == 8:
                 return n_bytes
     raise AssertionError("no memory gives eight rows")
 

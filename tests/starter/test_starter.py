@@ -36,8 +36,9 @@ print(json.dumps({"pipelines": sorted(pipelines), "reward": parameters["question
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Return all files of a folder by their path in it."""
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    """Return all files of a folder by their path in it, but for what Python compiled where another test imported it."""
+    files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ class _Looked(NamedTuple):
 @click.option("--repair", is_flag=True, help="With --data: remove what is damaged or left over, to be made again.")
 @of_experiment
 def doctor(where: Where, *, data: bool, repair: bool) -> None:
-    """Say whether restem works on this machine, and in this project.
+    """Say whether restem works on this machine.
 
     Each line is ok, a warning (something does not work) or a fault (nothing does), and says what to do. The exit code
     is 1 if there is a fault.

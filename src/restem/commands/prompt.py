@@ -24,7 +24,7 @@ _INDENT = "    "
 @click.argument("name", metavar="ID")
 @of_experiment
 def prompt(name: str, where: Where) -> None:
-    """Show the exact prompt of a question: its text, its tokens, and where the loss begins.
+    """Show a question's prompt, and where the loss begins.
 
     ID is QUESTION, or QUESTION:INDEX or QUESTION:INDEX@POLICY for a sample, as for restem trace; it may be cut short
     where that names one. The prompt is written with the parameters of now, so --params=prompt.... tries others. Behind

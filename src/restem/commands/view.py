@@ -48,7 +48,7 @@ def view(  # noqa: PLR0913 - one argument per option
     no_browser: bool,
     add_marks: Path | None,
 ) -> None:
-    """Read samples in a browser: every answer, its verdict and its fate.
+    """Read samples in a browser, with their verdicts.
 
     Of one EXPERIMENT or of several side by side. The page is served on this machine until Ctrl-C; with --output it is
     one file, for somebody else. Marks that readers set are kept beside the experiment.

@@ -53,7 +53,7 @@ def answers_of_all(catalog: Catalog, iterations: Iterable[int]) -> LoggedTable:
         columns[f"policy_{i}"] = greedy["reason"] + ": " + greedy["completion"]
     rows = pd.DataFrame(columns).reset_index().join(texts, on="question_id").rename(columns={"text": "question"})
     first = ["question", *columns, "gold"]
-    return LoggedTable("answers.json", rows[[*first, *(name for name in rows.columns if name not in first)]])
+    return LoggedTable("greedy_answers.json", rows[[*first, *(name for name in rows.columns if name not in first)]])
 
 
 def _greedy_answers(evaluation: Table, answers: ShardedTable, texts: Table) -> Table:
