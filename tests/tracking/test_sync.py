@@ -294,13 +294,11 @@ def test_greedy_answers_are_a_logged_table_with_a_row_per_question(finished: Pro
     )
 
 
-def test_answers_of_all_policies_are_a_logged_table_of_the_experiments_run(finished: Project) -> None:
+def test_answers_of_all_policies_are_a_table_of_the_experiments_run(finished: Project) -> None:
     (parent,) = [run for run in mlflow_runs(finished) if run.data.tags["restem.kind"] == "experiment"]
     greedy = finished.catalog().load("greedy_answers_1").set_index(["suite", "question_id"])
 
-    table = pd.read_json(
-        client_of(finished).download_artifacts(parent.info.run_id, "greedy_answers.json"), orient="split"
-    )
+    table = pd.read_csv(client_of(finished).download_artifacts(parent.info.run_id, "greedy_answers.csv"))
 
     assert list(table.columns[:5]) == ["question", "policy_0", "policy_1", "policy_2", "gold"]
     assert len(table) == len(greedy)

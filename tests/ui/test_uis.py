@@ -3,7 +3,6 @@
 import itertools
 import re
 from typing import Any
-from urllib.parse import quote
 
 import httpx2
 import mlflow
@@ -119,10 +118,7 @@ def test_mlflow_draws_the_experiment_as_a_learning_curve(
 def test_mlflow_shows_the_answers_of_all_policies_side_by_side(
     page: Page, runs_url: str, client: mlflow.MlflowClient, shown: Shown
 ) -> None:
-    iterations = quote("tags.`restem.kind` = 'iteration'")
-    page.open(f"{runs_url}&compareRunsMode=ARTIFACT&searchFilter={iterations}")
-    page.read(*(f"{shown.name} iteration {i}" for i in POLICIES))
-    page.click_if_there("[data-component-id='mlflow.assistant.chat_panel.close']")
+    open_runs(page, f"{runs_url}&compareRunsMode=ARTIFACT", shown)
 
     page.read("evaluation_greedy.json", "Group by: question", "Compare: completion")
     page.picture("mlflow-answers")

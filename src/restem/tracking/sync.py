@@ -19,7 +19,7 @@ from restem.store.records import record_id, stale_iterations
 from restem.tracking import tags
 from restem.tracking.attempts import attempt_of, is_gone, this_process
 from restem.tracking.destination import Destination, reaching
-from restem.tracking.iterations import contradicts, log_iteration, log_tables, span_of, tags_at_first
+from restem.tracking.iterations import contradicts, log_iteration, span_of, tags_at_first
 from restem.tracking.runs import (
     Point,
     Runs,
@@ -187,7 +187,7 @@ def _log_report(client: "MlflowClient", run: "Run", catalog: Catalog, records: M
     if catalog.exists("node_seconds"):
         client.log_text(parent, json.dumps(catalog.load("node_seconds"), indent=1), "node_seconds.json")
     if records and all(catalog.exists(f"greedy_answers_{i}") for i in records):
-        log_tables(client, parent, [answers_of_all(catalog, records)])
+        client.log_text(parent, answers_of_all(catalog, records).to_csv(index=False), "greedy_answers.csv")
     client.set_tag(parent, tags.REPORT, digest)
 
 

@@ -41,7 +41,7 @@ def logged_tables(catalog: Catalog, i: int, *, max_rows: int) -> Iterator[Logged
         yield LoggedTable("training_samples.json", _with_kept(rows, catalog.load(f"iteration_{i}.training_set")))
 
 
-def answers_of_all(catalog: Catalog, iterations: Iterable[int]) -> LoggedTable:
+def answers_of_all(catalog: Catalog, iterations: Iterable[int]) -> Table:
     """Return a row per question and suite, with a column per policy: its greedy answer behind the verdict on it."""
     import pandas as pd
 
@@ -53,7 +53,7 @@ def answers_of_all(catalog: Catalog, iterations: Iterable[int]) -> LoggedTable:
         columns[f"policy_{i}"] = greedy["reason"] + ": " + greedy["completion"]
     rows = pd.DataFrame(columns).reset_index().join(texts, on="question_id").rename(columns={"text": "question"})
     first = ["question", *columns, "gold"]
-    return LoggedTable("greedy_answers.json", rows[[*first, *(name for name in rows.columns if name not in first)]])
+    return rows[[*first, *(name for name in rows.columns if name not in first)]]
 
 
 def _greedy_answers(evaluation: Table, answers: ShardedTable, texts: Table) -> Table:
