@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,6 +39,10 @@ from restem.viewing.notes import Notes
 from restem.viewing.one_file import one_file
 from restem.viewing.server import ViewServer
 from restem.viewing.source import Source
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from tests.viewing.planted import Kept, Policy, Tables  # noqa: E402 - found by the line above
 
 ITERATIONS, N, N_EVALUATED = 3, 32, 64
 _SHARD = 128  # questions
@@ -66,39 +69,6 @@ wait();
 """
 
 
-class _Policy(NamedTuple):
-    fingerprint: str
-
-
-class Tables(dict[str, Any]):
-    """A catalog of what is in memory or in shards."""
-
-    def exists(self, ds_name: str) -> bool:
-        """Return whether it is there."""
-        return ds_name in self
-
-    def load(self, name: str) -> Any:
-        """Return it."""
-        return self[name]
-
-    def save(self, name: str, data: Any) -> None:
-        """Keep it."""
-        self[name] = data
-
-
-class NoMarks:
-    """Where nobody says anything."""
-
-    is_writable = True
-
-    def load(self) -> list[Any]:
-        """Return no marks."""
-        return []
-
-    def save(self, data: Any) -> None:
-        """Keep none."""
-
-
 def made(n_samples: int, folder: Path) -> Source:
     """Return an experiment of about so many samples, whose shards are in the folder."""
     n_train = max(1, round(0.74 * n_samples / (ITERATIONS * N)))
@@ -114,7 +84,7 @@ def made(n_samples: int, folder: Path) -> Source:
     tables["prompts"] = pd.DataFrame({"question_id": questions["question_id"], **prompts})
     train, test = questions[questions["split"] == "train"], questions[questions["split"] == "test"]
     for i in range(ITERATIONS + 1):
-        tables[f"policy_{i}"] = _Policy(f"policy{i:010d}")
+        tables[f"policy_{i}"] = Policy(f"policy{i:010d}")
         place = folder / f"iteration_{i}"
         if i:
             scored = list(_scored(train, i, random, place / "scored", greedy=0, n=N, suite="train"))
@@ -252,7 +222,7 @@ def figures(n_samples: int, driver: webdriver.Chrome) -> dict[str, float]:
         build_index([source], file)
         seconds = time.perf_counter() - start
         library = Library(file)
-        notes = Notes(library, {source.name: NoMarks()})
+        notes = Notes(library, {source.name: Kept()})
         server = ViewServer(library, notes, user="reader", port=0)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         found = {"index_s": seconds, "index_mb": file.stat().st_size / 1e6, **measured(driver, server.url)}

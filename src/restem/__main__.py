@@ -10,7 +10,7 @@ from restem.ending import end_when_told
 
 end_when_told()  # before what takes a while to import
 
-# ruff: noqa: E402
+# ruff: noqa: E402 - what takes a while to import stands behind the call above
 from restem.commands.compare import compare
 from restem.commands.doctor import doctor
 from restem.commands.experiments import delete, list_experiments, report
